@@ -1,0 +1,76 @@
+"""Run the notebooks by papermill: one process each, finished stages skipped, an HTML copy beside each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+
+from histobridge.errors import UserError
+from histobridge.manifest import ROOT
+from histobridge.study import Parameters, Run, open_run
+
+NOTEBOOKS = ROOT / "notebooks"
+STAGES = ("01_data", "02_translate", "03_pseudo_label")
+
+
+def run_fold(parameters: Parameters, *, say=print) -> Run:
+    """Run the notebooks 01 to 03 of one pair and fold, except those that are finished with the same settings.
+
+    Raises
+    ------
+    UserError
+        If a notebook stops at a mistake the user can mend; what the stage has done so far is kept.
+    """
+    run = open_run(parameters.model_dump())
+    what = f"{parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
+    for number, stage in enumerate(STAGES, 1):
+        if run.finished(stage):
+            say(f"[{number}/3] {stage}: {what}: finished before, skipped")
+            continue
+        say(f"[{number}/3] {stage}: {what}")
+        execute(stage, run.stage_folder(stage), parameters.model_dump())
+    return run
+
+
+def report(out: Path, profile: str) -> Path:
+    """Run notebook 04 over everything found under `out`/`profile`; return the path of its HTML."""
+    return execute("04_report", out / profile / "report", {"out": str(out), "profile": profile})
+
+
+def execute(stage: str, folder: Path, parameters: dict) -> Path:
+    """Execute a notebook with parameters into `folder`, and write it as HTML too; return the HTML's path.
+
+    The copy is written also when a cell fails: it shows where. A cell's `UserError` is raised here again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / f"{stage}.ipynb"
+    try:
+        papermill.execute_notebook(
+            NOTEBOOKS / f"{stage}.ipynb",
+            copy,
+            parameters=parameters,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            kernel_name="python3",
+        )
+    except PapermillExecutionError as error:
+        if error.ename in ("UserError", "PolarityError"):
+            raise UserError(f"{error.evalue} (Executed so far: {copy})") from None
+        raise
+    return write_html(copy)
+
+
+def write_html(notebook: Path) -> Path:
+    """Write an executed notebook as a self-contained HTML page beside it."""
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(notebook, as_version=4))
+    path = notebook.with_suffix(".html")
+    path.write_text(page)
+    return path

@@ -1,0 +1,157 @@
+"""The commands, thin: each reads its options, calls the library and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from histobridge.errors import UserError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+Data = Annotated[Path, typer.Option(help="Folder that holds (or will hold) the datasets.")]
+Out = Annotated[Path, typer.Option(help="Folder for everything a run makes.")]
+Mirror = Annotated[
+    Path | None,
+    typer.Option(envvar="HISTOBRIDGE_MIRROR", help="Local folder to take files from, by the same checksums."),
+]
+
+
+@app.command()
+def fetch(
+    datasets: Annotated[list[str] | None, typer.Argument(help="Datasets; all by default.")] = None,
+    mirror: Mirror = None,
+    data: Data = Path("data"),
+) -> None:
+    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong."""
+    from histobridge.manifest import fetch as fetch_dataset
+
+    done = 0
+
+    def progress(file) -> None:
+        nonlocal done
+        done += 1
+        if console.is_terminal:
+            print(f"\r{file.dataset}: {done} files", end="", flush=True)
+
+    statuses = [s for d in _datasets(datasets) for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
+    _show(statuses)
+
+
+@app.command("data")
+def show_data(
+    datasets: Annotated[list[str] | None, typer.Argument(help="Datasets; all by default.")] = None,
+    data: Data = Path("data"),
+) -> None:
+    """Show which files of the datasets are here, missing or wrong."""
+    from histobridge.manifest import status
+
+    _show([s for d in _datasets(datasets) for s in status(d, data)])
+
+
+@app.command()
+def run(
+    pair: Annotated[list[str] | None, typer.Option(help="Pair of study.yaml, repeatable; the profile's by default.")] = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Fold, repeatable; the profile's by default.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, phantom or cpu: how much is spent.")] = "phantom",
+    protocol: Annotated[str, typer.Option(help="transductive or inductive.")] = "transductive",
+    split: Annotated[str, typer.Option(help="development or locked-test: which images are scored.")] = "development",
+    seed: Annotated[int, typer.Option(help="Added to the profile's seed.")] = 0,
+    mirror: Mirror = None,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Run notebooks 01 to 03 for every pair and fold, then the report; finished stages are skipped."""
+    from histobridge.batch import report, run_fold
+    from histobridge.study import Parameters, load_study
+    from histobridge.errors import one_of
+
+    study = load_study()
+    chosen = study.profiles[one_of("profile", profile, study.profiles)]
+    for name in pair or chosen.pairs:
+        _fetch_pair(study.pairs[one_of("pair", name, study.pairs)], data, mirror)
+        for number in fold or chosen.run_folds:
+            run_fold(
+                Parameters(
+                    pair=name, profile=profile, fold=number, protocol=one_of("protocol", protocol, ("transductive", "inductive")),
+                    split=one_of("split", split, ("development", "locked-test")), seed=seed,
+                    out=str(out.resolve()), data=str(data.resolve()),
+                )
+            )  # fmt: skip
+    page = report(out.resolve(), profile)
+    _print_dice(out / profile)
+    console.print(f"\nReport: {os.path.relpath(page)}")
+
+
+@app.command()
+def publish(
+    profile: Annotated[str, typer.Option(help="Profile whose runs are published.")] = "cpu",
+    out: Out = Path("runs"),
+    reports: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("reports"),
+) -> None:
+    """Write dice.csv, translation.csv and provenance.json of all finished runs of a profile into reports/."""
+    from histobridge.collect import publish as publish_tables
+
+    publish_tables(out / profile, reports)
+    console.print(f"Wrote dice.csv, translation.csv and provenance.json to {reports}")
+
+
+def _datasets(names: list[str] | None) -> list:
+    from histobridge.manifest import dataset_names, load_dataset
+
+    return [load_dataset(name) for name in names or dataset_names()]
+
+
+def _fetch_pair(pair, data: Path, mirror: Path | None) -> None:
+    from histobridge.manifest import fetch as fetch_dataset
+    from histobridge.manifest import load_dataset, status
+
+    for name in (pair.source.dataset, pair.target.dataset):
+        dataset = load_dataset(name)
+        wanted = [s for s in status(dataset, data) if s.state == "missing" and s.split == "development"]
+        if wanted:
+            console.print(f"Fetching {name}: {len(wanted)} files are missing")
+            fetch_dataset(dataset, data, mirror=mirror, splits=("development",))
+
+
+def _show(statuses: list) -> None:
+    from histobridge.manifest import complaints, summary
+
+    rows = summary(statuses)
+    table = Table(*rows[0].keys()) if rows else Table("no files")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    console.print(table)
+    for line in complaints(statuses):
+        console.print(line, highlight=False)
+
+
+def _print_dice(folder: Path) -> None:
+    from histobridge.collect import collect
+    from histobridge.tables import dice_overview
+
+    overview = dice_overview(collect(folder, "dice"))
+    table = Table(*overview.columns, title="Dice: mean over images, ± SD over folds")
+    for row in overview.itertuples(index=False):
+        table.add_row(*row)
+    console.print(table)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"histobridge: {error}", style="bold", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

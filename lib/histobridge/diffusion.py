@@ -1,0 +1,91 @@
+"""The few-step noise schedule and its posterior, as pure functions.
+
+SynDiff (Özbey et al., arXiv 2207.08208, section III) walks from an image x_0 to noise x_T in T = 4 large steps.
+Between two levels a discriminator replaces the Gaussian likelihood, which is no longer valid for such large steps
+(Xiao et al., denoising diffusion GANs, arXiv 2112.07804). Levels are counted 0 (clean) to T (noise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Variance-preserving noise levels, one entry for each level 0..T.
+
+    Attributes
+    ----------
+    alpha_bar : Tensor, float32 [T + 1]
+        Share of the image's variance left at each level: 1 at level 0, near 0 at level T.
+    """
+
+    alpha_bar: Tensor
+
+    @property
+    def steps(self) -> int:
+        """The number of steps T."""
+        return len(self.alpha_bar) - 1
+
+
+def vp_schedule(steps: int = 4, beta_min: float = 0.1, beta_max: float = 20.0) -> Schedule:
+    """Sample the variance-preserving SDE of Song et al. (arXiv 2011.13456, eq. 33) at T + 1 equidistant times.
+
+    alpha_bar(s) = exp(-s² (beta_max - beta_min) / 2 - s beta_min) for s in 0..1.
+
+    >>> vp_schedule(4).alpha_bar[0].item(), vp_schedule(4).alpha_bar[4].item() < 1e-4
+    (1.0, True)
+    """
+    time = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64)
+    log_alpha_bar = -0.5 * time**2 * (beta_max - beta_min) - time * beta_min
+    return Schedule(log_alpha_bar.exp().float())
+
+
+def _at(values: Tensor, level: Tensor) -> Tensor:
+    return values.to(level.device)[level].view(-1, 1, 1, 1)
+
+
+def diffuse(schedule: Schedule, x_0: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    """Draw x_t from q(x_t | x_0): sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise (SynDiff eq. 2, accumulated).
+
+    Parameters
+    ----------
+    x_0, noise : Tensor, float [B, 1, H, W]
+        The image in -1..1 and standard normal noise.
+    level : Tensor, int64 [B]
+        Noise level t of each image, 0..T.
+    """
+    alpha_bar = _at(schedule.alpha_bar, level)
+    return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+
+
+def diffuse_one_step(schedule: Schedule, x_t: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    """Draw x_{t+1} from q(x_{t+1} | x_t), the single large forward step that starts at `level` t (SynDiff eq. 1)."""
+    alpha = _at(schedule.alpha_bar, level + 1) / _at(schedule.alpha_bar, level)
+    return alpha.sqrt() * x_t + (1 - alpha).sqrt() * noise
+
+
+def posterior(schedule: Schedule, x_0: Tensor, x_next: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+    """Draw x_t from q(x_t | x_{t+1}, x_0), the Gaussian posterior (Ho et al., arXiv 2006.11239, eq. 6 and 7).
+
+    At level 0 its variance is zero and its mean is x_0: the last step returns the predicted image itself.
+
+    Parameters
+    ----------
+    x_0 : Tensor, float [B, 1, H, W]
+        The (predicted) clean image.
+    x_next : Tensor, float [B, 1, H, W]
+        The image at level t + 1.
+    level : Tensor, int64 [B]
+        The level t to go to, 0..T-1.
+    noise : Tensor, float [B, 1, H, W]
+        Standard normal noise.
+    """
+    here, after = _at(schedule.alpha_bar, level), _at(schedule.alpha_bar, level + 1)
+    alpha = after / here
+    mean = (here.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - here) * x_next) / (1 - after)
+    variance = (1 - here) / (1 - after) * (1 - alpha)
+    return mean + variance.sqrt() * noise

@@ -1,0 +1,182 @@
+"""The segmenter: a small U-Net for background, myelin and axon. It does not know which strategy uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from monai.losses import DiceCELoss
+from monai.networks.nets import BasicUNet
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from torch.nn import functional as F
+
+from histobridge import checkpoint as checkpoints
+from histobridge.compute import autocast, device, place
+from histobridge.crops import check_domain, random_crops, stack
+from histobridge.tiling import over_windows
+from histobridge.training import Report, linear_decay, step_generator, train
+
+CLASSES = 3
+MULTIPLE = 16  # four halvings in the U-Net
+WINDOW, OVERLAP = 512, 0.125
+
+
+class SegmenterSettings(BaseModel):
+    """Size and training of the segmenter; the defaults suit two CPU cores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = 400
+    crop: int = 128
+    batch: int = 8
+    widths: tuple[int, int, int, int, int, int] = (16, 16, 32, 64, 128, 16)
+    lr: float = 2e-3
+    zoom: tuple[float, float] = (0.7, 1.4)
+    save_every: int = 100
+
+
+class Segmenter:
+    """Train on images with masks, predict class probabilities.
+
+    Parameters
+    ----------
+    settings : SegmenterSettings
+        Size and training.
+    seed : int
+        Same seed, settings, images and machine: same weights, bit for bit.
+    """
+
+    def __init__(self, settings: SegmenterSettings, *, seed: int = 0):
+        self.settings, self.seed = settings, seed
+        torch.manual_seed(seed)
+        # Group norm: the statistics of instance norm, MONAI's default, change more from window to window.
+        norm = ("group", {"num_groups": 8})
+        self.network = place(BasicUNet(2, 1, CLASSES, settings.widths, norm=norm))
+
+    def fit(
+        self,
+        images: list[np.ndarray],
+        masks: list[np.ndarray],
+        *,
+        name: str = "segmenter",
+        checkpoint: Path | None = None,
+        report: Report | None = None,
+    ) -> pd.DataFrame:
+        """Train on images float32 [H, W] in 0..1 with masks uint8 [H, W]; return the losses of every step.
+
+        Raises
+        ------
+        UserError
+            If there are fewer than two images or one is smaller than a crop, or a loss is not finite.
+        """
+        check_domain(images, self.settings.crop, name)
+        pairs = [stack(image, mask) for image, mask in zip(images, masks, strict=True)]
+        return train(
+            SegmenterTraining(self, pairs),
+            self.settings.steps,
+            name=name,
+            settings=self._settings(),
+            checkpoint=checkpoint,
+            save_every=self.settings.save_every,
+            report=report,
+        )
+
+    def probabilities(self, image: np.ndarray) -> np.ndarray:
+        """Return float32 [3, H, W], the probability of background, myelin and axon at every pixel of `image`."""
+        self.network.eval()
+
+        def classify(piece: Tensor, where: object) -> Tensor:
+            return self.network(piece).float().softmax(1)
+
+        return over_windows(image, classify, window=WINDOW, overlap=OVERLAP, multiple=MULTIPLE)
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Return the mask uint8 [H, W] of the most probable class."""
+        return self.probabilities(image).argmax(0).astype(np.uint8)
+
+    def _settings(self) -> dict:
+        return {**self.settings.model_dump(mode="json"), "seed": self.seed}
+
+    def save(self, path: Path) -> None:
+        """Write weights and settings."""
+        checkpoints.save(path, self.network.state_dict(), self._settings())
+
+    @classmethod
+    def load(cls, path: Path) -> Segmenter:
+        """Read a saved segmenter."""
+        saved = checkpoints.load(path)
+        settings = dict(saved["settings"])
+        segmenter = cls(seed=settings.pop("seed"), settings=SegmenterSettings(**settings))
+        segmenter.network.load_state_dict(saved["state"])
+        return segmenter
+
+
+class SegmenterTraining:
+    """A segmenter in training (a `Trainee`)."""
+
+    def __init__(self, segmenter: Segmenter, pairs: list[Tensor]):
+        self.network, self.settings, self.seed = segmenter.network, segmenter.settings, segmenter.seed
+        self.pairs = pairs
+        self.loss = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=self.settings.lr, fused=True)
+
+    def step(self, number: int) -> dict[str, float]:
+        """Train one step on augmented crops."""
+        self.network.train()
+        rng = step_generator(self.seed, number)
+        image, mask = augmented_crops(self.pairs, self.settings, rng)
+        with autocast():
+            logits = self.network(image.to(device(), memory_format=torch.channels_last))
+        loss = self.loss(logits.float(), mask.to(device()))
+        self.optimiser.param_groups[0]["lr"] = self.settings.lr * linear_decay(number, self.settings.steps)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return {"loss": loss.item()}
+
+    def state(self) -> dict:
+        """Return weights and optimiser."""
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def restore(self, state: dict) -> None:
+        """Take up what `state` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def augmented_crops(pairs: list[Tensor], s: SegmenterSettings, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw crops at a random zoom, with random gamma, contrast, brightness and noise.
+
+    Parameters
+    ----------
+    pairs : list of Tensor, float [2, H, W]
+        Image in 0..1 and mask 0..2.
+
+    Returns
+    -------
+    image : Tensor, float [B, 1, crop, crop]
+    mask : Tensor, float [B, 1, crop, crop], values 0, 1, 2
+    """
+    zoom = _uniform(rng, *s.zoom)
+    smallest = min(min(pair.shape[-2:]) for pair in pairs)
+    side = min(round(s.crop / zoom), smallest)
+    crops = random_crops(pairs, side, s.batch, rng)
+    image = F.interpolate(crops[:, :1], size=(s.crop, s.crop), mode="bilinear", antialias=side > s.crop)
+    mask = F.interpolate(crops[:, 1:], size=(s.crop, s.crop), mode="nearest-exact")
+    return _jitter(image, rng), mask
+
+
+def _jitter(image: Tensor, rng: torch.Generator) -> Tensor:
+    def each(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(len(image), 1, 1, 1, generator=rng)
+
+    image = image.clamp(0, 1) ** torch.exp(each(-0.35, 0.35))
+    image = (image - 0.5) * each(0.75, 1.25) + 0.5 + each(-0.1, 0.1)
+    return image + each(0, 0.06) * torch.randn(image.shape, generator=rng)
+
+
+def _uniform(rng: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=rng))

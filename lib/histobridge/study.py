@@ -1,0 +1,301 @@
+"""The study as a file: reads study.yaml, says what runs and where it writes, and records how each number came about."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import subprocess
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from histobridge.adversarial import SynDiffSettings
+from histobridge.domains import subjects
+from histobridge.errors import UserError, one_of
+from histobridge.folds import Protocol, Split, split, subject_folds
+from histobridge.manifest import ROOT, load_dataset
+from histobridge.segmenter import SegmenterSettings
+from histobridge.translator import TRANSLATORS
+
+STUDY = ROOT / "study.yaml"
+LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DomainAt(_Strict):
+    """A dataset at the pixel size (µm/px) at which a pair uses it."""
+
+    dataset: str
+    um_per_px: float = Field(gt=0)
+
+
+class Pair(_Strict):
+    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign."""
+
+    source: DomainAt
+    target: DomainAt
+    shift: str
+    polarity: Literal["auto", 1, -1] = "auto"
+
+
+class Profile(_Strict):
+    """How much is spent: which pairs and folds run when none are named, and the settings of both models."""
+
+    pairs: tuple[str, ...]
+    folds: int = Field(ge=2)
+    run_folds: tuple[int, ...]
+    seed: int = 0
+    translator: SynDiffSettings
+    segmenter: SegmenterSettings
+
+
+class StudyFile(_Strict):
+    """The whole of study.yaml."""
+
+    pairs: dict[str, Pair]
+    translators: tuple[Literal[TRANSLATORS], ...]
+    profiles: dict[str, Profile]
+
+
+class Parameters(_Strict):
+    """The parameters of notebooks 01 to 03; relative folders count from the repository, wherever a notebook runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pair: str
+    profile: str
+    fold: int = 0
+    protocol: Protocol = "transductive"
+    split: Literal["development", "locked-test"] = "development"
+    seed: int = 0
+    out: str = "runs"
+    data: str = "data"
+
+
+def load_study(path: Path = STUDY) -> StudyFile:
+    """Read and validate study.yaml.
+
+    Raises
+    ------
+    UserError
+        Naming the first entry that is unknown, missing or of the wrong type.
+    """
+    return _validated(StudyFile, yaml.safe_load(path.read_text()), path.name)
+
+
+def _validated(model: type[_Strict], values: dict, name: str):
+    try:
+        return model(**values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        known = ", ".join(model.model_fields)
+        raise UserError(f"{name}: '{where}': {fault['msg']}. Known names here: {known}.") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pair, protocol and fold under one profile: its settings, its folders, who may see what.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    pair : Pair
+    profile : Profile
+    translators : tuple of str
+    started : float
+        Clock of the stage, for its minutes.
+    """
+
+    parameters: Parameters
+    pair: Pair
+    profile: Profile
+    translators: tuple[str, ...]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def data(self) -> Path:
+        """The folder that holds the datasets."""
+        return ROOT / self.parameters.data
+
+    @property
+    def seed(self) -> int:
+        """The seed of this run's models."""
+        return self.profile.seed + self.parameters.seed
+
+    @property
+    def folder(self) -> Path:
+        """Everything of this pair, protocol and seed."""
+        p = self.parameters
+        return ROOT / p.out / p.profile / p.pair / (p.protocol if p.seed == 0 else f"{p.protocol}-seed{p.seed}")
+
+    @property
+    def models(self) -> Path:
+        """Trained models; they do not depend on which split is scored."""
+        return self.folder / "models"
+
+    @property
+    def shared(self) -> Path:
+        """Results of the translator: of the fold where the translator depends on it, else of the pair."""
+        return self.folder / self.parameters.split / self.translator_key
+
+    @property
+    def results(self) -> Path:
+        """Results of this fold."""
+        return self.folder / self.parameters.split / f"fold{self.parameters.fold}"
+
+    @property
+    def translator_key(self) -> str:
+        """`pair` for a translator that serves all folds (transductive), else `foldK`."""
+        return "pair" if self.parameters.protocol == "transductive" else f"fold{self.parameters.fold}"
+
+    @property
+    def judge(self) -> Run:
+        """The run whose source segmenter judges polarity: always fold 0's for a translator that serves all folds."""
+        if self.translator_key != "pair":
+            return self
+        return replace(self, parameters=self.parameters.model_copy(update={"fold": 0}))
+
+    @cached_property
+    def folds(self) -> dict[str, list[list[str]]]:
+        """The folds of the development subjects, written once beside the results and obeyed by every stage."""
+        p = self.pair
+        made = {
+            side: subject_folds(subjects(at.dataset), self.profile.folds)
+            for side, at in (("source", p.source), ("target", p.target))
+        }
+        path = self.folder / "folds.json"
+        if path.exists() and json.loads(path.read_text()) != made:
+            raise UserError(f"{path} holds other folds than the data give now: choose another --out, or delete it.")
+        write_json(path, made)
+        return made
+
+    @cached_property
+    def split(self) -> Split:
+        """Who sees what in this fold."""
+        return split(self.folds, self.parameters.fold, self.parameters.protocol)
+
+    def settings_hash(self, stage: str) -> str:
+        """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
+        checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
+        parameters = self.parameters.model_dump(exclude={"out", "data"})
+        if stage == "02_translate" and self.translator_key == "pair":
+            parameters.pop("fold")
+        decides = [stage, parameters, self.pair.model_dump(), self.profile.model_dump(), self.translators, checksums]
+        return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def finished(self, stage: str) -> bool:
+        """Tell whether a stage has been finished with the present settings."""
+        path = self.stage_folder(stage) / f"{stage}.json"
+        return path.exists() and json.loads(path.read_text())["settings_hash"] == self.settings_hash(stage)
+
+    def stage_folder(self, stage: str) -> Path:
+        """Return where a notebook writes."""
+        return self.results if stage == "03_pseudo_label" else self.shared
+
+    def finish(self, stage: str, **facts) -> Path:
+        """Write, last and atomically, the JSON that marks a stage as finished, with its provenance."""
+        record = {**facts, "settings_hash": self.settings_hash(stage), "provenance": self.provenance()}
+        return write_json(self.stage_folder(stage) / f"{stage}.json", record)
+
+    def provenance(self) -> dict:
+        """Return how this process came to its numbers."""
+        datasets = (self.pair.source.dataset, self.pair.target.dataset)
+        return {
+            **self.parameters.model_dump(exclude={"out", "data"}),
+            "git_commit": git_commit(),
+            "data_sha256": {d: data_checksum(d) for d in datasets},
+            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+            "python": platform.python_version(),
+            "processor": torch.backends.cpu.get_cpu_capability(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "minutes": round((time.monotonic() - self.started) / 60, 2),
+            "peak_memory_gib": round(peak_memory_gib(), 2),
+        }
+
+
+def open_run(parameters: dict) -> Run:
+    """Check parameters against study.yaml and return the run they name.
+
+    Parameters
+    ----------
+    parameters : dict
+        Values by name; from a notebook simply `globals()`, of which the plain literals count.
+
+    Raises
+    ------
+    UserError
+        If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed.
+    """
+    study = load_study()
+    given = _validated(Parameters, literals(parameters), "The parameters")
+    pair = study.pairs[one_of("pair", given.pair, study.pairs)]
+    profile = study.profiles[one_of("profile", given.profile, study.profiles)]
+    return Run(given, pair, profile, study.translators)
+
+
+def literals(namespace: dict) -> dict:
+    """Return the plain literals of a notebook's `globals()`, without IPython's own.
+
+    >>> literals({"fold": 1, "_i": "x", "In": [], "np": object()})
+    {'fold': 1}
+    """
+    plain = (str, int, float, bool, list, dict, tuple, type(None))
+    own = ("In", "Out")
+    return {k: v for k, v in namespace.items() if isinstance(v, plain) and k[0] != "_" and k not in own}
+
+
+def write_json(path: Path, content: dict) -> Path:
+    """Write JSON whole or not at all.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written or the disk is full.
+    """
+    draft = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(content, indent=1))
+        os.replace(draft, path)
+    except OSError as error:
+        raise UserError(f"Could not write {path}: {error.strerror}. Choose another --out, or free some space.") from error
+    return path
+
+
+def data_checksum(dataset: str) -> str:
+    """Return one checksum over the manifest records of a dataset, and with them over all its files."""
+    records = [record.model_dump() for record in load_dataset(dataset).images]
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def git_commit() -> str:
+    """Return the commit of the code that runs, with `+` if files differ from it; `unknown` outside a checkout."""
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told.stdout.strip()
+
+
+def peak_memory_gib() -> float:
+    """Return the largest resident memory of this process so far, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if platform.system() == "Darwin" else 2**20)

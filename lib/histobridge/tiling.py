@@ -1,0 +1,98 @@
+"""Run a network over an image of any size: overlapping windows, Gaussian blending, one noise canvas for the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor
+
+from histobridge.compute import autocast, device
+
+BLOCK = 64
+"""Side of the squares in which noise is drawn."""
+
+Place = tuple[slice, slice]
+
+
+@torch.inference_mode()
+def over_windows(
+    image: np.ndarray, network: Callable[[Tensor, Place], Tensor], *, window: int, overlap: float, multiple: int
+) -> np.ndarray:
+    """Apply `network` to overlapping windows of an image and blend the results with Gaussian weights.
+
+    The sides of a window are `window` or, where the image is smaller, the next multiple that covers it.
+
+    Parameters
+    ----------
+    image : ndarray, float32 [H, W]
+        The image in whatever range the network wants.
+    network : callable
+        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w].
+    window : int
+        Side of a window in px, a multiple of `multiple`.
+    overlap : float
+        Share of a window that the next one covers again, 0..1.
+    multiple : int
+        What the sides of the network's input must be multiples of.
+
+    Returns
+    -------
+    ndarray, float32 [C, H, W]
+    """
+    sides = [min(window, -(-side // multiple) * multiple) for side in image.shape]
+
+    def predict(piece: Tensor, where: list) -> Tensor:
+        piece = piece.to(device(), memory_format=torch.channels_last)
+        with autocast():
+            return network(piece, tuple(where[0][2:])).float().cpu()
+
+    whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
+    blended = sliding_window_inference(
+        whole, sides, 1, predict, overlap=overlap, mode="gaussian", padding_mode="reflect", with_coord=True
+    )
+    return blended[0].numpy()
+
+
+def window_starts(side: int, window: int, overlap: float) -> list[int]:
+    """Return where the windows along one side of an image begin; the last is moved back to fit.
+
+    >>> window_starts(1000, 512, 0.125)
+    [0, 448, 488]
+    """
+    last = max(side - window, 0)
+    return [*range(0, last, int(window * (1 - overlap))), last]
+
+
+def noise_canvas(seed: int, draw: int, place: Place) -> Tensor:
+    """Return the part at `place` of an endless plane of standard normal noise.
+
+    The plane is drawn square by square, each from its own position, so that a window sees the noise it would see
+    in the whole image while only the window is ever held in memory.
+
+    Parameters
+    ----------
+    seed, draw : int
+        Which plane: the seed of the image and the number of the draw.
+    place : tuple of slice
+        Rows and columns, from 0.
+
+    Returns
+    -------
+    Tensor, float32 [1, 1, h, w]
+    """
+    rows, columns = place
+    first_row, first_column = rows.start // BLOCK, columns.start // BLOCK
+    squares = [
+        [_square(seed, draw, i, j) for j in range(first_column, -(-columns.stop // BLOCK))]
+        for i in range(first_row, -(-rows.stop // BLOCK))
+    ]
+    top, left = rows.start - first_row * BLOCK, columns.start - first_column * BLOCK
+    plane = np.block(squares)[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+    return torch.from_numpy(np.ascontiguousarray(plane))[None, None]
+
+
+def _square(*position: int) -> np.ndarray:
+    return np.random.default_rng(position).standard_normal((BLOCK, BLOCK), dtype=np.float32)

@@ -1,0 +1,228 @@
+"""Translators between the labelled domain L and the unlabelled domain U, behind one small interface.
+
+A translator learns from images alone; nothing here has ever heard of a mask.
+
+=================  ====================================================================================
+`none`             the image as it is
+`invert`           the negative
+`histogram`        grey values matched to those of the other domain
+`invert-histogram` the negative, matched
+`cycle`            the non-diffusive generators inside SynDiff (a CycleGAN)
+`syndiff`          the diffusive generators of SynDiff, T steps from noise
+=================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from skimage.exposure import match_histograms
+from torch import Tensor, nn
+
+from histobridge import checkpoint as checkpoints
+from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_generators
+from histobridge.compute import device
+from histobridge.crops import check_domain, stack
+from histobridge.diffusion import posterior, vp_schedule
+from histobridge.errors import one_of
+from histobridge.tiling import Place, noise_canvas, over_windows
+from histobridge.training import Report, train
+
+Domain = Literal["L", "U"]
+CONTROLS = ("none", "invert", "histogram", "invert-histogram")
+LEARNED = ("cycle", "syndiff")
+TRANSLATORS = CONTROLS + LEARNED
+
+WINDOW, OVERLAP = 512, 0.125
+
+
+class Translator(Protocol):
+    """What every translator can do; images are float32 [H, W] in 0..1."""
+
+    name: str
+
+    def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
+        """Learn from unpaired images of L (`source`) and U (`target`)."""
+
+    def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
+        """Translate an image of the other domain `to` L or U; the shape stays."""
+
+    def save(self, path: Path) -> None:
+        """Write everything `translate` needs."""
+
+    @classmethod
+    def load(cls, path: Path) -> Translator:
+        """Read what `save` wrote."""
+
+
+class Control:
+    """A classical translator with nothing to train: the yardstick that any learned one must beat."""
+
+    def __init__(self, name: str):
+        self.name = one_of("control", name, CONTROLS)
+        self.greys: dict[str, np.ndarray] = {}
+
+    def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
+        """Keep 4096 quantiles of the pooled grey values of either domain."""
+        self.greys = {d: _pooled_quantiles(images) for d, images in (("L", source), ("U", target))}
+
+    def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
+        """Invert and match as the name says; `seed` changes nothing."""
+        if "invert" in self.name:
+            image = 1 - image
+        if "histogram" in self.name:
+            image = match_histograms(image, self.greys[to][None])
+        return np.asarray(image, np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the quantiles."""
+        checkpoints.save(path, {d: torch.from_numpy(v) for d, v in self.greys.items()}, {"translator": self.name})
+
+    @classmethod
+    def load(cls, path: Path) -> Control:
+        """Read a saved control."""
+        saved = checkpoints.load(path)
+        control = cls(saved["settings"]["translator"])
+        control.greys = {d: v.numpy() for d, v in saved["state"].items()}
+        return control
+
+
+def _pooled_quantiles(images: list[np.ndarray]) -> np.ndarray:
+    per_image = [np.quantile(image, np.linspace(0, 1, 4096)) for image in images]
+    return np.quantile(np.concatenate(per_image), np.linspace(0, 1, 4096)).astype(np.float32)
+
+
+class SynDiff:
+    """Adversarial diffusion between two unpaired domains (Özbey et al., arXiv 2207.08208).
+
+    Parameters
+    ----------
+    settings : SynDiffSettings
+        Size and training.
+    sign : {1, -1}
+        The polarity that the generators start at: 1 keeps the contrast, -1 inverts it. See `polarity.py`.
+    seed : int
+        Same seed, settings, images and machine: same weights, bit for bit.
+    """
+
+    name = "syndiff"
+
+    def __init__(self, settings: SynDiffSettings, *, sign: int, seed: int = 0):
+        self.settings, self.sign, self.seed = settings, sign, seed
+        self.generators: nn.ModuleDict = build_generators(settings, sign)
+        self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
+
+    def fit(
+        self,
+        source: list[np.ndarray],
+        target: list[np.ndarray],
+        *,
+        checkpoint: Path | None = None,
+        report: Report | None = None,
+    ) -> pd.DataFrame:
+        """Train on unpaired images, resuming from `checkpoint`; return the losses of every step (see `train`).
+
+        Raises
+        ------
+        UserError
+            If a domain has fewer than two images or one smaller than a crop, a loss is not finite, or the
+            checkpoint does not fit.
+        """
+        for images, name in (source, "L (labelled)"), (target, "U (unlabelled)"):
+            check_domain(images, self.settings.crop, name)
+        tensors = [[stack(_to_network(image)) for image in images] for images in (source, target)]
+        training = SynDiffTraining(self.settings, self.sign, self.seed, *tensors)
+        history = train(
+            training,
+            self.settings.steps,
+            name=self.name,
+            settings=self._settings(),
+            checkpoint=checkpoint,
+            save_every=self.settings.save_every,
+            report=report,
+        )
+        self.generators.load_state_dict(training.average.state_dict())
+        return history
+
+    def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
+        """Walk T steps from noise to an image of domain `to`, conditioned on `image` (SynDiff section III-C).
+
+        Another `seed` draws another latent and another noise canvas, and so another plausible translation.
+        """
+        generator = self.generators[f"G_{to}"].eval()
+        latents = _latents(seed, self.schedule.steps, self.settings.latent)
+
+        def denoise(condition: Tensor, place: Place) -> Tensor:
+            x = noise_canvas(seed, self.schedule.steps, place).to(condition)
+            for level in reversed(range(self.schedule.steps)):
+                t = torch.tensor([level], device=condition.device)
+                x_0 = generator(x, condition, t + 1, latents[level]).float().clamp(-1, 1)
+                x = posterior(self.schedule, x_0, x, t, noise_canvas(seed, level, place).to(condition))
+            return x
+
+        return self._tiled(image, denoise)
+
+    def _tiled(self, image: np.ndarray, network) -> np.ndarray:
+        multiple = self.settings.stem * 2 ** (len(self.settings.multipliers) - 1)
+        result = over_windows(_to_network(image), network, window=WINDOW, overlap=OVERLAP, multiple=multiple)
+        return np.clip((result[0] + 1) / 2, 0, 1)
+
+    def _settings(self) -> dict:
+        return {**self.settings.model_dump(mode="json"), "sign": self.sign, "seed": self.seed}
+
+    def save(self, path: Path) -> None:
+        """Write the averaged generators and the settings."""
+        checkpoints.save(path, self.generators.state_dict(), self._settings())
+
+    @classmethod
+    def load(cls, path: Path) -> SynDiff:
+        """Read a saved translator."""
+        saved = checkpoints.load(path)
+        settings = dict(saved["settings"])
+        translator = cls(sign=settings.pop("sign"), seed=settings.pop("seed"), settings=SynDiffSettings(**settings))
+        translator.generators.load_state_dict(saved["state"])
+        return translator
+
+
+class Cycle(SynDiff):
+    """SynDiff's own non-diffusive generators, which come for free: one pass, no noise."""
+
+    name = "cycle"
+
+    @classmethod
+    def sharing(cls, syndiff: SynDiff) -> Cycle:
+        """Return a translator that uses the networks of a trained `syndiff`."""
+        cycle = cls(syndiff.settings, sign=syndiff.sign, seed=syndiff.seed)
+        cycle.generators = syndiff.generators
+        return cycle
+
+    def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
+        """Translate in one pass; `seed` changes nothing."""
+        generator = self.generators[f"F_{to}"].eval()
+        return self._tiled(image, lambda piece, place: generator(piece))
+
+
+def load_translator(name: str, path: Path) -> Translator:
+    """Read the saved translator `name`; `cycle` and `syndiff` share one file."""
+    kinds = {"cycle": Cycle, "syndiff": SynDiff} | dict.fromkeys(CONTROLS, Control)
+    return kinds[one_of("translator", name, kinds)].load(path)
+
+
+def round_trip(translator: Translator, image: np.ndarray, through: Domain, *, seed: int = 0) -> np.ndarray:
+    """Translate an image to the other domain, `through`, and back."""
+    there = translator.translate(image, through, seed=seed)
+    return translator.translate(there, "L" if through == "U" else "U", seed=seed)
+
+
+def _to_network(image: np.ndarray) -> np.ndarray:
+    return 2 * image - 1
+
+
+def _latents(seed: int, steps: int, length: int) -> list[Tensor]:
+    """Draw one latent for each step, the same for every window of an image."""
+    rng = np.random.default_rng([seed, steps])
+    return [torch.from_numpy(rng.standard_normal((1, length), dtype=np.float32)).to(device()) for _ in range(steps)]

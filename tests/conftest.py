@@ -1,0 +1,54 @@
+"""Shared by all tests: the folder of real images, drawn domains, and the smallest models that still train."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+NOT_HERE = "real images not here: set HISTOBRIDGE_MIRROR to a folder that holds them"
+
+
+def real_images() -> Path | None:
+    """The folder of real images that the environment names, if it is there."""
+    folder = os.environ.get("HISTOBRIDGE_MIRROR")
+    return Path(folder) if folder and Path(folder, "INDEX.csv").is_file() else None
+
+
+def pytest_runtest_setup(item):
+    """Skip what is marked `real` where there are no real images, and say how to have it run."""
+    if item.get_closest_marker("real") and real_images() is None:
+        pytest.skip(NOT_HERE)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real images; only for tests marked `real`."""
+    return real_images() or pytest.skip(NOT_HERE)
+
+
+@pytest.fixture(scope="session")
+def drawn():
+    """Images and masks of two subjects in each of two modalities, 64 × 64 px; treated as read-only."""
+    from histobridge.phantom import phantom
+
+    seeds = {"tem": (0, 1), "sem": (2, 3)}
+    return {modality: [phantom(modality, seed, (64, 64)) for seed in two] for modality, two in seeds.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_syndiff():
+    """Settings of a SynDiff that takes about a tenth of a second a step and exercises every branch of one."""
+    from histobridge.adversarial import SynDiffSettings
+
+    return SynDiffSettings(
+        steps=6, save_every=2, r1_every=2, crop=32, batch=2, latent=8, embedding=16,
+        width=16, multipliers=(1, 2), cycle_width=16, critic_width=16, critic_multipliers=(1, 2),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter():
+    """Settings of a segmenter that takes some hundredths of a second a step."""
+    from histobridge.segmenter import SegmenterSettings
+
+    return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))

@@ -1,0 +1,98 @@
+"""tiling.py: windows leave no trace, and noise belongs to the image, not to the window."""
+
+import numpy as np
+import pytest
+import torch
+
+from histobridge.tiling import BLOCK, noise_canvas, over_windows
+
+SHAPES = [(7, 300), (53, 70), (64, 64), (65, 129), (200, 131)]
+
+
+def ramp(shape: tuple[int, int]) -> np.ndarray:
+    """An image in which no two rows and no two columns are alike, in -1..1."""
+    return np.linspace(-1, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+
+
+def canvas(height: int, width: int, *, seed: int = 0, draw: int = 0, top: int = 0, left: int = 0) -> np.ndarray:
+    """A part of the plane of noise, as an array [height, width]."""
+    return noise_canvas(seed, draw, (slice(top, top + height), slice(left, left + width)))[0, 0].numpy()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("overlap", [0, 0.125, 0.5])
+def test_identity_returns_the_image(shape, overlap):
+    """A network that does nothing gives the image back, smaller than a window, larger, odd or thin."""
+    image = ramp(shape)
+    result = over_windows(image, lambda piece, place: piece, window=64, overlap=overlap, multiple=8)
+    assert result.shape == (1, *shape) and result.dtype == np.float32
+    np.testing.assert_allclose(result[0], image, atol=1e-6)
+
+
+def test_channels_stay_apart():
+    """Each channel that a network makes is blended on its own."""
+    image = ramp((70, 53))
+    result = over_windows(
+        image, lambda piece, place: torch.cat([piece, -2 * piece], 1), window=32, overlap=0.25, multiple=8
+    )
+    np.testing.assert_allclose(result, np.stack([image, -2 * image]), atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_windows_fit_the_network(shape):
+    """The sides of a window are multiples of what the network needs and never above the window asked for."""
+    seen = set()
+
+    def network(piece, place):
+        assert tuple(s.stop - s.start for s in place) == tuple(piece.shape[2:])
+        seen.add(tuple(piece.shape))
+        return piece
+
+    over_windows(ramp(shape), network, window=64, overlap=0.125, multiple=16)
+    assert seen == {(1, 1, *(min(64, 16 * -(-side // 16)) for side in shape))}
+
+
+def test_a_window_knows_its_place():
+    """The place handed to the network is where its piece lies in the image."""
+    image = ramp((150, 97))
+
+    def network(piece, place):
+        torch.testing.assert_close(piece[0, 0].cpu(), torch.from_numpy(image[place]))
+        return torch.arange(place[0].start, place[0].stop)[None, None, :, None].expand_as(piece).to(piece)
+
+    rows = over_windows(image, network, window=48, overlap=0.25, multiple=16)
+    np.testing.assert_allclose(rows[0], np.broadcast_to(np.arange(150)[:, None], (150, 97)), atol=1e-4)
+
+
+def test_the_image_is_left_alone():
+    """A network that writes into its window does not write into the image."""
+    image = ramp((40, 40))
+    over_windows(image, lambda piece, place: piece.mul_(0), window=64, overlap=0.125, multiple=8)
+    np.testing.assert_array_equal(image, ramp((40, 40)))
+
+
+@pytest.mark.parametrize(("top", "left", "height", "width"), [(0, 0, 1, 1), (63, 64, 2, 64), (10, 70, 150, 33)])
+def test_a_window_sees_the_noise_of_the_whole(top, left, height, width):
+    """The noise of a window is the window of the noise."""
+    whole = canvas(3 * BLOCK, 2 * BLOCK, seed=3, draw=1)
+    part = canvas(height, width, seed=3, draw=1, top=top, left=left)
+    np.testing.assert_array_equal(part, whole[top : top + height, left : left + width])
+
+
+def test_noise_is_standard_normal_and_white():
+    """Mean 0, variance 1, kurtosis 3, and no correlation with neighbours or with the next square."""
+    noise = canvas(512, 512)
+    assert noise.dtype == np.float32
+    assert noise.mean() == pytest.approx(0, abs=0.01)
+    assert noise.var() == pytest.approx(1, abs=0.01)
+    assert (noise**4).mean() == pytest.approx(3, abs=0.1)
+    for shift in [(1, 0), (0, 1), (BLOCK, 0), (0, BLOCK)]:
+        assert (noise * np.roll(noise, shift, (0, 1))).mean() == pytest.approx(0, abs=0.01)
+
+
+def test_planes_are_independent():
+    """Another seed, another draw, and seed and draw exchanged give other noise, uncorrelated; the same gives the same."""
+    planes = [canvas(128, 128, seed=seed, draw=draw) for seed, draw in [(0, 0), (1, 0), (0, 1), (2, 3), (3, 2)]]
+    correlations = np.corrcoef([plane.ravel() for plane in planes])
+    np.testing.assert_allclose(correlations, np.eye(5), atol=0.04)
+    np.testing.assert_array_equal(planes[3], canvas(128, 128, seed=2, draw=3))

@@ -1,0 +1,237 @@
+"""training.py: a broken-off training repeats what an unbroken one would have done, bit for bit, and NaN stops it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from histobridge import checkpoint as checkpoints
+from histobridge import training
+from histobridge.adversarial import SynDiffTraining
+from histobridge.crops import stack
+from histobridge.errors import UserError
+from histobridge.segmenter import Segmenter, SegmenterTraining
+from histobridge.training import Say, linear_decay, step_generator, train
+
+MODELS = ("syndiff", "segmenter")
+
+
+class Counter:
+    """A trainee that adds up what the generators of its steps draw; its loss is what `losses` lists, or 1."""
+
+    def __init__(self, losses=()):
+        self.total, self.steps, self.losses = torch.zeros(()), [], losses
+
+    def step(self, number):
+        """Add one random number, whatever the loss."""
+        self.total = self.total + torch.rand((), generator=step_generator(0, number))
+        self.steps.append(number)
+        return {"good": 1.0, "bad": self.losses[number] if number < len(self.losses) else 1.0}
+
+    def state(self):
+        """The sum."""
+        return {"total": self.total}
+
+    def restore(self, state):
+        """Take up a sum."""
+        self.total = state["total"]
+
+
+@pytest.fixture
+def start(drawn, tiny_syndiff, tiny_segmenter):
+    """A function that returns a fresh training of a real model: SynDiff or the segmenter."""
+
+    def begin(model: str, *, seed: int = 0):
+        if model == "segmenter":
+            return SegmenterTraining(Segmenter(tiny_segmenter, seed=seed), [stack(*pair) for pair in drawn["tem"]])
+        source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
+        return SynDiffTraining(tiny_syndiff, -1, seed, source, target)
+
+    return begin
+
+
+def run(trainee, steps=6, *, checkpoint=None, report=lambda line: None, save_every=2):
+    """Train quietly."""
+    options = dict(name="it", settings={"steps": 6}, save_every=save_every)
+    return train(trainee, steps, checkpoint=checkpoint, report=report, **options)
+
+
+def kill_at(step: int):
+    """A report that ends the process, as far as Python can, when `step` steps are done."""
+
+    def report(line):
+        if f"step {step} of" in line:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def leaves(state) -> list[torch.Tensor]:
+    """All tensors and numbers of nested dicts and lists, as tensors."""
+    if isinstance(state, dict):
+        state = [value for _, value in sorted(state.items(), key=lambda item: str(item[0]))]
+    if isinstance(state, list | tuple):
+        return [leaf for value in state for leaf in leaves(value)]
+    return [] if state is None else [torch.as_tensor(state)]
+
+
+def assert_same(first, second):
+    """Two trainees are in the same state, bit for bit: weights, averages, optimisers."""
+    first, second = leaves(first.state()), leaves(second.state())
+    assert len(first) == len(second) > 0
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("killed_at", [1, 5])
+def test_killed_and_resumed_is_the_same_as_unbroken(start, tmp_path, model, killed_at):
+    """Killed before or after the first checkpoint and started again: the same weights and losses as in one go."""
+    path = tmp_path / "it.pt"
+    whole, broken, resumed = start(model), start(model), start(model)
+    expected = run(whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, checkpoint=path, report=kill_at(killed_at))
+    assert path.exists() == (killed_at > 2)
+    found = run(resumed, checkpoint=path)
+    assert_same(resumed, whole)
+    losses = expected.columns.drop("seconds")
+    assert found[losses].equals(expected[losses]) and found["seconds"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_seed_is_all_that_matters(start, model):
+    """Same seed, same weights, whatever was drawn elsewhere in between; another seed, other weights."""
+    first, again, other = start(model), start(model), start(model, seed=1)
+    run(first, 3)
+    torch.manual_seed(99)
+    run(again, 3)
+    assert_same(first, again)
+    run(other, 3)
+    with pytest.raises(AssertionError):
+        assert_same(first, other)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_training_changes_every_weight(start, model):
+    """No weight is forgotten by the optimisers: after some steps each parameter has moved."""
+    trainee = start(model)
+    networks = ("generators", "critics", "average") if model == "syndiff" else ("network",)
+    before = {
+        f"{part}.{name}": p.clone() for part in networks for name, p in getattr(trainee, part).named_parameters()
+    }
+    run(trainee, 4)
+    after = {f"{part}.{name}": p for part in networks for name, p in getattr(trainee, part).named_parameters()}
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+
+
+@pytest.mark.parametrize(("model", "rate"), [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")])
+def test_a_diverging_training_stops(start, tmp_path, model, rate):
+    """A learning rate far too high ends in a sentence that names a loss, not in a useless model."""
+    trainee = start(model)
+    trainee.settings = trainee.settings.model_copy(update={rate: 1e30})
+    with pytest.raises(UserError, match=r"it stopped at step \d: the loss .* is not finite.*learning rate"):
+        run(trainee, checkpoint=tmp_path / "it.pt")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path, bad):
+    """The message names the loss and the checkpoint, which holds the steps before the last save."""
+    path = tmp_path / "it.pt"
+    with pytest.raises(UserError, match=r"step 3: the loss bad is not finite.*stays in .*it\.pt"):
+        run(Counter([1, 1, 1, bad]), checkpoint=path)
+    state = checkpoints.load(path)["state"]
+    assert len(state["history"]) == 2 and all(row["bad"] == 1 for row in state["history"])
+    healthy = Counter()
+    run(healthy, checkpoint=path)
+    assert healthy.steps == [2, 3, 4, 5]
+
+
+def test_nan_before_the_first_save_promises_no_checkpoint(tmp_path):
+    """Where nothing was saved yet, the message does not send the user to a file that is not there."""
+    for path in (None, tmp_path / "it.pt"):
+        with pytest.raises(UserError, match="Nothing was saved"):
+            run(Counter([math.nan]), checkpoint=path)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    """Losses are those of before the step: a step that breaks the weights must not replace a good checkpoint."""
+
+    class Breaks(Counter):
+        def step(self, number):
+            losses = super().step(number)
+            self.total = self.total + (math.nan if number == 3 else 0)
+            return losses
+
+    path = tmp_path / "it.pt"
+    with pytest.raises(UserError):
+        run(Breaks(), checkpoint=path)
+    assert torch.isfinite(checkpoints.load(path)["state"]["trainee"]["total"])
+
+
+def test_history_has_a_row_a_step():
+    """Step, each loss by its name, and the seconds so far."""
+    history = run(Counter([0.5]), 3)
+    assert history.columns.tolist() == ["step", "good", "bad", "seconds"]
+    assert history["step"].tolist() == [0, 1, 2] and history["bad"].tolist() == [0.5, 1, 1]
+    assert history["seconds"].is_monotonic_increasing
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    """With a complete checkpoint no step is run; the history and the state are those of before."""
+    path, first, second = tmp_path / "it.pt", Counter(), Counter()
+    before, after = run(first, checkpoint=path, save_every=100), run(second, checkpoint=path)
+    assert second.steps == [] and torch.equal(first.total, second.total) and after.equals(before)
+
+
+def test_time_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Seconds count training only: those before a break are added, the break is not."""
+    clock = iter(range(0, 10_000, 1))
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    path = tmp_path / "it.pt"
+    with pytest.raises(KeyboardInterrupt):
+        run(Counter(), checkpoint=path, report=kill_at(3))
+    for _ in range(1000):
+        next(clock)
+    assert run(Counter(), checkpoint=path)["seconds"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    """Nobody continues a training by accident with other settings."""
+    path = tmp_path / "it.pt"
+    run(Counter(), checkpoint=path)
+    with pytest.raises(UserError, match="steps: 6 then, 7 now"):
+        train(Counter(), 7, name="it", settings={"steps": 7}, checkpoint=path)
+
+
+def test_progress_lines(monkeypatch):
+    """Each step reports its number, the pace, the time left and the losses."""
+    clock = iter(range(0, 10_000, 30))
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    lines = []
+    run(Counter([0.25]), 4, report=lines.append)
+    assert lines[0] == "it: step 1 of 4, 30.00 s a step, 1.5 min left  |  good 1.000  bad 0.250"
+    assert len(lines) == 4 and lines[-1].startswith("it: step 4 of 4, 30.00 s a step, 0.0 min left")
+
+
+def test_the_default_report_prints_now_and_then(monkeypatch, capsys):
+    """The first line comes at once, later ones not before ten seconds have passed."""
+    clock = iter([0.0, 0.0, 9.0, 10.0, 10.0, 11.0, 25.0, 25.0])
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    say = Say(10)
+    for word in ("first", "early", "second", "soon", "third"):
+        say(word)
+    assert capsys.readouterr().out.split() == ["first", "second", "third"]
+
+
+def test_each_step_has_its_own_random_numbers():
+    """Steps and seeds draw independent numbers; step and seed again draw the same."""
+    drawn = {(s, n): torch.rand(3, generator=step_generator(s, n)).tolist() for s in (0, 1) for n in (0, 1, 2)}
+    assert len(set(map(tuple, drawn.values()))) == 6
+    assert drawn[1, 2] == torch.rand(3, generator=step_generator(1, 2)).tolist()
+
+
+def test_the_learning_rate_is_constant_and_then_falls_to_zero():
+    """1 up to the middle, then a straight line that would reach 0 after the last step."""
+    factors = np.array([linear_decay(step, 10) for step in range(11)])
+    np.testing.assert_allclose(factors, [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-12)
