@@ -404,3 +404,11 @@ def test_summary_counts_by_split(tmp_path):
         {"dataset": "toy", "split": "development", "here": 3, "missing": 1, "wrong": 0},
         {"dataset": "toy", "split": "locked-test", "here": 1, "missing": 0, "wrong": 1},
     ]
+
+
+def test_the_example_for_owners_of_tem_macaque_is_a_record():
+    """The commented line that its manifest tells its owner to imitate has every field, and loads."""
+    text = (manifest.MANIFESTS / "tem-macaque.yaml").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("#  - {"))
+    (example,) = yaml.safe_load(line[1:].replace("<64 hex digits>", "ab" * 32))
+    assert ImageRecord(**example).key == "images/m1_left.png" and set(example) == set(record("a"))

@@ -1,8 +1,12 @@
-"""The figures, each from arrays or a table: a function takes what is to be seen and returns a matplotlib `Figure`.
+"""The figures, each from arrays or a table: a function takes what is to be seen and returns a `Figure`.
 
-Nothing is shown and no setting of matplotlib is left changed. A returned figure is not known to pyplot, so a
-notebook cell that ends with the call displays it once. Colours are those of Okabe and Ito, which colour-blind readers
-can tell apart; myelin is blue and axon orange in every figure.
+Nothing is shown and no setting of matplotlib stays changed. A returned figure is not known to pyplot, so a
+notebook cell that ends with the call displays it once. Colours are those of Okabe and Ito, which colour-blind
+readers can tell apart; myelin is blue and axon orange in every figure.
+
+Images are float32 [H, W] in 0..1 (their contrast is never stretched), masks uint8 [H, W] with 0 background,
+1 myelin and 2 axon, and pixel sizes in µm/px. Every function raises `UserError` if there is nothing to draw,
+a column is missing, shapes differ or a pixel size is not positive.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
@@ -44,12 +49,14 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 120,
+    "figure.titlesize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "svg.hashsalt": "histobridge",  # the same figure gives the same file
 }
 PAGE = 7.1  # inches: the width of a printed page of two columns
-TALLEST_PSNR = 50.0  # dB; a control that is its own inverse comes back exactly, which no axis can hold
+SETTING = ["pair", "protocol", "split"]
+TALLEST_PSNR = 50  # dB; a control that is its own inverse comes back exactly, which no axis can hold
 
 _styled = matplotlib.rc_context(STYLE)
 
@@ -59,79 +66,77 @@ _styled = matplotlib.rc_context(STYLE)
 
 @_styled
 def domains(
-    source: Images, target: Images, *, um_per_px: tuple[float, float], names: tuple[str, str], side: int = 256
+    source: Images,
+    target: Images,
+    *,
+    um_per_px: tuple[float, float],
+    names: tuple[str, str],
+    side: int = 256,
 ) -> Figure:
     """Show what is to be bridged: crops of both domains as the translator sees them, and their intensities.
 
     Parameters
     ----------
     source, target : mapping of str to ndarray
-        Images by name, float32 [H, W] in 0..1; the first four are shown, the histograms count all. Every crop is the
-        central square of one common side, so a pixel has the same size on the page throughout.
+        Images by name; the first four are shown, the histograms count all. Every crop is a central square of
+        one side, so a pixel has the same size on the page throughout.
     um_per_px : (float, float)
         Pixel sizes of source and target.
     names : (str, str)
         What to call the two domains.
     side : int
         Side of the crops in px, at most.
-
-    Raises
-    ------
-    UserError
-        If a domain holds no image, or a pixel size is not positive.
     """
     for name, images in zip(names, (source, target), strict=True):
         _refuse_empty(images, f"images of '{name}'")
     shown = [dict(list(images.items())[:4]) for images in (source, target)]
-    columns = max(map(len, shown))
     side = _common_side([image for images in shown for image in images.values()], side)
+    columns = max(map(len, shown))
     panel = min(1.75, PAGE / columns)
-    figure = _figure(max(columns * panel, 3.5), 2 * (panel + 0.15) + 1.7)
+    figure = _figure(max(columns * panel, 4.6), 2 * (panel + 0.15) + 1.7)
     grid = figure.add_gridspec(3, columns, height_ratios=[panel, panel, 1.3])
     for row, (name, images, size) in enumerate(zip(names, shown, um_per_px, strict=True)):
         for column, (title, image) in enumerate(images.items()):
             axes = figure.add_subplot(grid[row, column])
             _panel(axes, _middle(image, side), title=title, um_per_px=size if column == 0 else None)
             axes.set_ylabel(f"{name}\n{size:.4g} µm/px" if column == 0 else "")
-    _histograms(figure.add_subplot(grid[2, :]), dict(zip(names, (source, target), strict=True)))
+    _histograms(figure.add_subplot(grid[2, :]), names, (source, target))
     return figure
 
 
-def _histograms(axes: Axes, all_images: dict[str, Images]) -> None:
+def _histograms(axes: Axes, names: tuple[str, str], both: tuple[Images, Images]) -> None:
     """Draw the mean histogram of each domain over the faint histograms of its images."""
     edges = np.linspace(0, 1, 65)
     medians = []
-    for (name, images), colour in zip(all_images.items(), (BLUE, VERMILLION), strict=True):
+    for name, images, colour in zip(names, both, (BLUE, VERMILLION), strict=True):
         shares = [100 * np.histogram(image, edges)[0] / image.size for image in images.values()]
         for share in shares:
             axes.stairs(share, edges, color=colour, alpha=0.25, linewidth=0.5)
-        axes.stairs(np.mean(shares, axis=0), edges, color=colour, linewidth=1.8, label=name)
-        medians.append(f"{name} {np.median([np.median(image) for image in images.values()]):.2f}")
+        axes.stairs(np.mean(shares, axis=0), edges, color=colour, linewidth=1.8, label=f"{name}, mean")
+        medians.append(np.median([np.median(image) for image in images.values()]))
     axes.set(xlim=(0, 1), xlabel="intensity (0 black, 1 white)", ylabel="pixels (%)")
-    axes.set_title(f"The median intensities differ: {', '.join(medians)} (thin: single images, thick: mean)")
+    sentence = " and ".join(f"{median:.2f} in {name}" for median, name in zip(medians, names, strict=True))
+    axes.set_title(f"The median intensity is {sentence}")
     axes.legend()
 
 
 @_styled
 def translations(
-    rows: Sequence[tuple[str, Images]], *, um_per_px: float | Sequence[float] | None = None, side: int = 256
+    rows: Sequence[tuple[str, Images]],
+    *,
+    um_per_px: float | Sequence[float] | None = None,
+    side: int = 256,
 ) -> Figure:
-    """Show a grid of panels, such as an image, its translation and its round trip, one labelled row an image.
+    """Show a grid of panels, such as an image, its translation and its round trip: one labelled row an image.
 
     Parameters
     ----------
     rows : sequence of (str, mapping of str to ndarray)
-        A label and the row's panels by title, float32 [H, W] in 0..1. A title that the panel above carries too is not
-        repeated.
+        A label and the row's panels by title; a title that the panel above carries too is not repeated.
     um_per_px : float or sequence of float, optional
         Pixel size, one for all or one a row; draws a scale bar in each row's first panel.
     side : int
         Side of the central square that is shown, in px, at most.
-
-    Raises
-    ------
-    UserError
-        If there are no rows, or a pixel size is not positive.
     """
     _refuse_empty(rows, "rows of images")
     side = _common_side([image for _, panels in rows for image in panels.values()], side)
@@ -143,8 +148,8 @@ def translations(
             bar = size if column == 0 else None
             _panel(axes[column], _middle(image, side), title="" if repeated else title, um_per_px=bar)
         axes[0].set_ylabel(label)
-        above = list(panels)
         _blank(axes[len(panels) :])
+        above = list(panels)
     return figure
 
 
@@ -157,17 +162,16 @@ def pseudo_labels(
     translations: Images | None = None,
     dice: Mapping[str, str] | None = None,
     um_per_px: float | None = None,
-    side: int = 384,
+    side: int = 256,
 ) -> Figure:
     """Show the pseudo labels of one image beside the expert's, one row a strategy, and where they differ.
 
     Parameters
     ----------
-    image : ndarray, float32 [H, W] in 0..1
-    truth : ndarray, uint8 [H, W]
-        Expert mask: 0 background, 1 myelin, 2 axon.
+    image, truth : ndarray
+        Image and expert mask.
     masks : mapping of str to ndarray
-        Pseudo label, coded as `truth`, by strategy.
+        Pseudo label by strategy.
     translations : mapping of str to ndarray, optional
         The translated image that a strategy's segmenter saw; strategies left out saw the image itself.
     dice : mapping of str to str, optional
@@ -176,53 +180,52 @@ def pseudo_labels(
         Pixel size; draws a scale bar.
     side : int
         Side of the central square that is shown, in px, at most.
-
-    Raises
-    ------
-    UserError
-        If there is no mask, or an array is not of the image's shape.
     """
     _refuse_empty(masks, "pseudo labels")
     translations, dice = translations or {}, dice or {}
     _refuse_other_shapes(image, {"truth": truth, **masks, **translations})
     side = _common_side([image], side)
-    image, truth = _middle(image, side), _middle(truth, side)
-    figure, grid = _panel_grid(len(masks), 5)
-    for row, (axes, (strategy, mask)) in enumerate(zip(grid, masks.items(), strict=True)):
-        mask = _middle(mask, side)
-        _panel(axes[0], image, um_per_px=um_per_px if row == 0 else None)
-        axes[0].set_ylabel(textwrap.fill(strategy, 18))
-        if strategy in translations:
-            _panel(axes[1], _middle(translations[strategy], side))
-        else:
-            _blank(axes[1:2], "the image itself")
-        _panel(axes[2], _overlay(image, mask))
-        _panel(axes[3], _overlay(image, truth))
-        _panel(axes[4], error_map(truth, mask))
-        axes[4].set_xlabel(textwrap.fill(dice.get(strategy, ""), 24), loc="left")
+    figure, grid = _panel_grid(len(masks), 5, gap=0.35 if dice else 0.05)
+    for row, (strategy, mask) in zip(grid, masks.items(), strict=True):
+        arrays = (image, translations.get(strategy), mask, truth)
+        _strategy_row(row, *(None if array is None else _middle(array, side) for array in arrays))
+        row[0].set_ylabel(textwrap.fill(strategy, 18))
+        row[4].set_xlabel(textwrap.fill(dice.get(strategy, ""), 20), loc="left", fontsize=7)
     for axes, title in zip(
         grid[0], ("image", "translation", "pseudo label", "expert", "errors"), strict=True
     ):
         axes.set_title(title)
+    if um_per_px is not None:
+        _scale_bar(grid[0, 0], (side, side), um_per_px)
     colours = CLASS_COLOURS | ERROR_COLOURS | CORRECT_COLOURS
     handles = [Patch(facecolor=colour, label=name) for name, colour in colours.items()]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1, columnspacing=1
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=7, handlelength=1, columnspacing=1)
     return figure
 
 
-def error_map(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return a picture, float [H, W, 3] in 0..1, of how `predicted` errs: both uint8 [H, W], 0, 1 myelin, 2 axon.
+def _strategy_row(
+    row: np.ndarray, image: np.ndarray, translation: np.ndarray | None, mask: np.ndarray, truth: np.ndarray
+) -> None:
+    _panel(row[0], image)
+    if translation is None:
+        _blank(row[1:2], "the image itself")
+    else:
+        _panel(row[1], translation)
+    _panel(row[2], _overlay(image, mask))
+    _panel(row[3], _overlay(image, truth))
+    _panel(row[4], error_map(truth, mask))
 
-    What is background in both is white, what is right is grey; `ERROR_COLOURS` mark foreground that is missed,
-    background taken for foreground (invented), and myelin and axon swapped.
+
+def error_map(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return a picture, float [H, W, 3] in 0..1, of how the mask `predicted` errs.
+
+    What is background in both is white and what is right is grey; `ERROR_COLOURS` mark foreground that is
+    missed, background taken for foreground (invented), and myelin and axon swapped.
 
     >>> picture = error_map(np.array([[2, 0, 1, 0]]), np.array([[0, 1, 2, 0]]))
     >>> picture.round(2)[0].tolist()  # missed, invented, swapped, background
     [[0.84, 0.37, 0.0], [0.34, 0.71, 0.91], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     """
-    colours = CORRECT_COLOURS | ERROR_COLOURS
     where = {
         "correct myelin": (truth == MYELIN) & (predicted == MYELIN),
         "correct axon": (truth == AXON) & (predicted == AXON),
@@ -232,16 +235,19 @@ def error_map(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     }
     picture = np.ones((*truth.shape, 3))
     for name, pixels in where.items():
-        picture[pixels] = to_rgb(colours[name])
+        picture[pixels] = to_rgb((CORRECT_COLOURS | ERROR_COLOURS)[name])
     return picture
 
 
-def _overlay(image: np.ndarray, mask: np.ndarray, *, opacity: float = 0.5) -> np.ndarray:
-    """Return `image` with myelin and axon tinted, float [H, W, 3]."""
+def _overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return `image` with myelin and axon tinted, float [H, W, 3].
+
+    The grey only dims the tint: a mixture would turn orange to brown where axons are dark, and blue to sky
+    blue where myelin is bright.
+    """
     picture = np.repeat(image[..., None], 3, axis=2).astype(float)
     for value, name in ((MYELIN, "myelin"), (AXON, "axon")):
-        tint = np.array(to_rgb(CLASS_COLOURS[name]))
-        picture[mask == value] = (1 - opacity) * picture[mask == value] + opacity * tint
+        picture[mask == value] = (0.75 + 0.25 * picture[mask == value]) * to_rgb(CLASS_COLOURS[name])
     return picture
 
 
@@ -256,51 +262,49 @@ def losses(history: pd.DataFrame) -> Figure:
     ----------
     history : DataFrame
         One row a step: `step`, `seconds`, `cycle`, `l1`, and `adversarial_`, `critic_`, `logit_real_` and
-        `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators). Each critic loss sums two domains and two
-        terms, so a discriminator that only guesses has 4 ln 2.
-
-    Raises
-    ------
-    UserError
-        If a column is missing or there is no row.
+        `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators). Each critic loss sums two domains
+        and two terms, so discriminators that only guess have 4 ln 2.
     """
-    names = ["cycle", "l1", "adversarial_F", "adversarial_G"]
-    critics, logits = ["critic_F", "critic_G"], [f"logit_{w}_{k}" for k in "FG" for w in ("real", "fake")]
-    _require_columns(history, ["step", "seconds", *names, *critics, *logits], "the training history")
-    figure = _figure(PAGE, 2.6)
+    kinds = {"F": BLUE, "G": VERMILLION}
+    parts = ("adversarial", "critic", "logit_real", "logit_fake")
+    needed = ["step", "seconds", "cycle", "l1", *(f"{part}_{kind}" for part in parts for kind in kinds)]
+    _require_columns(history, needed, "the training history")
+    figure = _figure(PAGE, 2.5)
     left, middle, right = figure.subplots(1, 3)
-    kinds = {"F": "non-diffusive (F)", "G": "diffusive (G)"}
-    labels = {"cycle": "cycle", "l1": "L1", **{f"adversarial_{k}": f"adversarial, {kinds[k]}" for k in kinds}}
-    for name, colour in zip(names, (GREEN, PURPLE, BLUE, VERMILLION), strict=True):
-        _curve(left, history, name, colour, label=labels[name])
-    for kind, colour in (("F", BLUE), ("G", VERMILLION)):
-        _curve(middle, history, f"critic_{kind}", colour, label=kinds[kind])
-        _curve(right, history, f"logit_real_{kind}", colour, label=f"real, {kinds[kind]}")
-        _curve(right, history, f"logit_fake_{kind}", colour, label=f"fake, {kinds[kind]}", linestyle="--")
-    middle.axhline(4 * math.log(2), color="black", linestyle=":", label="chance, 4 ln 2")
-    right.axhline(0, color="black", linestyle=":", label="undecided")
-    left.set(title="What the generators minimise", ylabel="loss")
-    middle.set(title="What the discriminators minimise", ylabel="loss")
-    right.set(title="How discriminators judge", ylabel="mean logit")
-    for axes in (left, middle, right):
-        axes.set_xlabel("step")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), fontsize=7)
+    _curve(left, history, "cycle", GREEN)
+    _curve(left, history, "l1", PURPLE)
+    for kind, colour in kinds.items():
+        _curve(left, history, f"adversarial_{kind}", colour)
+        _curve(middle, history, f"critic_{kind}", colour)
+        _curve(right, history, f"logit_real_{kind}", colour)
+        _curve(right, history, f"logit_fake_{kind}", colour, linestyle="--")
+    middle.axhline(4 * math.log(2), color="black", linestyle=":")
+    right.axhline(0, color="black", linestyle=":")
+    left.set(title="What the generators minimise", xlabel="step", ylabel="loss")
+    middle.set(title="What the discriminators minimise", xlabel="step", ylabel="loss")
+    right.set(title="Can they tell real from fake?", xlabel="step", ylabel="mean logit")
+    figure.legend(handles=_loss_legend(), loc="outside lower center", ncols=7, columnspacing=1.2)
     minutes = history["seconds"].iloc[-1] / 60
-    figure.suptitle(
-        f"{len(history)} steps of training took {minutes:.1f} minutes", x=0.01, ha="left", fontsize=9
-    )
+    _headline(figure, f"{len(history)} steps of training took {minutes:.1f} minutes")
     return figure
+
+
+def _loss_legend() -> list[Line2D]:
+    lines = {
+        "cycle": {"color": GREEN},
+        "L1": {"color": PURPLE},
+        "non-diffusive (F)": {"color": BLUE},
+        "diffusive (G)": {"color": VERMILLION},
+        "of real images": {"color": GREY},
+        "of fakes": {"color": GREY, "linestyle": "--"},
+        "chance": {"color": "black", "linestyle": ":"},
+    }
+    return [Line2D([], [], label=label, **look) for label, look in lines.items()]
 
 
 @_styled
 def segmenter_losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Show the training losses of segmenters by name, each a DataFrame of `step` and `loss`.
-
-    Raises
-    ------
-    UserError
-        If there is no history, a column is missing or there is no row.
-    """
+    """Show the training losses of segmenters by name, each a table of `step` and `loss`."""
     _refuse_empty(histories, "training histories")
     figure = _figure(4.5, 2.4)
     axes = figure.subplots()
@@ -328,30 +332,24 @@ def polarity(evidence: pd.DataFrame) -> Figure:
     Parameters
     ----------
     evidence : DataFrame
-        What `histobridge.polarity.evidence` returns. An image without a predicted axon counts as not enclosed.
-
-    Raises
-    ------
-    UserError
-        If a column is missing or there is no row.
+        From `histobridge.polarity.evidence`; an image without a predicted axon counts as not enclosed.
     """
     _require_columns(evidence, ["image", "sign", "enclosure"], "the evidence on polarity")
     share = evidence.fillna({"enclosure": 0.0}).pivot(index="image", columns="sign", values="enclosure")
     share = 100 * share[[KEEP, INVERT]]
-    mean, places = share.mean(), (0, 1)
     figure = _figure(3.4, 2.9)
     axes = figure.subplots()
-    for _, pair in share.iterrows():
-        axes.plot(places, pair, "o-", color=GREY, alpha=0.6, markersize=3, linewidth=0.7)
-    axes.plot(places, mean, "D-", color=VERMILLION, markersize=7, linewidth=2.2, label="mean")
-    for place, value, align in zip(places, mean, ("right", "left"), strict=True):
-        space = " " * 3
-        axes.text(place, value, f"{space}{value:.0f} %{space}", color=VERMILLION, ha=align, va="center")
-    winner = {KEEP: "keep the contrast", INVERT: "invert the contrast"}[choose_sign(evidence)]
-    axes.set_title(f"Anatomy says: {winner}")
+    for pair in share.to_numpy():
+        axes.plot((0, 1), pair, "o-", color=GREY, alpha=0.6, markersize=3, linewidth=0.7)
+    mean = share.mean()
+    axes.plot((0, 1), mean, "D-", color=VERMILLION, markersize=7, linewidth=2.2, label="mean")
+    for place, value, align in zip((0, 1), mean, ("right", "left"), strict=True):
+        axes.text(place, value, f"   {value:.0f} %   ", color=VERMILLION, ha=align, va="center")
+    verdict = "invert" if choose_sign(evidence) == INVERT else "keep"
+    axes.set_title(f"Anatomy says: {verdict} the contrast")
     axes.set(xlim=(-0.45, 1.45), ylim=(0, 100), ylabel="myelin in a 3 px ring around axons (%)")
-    axes.set_xticks(places, ["image as it is", "negative"])
-    axes.legend()
+    axes.set_xticks((0, 1), ["image as it is", "negative"])
+    axes.legend(loc="lower center")
     return figure
 
 
@@ -360,66 +358,70 @@ def polarity(evidence: pd.DataFrame) -> Figure:
 
 @_styled
 def dice_bars(table: pd.DataFrame) -> Figure:
-    """Show the Dice of every label-free strategy and control as dots, and the supervised bound as dashed lines.
+    """Show the Dice of every label-free strategy and control as dots, the supervised bound as dashed lines.
 
     Parameters
     ----------
     table : DataFrame
-        What `histobridge.tables.dice_table` returns. Each pair gets a panel, for each protocol and split that
-        the table holds. Whiskers and bands are one SD over folds; a single fold has none.
-
-    Raises
-    ------
-    UserError
-        If a column is missing or there is no row.
+        From `histobridge.tables.dice_table`. A column of panels for each pair, a row for each protocol and
+        split. Whiskers and bands are one SD over folds; a single fold has none.
     """
     _require_columns(table, [*CELL, "mean", "sd", "folds"], "the table of Dice")
-    ways = table.loc[table["strategy"] != "supervised", ["strategy", "translator"]].drop_duplicates()
+    ways = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
     _refuse_empty(ways, "label-free strategies in the table of Dice")
-    ways = sorted(ways.itertuples(index=False, name=None), key=_place)
-    pairs, settings = (
-        list(table[columns].drop_duplicates().itertuples(index=False, name=None))
-        for columns in (["pair"], ["protocol", "split"])
-    )
-    figure = _figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 0.7 + len(settings) * (0.4 + 0.2 * len(ways)))
+    ways = sorted(ways, key=_place)
+    pairs, settings = _distinct(table, SETTING[:1]), _distinct(table, SETTING[1:])
+    figure = _figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * (0.25 + 0.2 * len(ways)))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
     for axes, (setting, pair) in zip(grid.flat, product(settings, pairs), strict=True):
-        here = (table[["pair", "protocol", "split"]] == [*pair, *setting]).all(axis=1)
+        here = (table[SETTING] == [*pair, *setting]).all(axis=1)
         _dice_panel(axes, table[here], ways)
-        axes.set_title(f"{pair[0]} ({', '.join(setting)})")
+    for axes, (pair,) in zip(grid[0], pairs, strict=True):
+        axes.set_title(pair)
+    for axes, setting in zip(grid[:, 0], settings, strict=True):
+        axes.set_ylabel(", ".join(setting))
+    labels = [s if t == "none" else f"{s}, {t}" for s, t in ways]
+    grid[0, 0].set_yticks(range(len(ways)), labels)
     grid[0, 0].set(xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
-    grid[0, 0].set_yticks(range(len(ways)), [_way_label(*way) for way in ways])
-    folds = "–".join(str(n) for n in sorted({table["folds"].min(), table["folds"].max()}))
-    figure.supxlabel(f"Dice, mean ± SD over folds ({folds}); dashed: supervised bound", fontsize=8)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    grid[0, 0].xaxis.set_major_formatter("{x:g}")
+    for axes in grid[-1]:
+        axes.set_xlabel(f"Dice, mean ± SD (folds: {_extent(table['folds'])})")
+    handles = [Line2D([], [], color=c, marker="o", markersize=4, label=n) for n, c in CLASS_COLOURS.items()]
+    handles += [Line2D([], [], color=GREY, linestyle="--", label="supervised bound")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    _headline(figure, "How near label-free strategies come to supervision")
     return figure
 
 
-def _dice_panel(axes: Axes, table: pd.DataFrame, ways: list[tuple[str, str]]) -> None:
+def _dice_panel(axes: Axes, table: pd.DataFrame, ways: list[tuple]) -> None:
     """Draw one pair: a row for each (strategy, translator), light stripes to lead the eye."""
     for row in range(0, len(ways), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", linewidth=0)
     for shift, (name, colour) in zip((0.15, -0.15), CLASS_COLOURS.items(), strict=True):
-        cells = table[table["class"] == name].set_index(["strategy", "translator"])
-        is_bound = cells.index.get_level_values("strategy") == "supervised"
-        free = cells[~is_bound]
-        rows = [ways.index(way) + shift for way in free.index]
-        axes.errorbar(free["mean"], rows, xerr=free["sd"], fmt="o", color=colour, markersize=4, label=name)
-        for bound in cells[is_bound].itertuples():
-            axes.axvline(bound.mean, color=colour, linestyle="--", linewidth=1)
-            axes.axvspan(bound.mean - bound.sd, bound.mean + bound.sd, color=colour, alpha=0.12, linewidth=0)
+        of_class = table[table["class"] == name]
+        bound = of_class["strategy"] == "supervised"
+        for cell in of_class[bound].itertuples():
+            axes.axvline(cell.mean, color=colour, linestyle="--", linewidth=1)
+            if cell.sd > 0:
+                axes.axvspan(cell.mean - cell.sd, cell.mean + cell.sd, color=colour, alpha=0.12, linewidth=0)
+        free = of_class[~bound]
+        rows = [ways.index(way) + shift for way in zip(free["strategy"], free["translator"], strict=True)]
+        axes.errorbar(free["mean"], rows, xerr=free["sd"], fmt="o", color=colour, markersize=4)
 
 
-def _place(way: tuple[str, str]) -> tuple[int, int]:
+def _place(way: tuple[str, str]) -> tuple[int, ...]:
     """Where a (strategy, translator) stands in `tables.ORDER`; what is not in it comes last."""
-    orders = (ORDER["strategy"], ORDER["translator"])
-    return tuple(
-        order.index(name) if name in order else len(order) for order, name in zip(orders, way, strict=True)
-    )
+    orders = zip((ORDER["strategy"], ORDER["translator"]), way, strict=True)
+    return tuple(order.index(name) if name in order else len(order) for order, name in orders)
 
 
-def _way_label(strategy: str, translator: str) -> str:
-    return strategy if translator == "none" else f"{strategy}, {translator}"
+def _distinct(table: pd.DataFrame, columns: list[str]) -> list[tuple]:
+    return list(table[columns].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _extent(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 @_styled
@@ -431,38 +433,41 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Rows of `translation.csv`: the columns of `TRANSLATION_CELL` and `ssim`, `psnr` (dB) and `l1`. A row of panels
-        for each pair, protocol and split.
-
-    Raises
-    ------
-    UserError
-        If a column is missing or there is no row.
+        Rows of `translation.csv`: the columns of `TRANSLATION_CELL` and `ssim`, `psnr` (dB) and `l1`. A row
+        of panels for each pair, protocol and split.
     """
-    measures = {
-        "ssim": "SSIM (more is better)",
-        "psnr": "PSNR in dB (more is better)",
-        "l1": "L1 (less is better)",
-    }
+    measures = {"ssim": "SSIM ↑", "psnr": f"PSNR, dB, cut at {TALLEST_PSNR} ↑", "l1": "L1 ↓"}
     _require_columns(rows, [*TRANSLATION_CELL, *measures], "the table of translations")
     rows = rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
-    groups = list(rows.groupby(["pair", "protocol", "split"], sort=False))
+    groups = list(rows.groupby(SETTING, sort=False))
     names = sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
-    figure = _figure(PAGE, 0.5 + len(groups) * (0.8 + 0.25 * len(names)))
+    figure = _figure(PAGE, 0.75 + len(groups) * (0.25 + 0.25 * len(names)))
     grid = figure.subplots(len(groups), len(measures), sharex="col", sharey=True, squeeze=False)
-    bars = dict(y="translator", order=names, hue="direction", hue_order=sorted(rows["direction"].unique()))
-    bars |= dict(palette=[BLUE, VERMILLION], errorbar="sd", err_kws={"linewidth": 0.8, "color": "black"})
+    bars = {
+        "y": "translator",
+        "order": names,
+        "hue": "direction",
+        "hue_order": sorted(set(rows["direction"])),
+    }
+    bars |= {"palette": [BLUE, VERMILLION], "saturation": 1, "width": 0.7}
+    bars |= {"errorbar": "sd", "err_kws": {"linewidth": 0.8, "color": "black"}}
     for panels, (group, cells) in zip(grid, groups, strict=True):
-        for axes, (measure, title) in zip(panels, measures.items(), strict=True):
+        for axes, measure in zip(panels, measures, strict=True):
             sns.barplot(cells, x=measure, ax=axes, legend=axes is grid[0, 0], **bars)
-            axes.set(title=title, xlabel="", ylabel=f"{group[0]} ({', '.join(group[1:])})")
+            axes.set(xlabel="", ylabel=f"{group[0]}\n{', '.join(group[1:])}")
+    for axes, title in zip(grid[0], measures.values(), strict=True):
+        axes.set_title(title)
+        axes.set_xlim(left=0)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    grid[0, 0].get_legend().remove()
+    _headline(figure, "What a round trip brings back, mean ± SD over images")
     return figure
 
 
 # --- On paper -----------------------------------------------------------------------------------------------
 
 
-@matplotlib.rc_context(STYLE)
+@_styled
 def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     """Write a figure as `path`.svg and, at 300 dpi, `path`.png; return both paths. Folders are made.
 
@@ -481,15 +486,10 @@ def scale_bar_um(width_px: int, um_per_px: float) -> float:
 
     >>> scale_bar_um(256, 0.1), scale_bar_um(256, 0.0164)
     (5.0, 1.0)
-
-    Raises
-    ------
-    UserError
-        If the pixel size is not positive.
     """
     if not um_per_px > 0:
         raise UserError(f"A pixel of {um_per_px} µm cannot be drawn to scale: give a pixel size above 0.")
-    longest = 0.3 * width_px * um_per_px
+    longest = 0.3 * width_px * um_per_px * (1 + 1e-9)  # round-off must not cost a whole step
     decade = 10.0 ** math.floor(math.log10(longest))
     return max(step * decade for step in (1, 2, 5) if step * decade <= longest)
 
@@ -498,15 +498,14 @@ def _scale_bar(axes: Axes, shape: tuple[int, int], um_per_px: float) -> None:
     """Draw a white bar with a dark edge at the lower left, to be seen on any grey."""
     length, margin, height = scale_bar_um(shape[1], um_per_px), 0.05 * shape[0], 0.02 * shape[0]
     corner = (margin, shape[0] - margin - height)
-    bar = Rectangle(corner, length / um_per_px, height, facecolor="white", edgecolor="black", linewidth=0.5)
-    axes.add_patch(bar)
+    axes.add_patch(Rectangle(corner, length / um_per_px, height, fc="white", ec="black", linewidth=0.5))
     edge = [withStroke(linewidth=1.5, foreground="black")]
-    text = dict(color="white", fontsize=7, ha="left", va="bottom", path_effects=edge)
-    axes.text(corner[0], corner[1] - 0.5 * height, f"{length:g} µm", **text)
+    text = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": edge}
+    axes.text(margin, corner[1] - height / 2, f"{length:g} µm", **text)
 
 
 def _panel(axes: Axes, picture: np.ndarray, *, title: str = "", um_per_px: float | None = None) -> None:
-    """Show one grey [H, W] or colour [H, W, 3] picture, 0..1, never stretched in contrast."""
+    """Show one grey [H, W] or colour [H, W, 3] picture."""
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[], title=title)
     axes.spines[:].set_visible(False)
@@ -517,25 +516,30 @@ def _panel(axes: Axes, picture: np.ndarray, *, title: str = "", um_per_px: float
 def _blank(panels: np.ndarray, note: str = "") -> None:
     for axes in panels:
         axes.set_axis_off()
+        axes.set_box_aspect(1)
         axes.text(0.5, 0.5, note, color=GREY, ha="center", va="center", transform=axes.transAxes)
 
 
-def _panel_grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
-    """Return a figure and its axes [rows, columns], as wide as needed and at most a page."""
-    panel = min(1.75, (PAGE - 0.3) / columns)
-    figure = _figure(0.3 + columns * panel, 0.3 + rows * (panel + 0.1))
+def _panel_grid(rows: int, columns: int, *, gap: float = 0.05) -> tuple[Figure, np.ndarray]:
+    """Return a figure, at most a page wide, and its axes [rows, columns], a gap (inches) below each row."""
+    panel = min(1.75, (PAGE - 0.4) / columns)
+    figure = _figure(0.4 + columns * panel, 0.25 + rows * (panel + gap))
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _figure(width: float, height: float) -> Figure:
     """Return an empty figure, in inches.
 
-    A notebook shows the figures that pyplot knows at the end of a cell, and the cell's value besides. Closing it at
-    once leaves the second; a `Figure` of pyplot's making is needed all the same, for it sets up how notebooks show it.
+    At the end of a cell a notebook shows the cell's value and every figure that pyplot knows: closed at once,
+    it is shown once. It must be of pyplot's making all the same, which teaches the notebook to show figures.
     """
     figure = plt.figure(figsize=(width, height), layout="constrained")
     plt.close(figure)
     return figure
+
+
+def _headline(figure: Figure, sentence: str) -> None:
+    figure.suptitle(sentence, x=0.01, ha="left")
 
 
 # --- Crops and checks ---------------------------------------------------------------------------------------
@@ -558,15 +562,11 @@ def _refuse_empty(things: Sized, what: str) -> None:
 def _refuse_other_shapes(image: np.ndarray, others: Images) -> None:
     for name, other in others.items():
         if other.shape != image.shape:
-            raise UserError(
-                f"'{name}' has shape {other.shape}, its image {image.shape}: bring both to one pixel size."
-            )
+            raise UserError(f"'{name}' has shape {other.shape}, its image {image.shape}: use one pixel size.")
 
 
 def _require_columns(table: pd.DataFrame, columns: list[str], what: str) -> None:
     missing = [name for name in columns if name not in table]
     if missing:
-        raise UserError(
-            f"In {what} the columns {', '.join(missing)} are missing: write it anew with this version."
-        )
+        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: write it anew.")
     _refuse_empty(table, f"rows in {what}")

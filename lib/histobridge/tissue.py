@@ -122,7 +122,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: flo
     the same field of view gets the same noise at any pixel size (if the features are larger than a pixel).
 
     >>> coarse, fine = (smooth_noise(np.random.default_rng(0), (n, n), n / 16) for n in (32, 64))
-    >>> bool(np.abs(fine.reshape(32, 2, 32, 2).mean(axis=(1, 3)) - coarse).max() < 0.1)
+    >>> bool(np.abs(fine.reshape(32, 2, 32, 2).mean(axis=(1, 3)) - coarse).max() < 0.2)
     True
     """
     step = max(scale_px, 1.0)

@@ -1,0 +1,39 @@
+# The commands a newcomer needs. Everything happens in .venv, data, runs and reports; nothing outside this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help study test slow lab lint smoke clean
+
+help:  ## show this help
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The environment: exact pins, and this library in place. Made anew when a pin changes.
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Making the environment in .venv (two to five minutes, once) ..."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+study: $(STAMP)  ## the embedded study: three modality shifts on drawn tissue, no download; ends with a Dice table
+	$(BIN)/histobridge run --profile phantom
+
+test: $(STAMP)  ## all tests but the slow ones
+	$(BIN)/python -m pytest
+
+slow: $(STAMP)  ## the slow tests too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(STAMP)  ## style and mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+smoke: $(STAMP)  ## every notebook for real, in seconds, to see that it runs
+	$(BIN)/histobridge run --profile smoke --out runs
+
+lab: $(STAMP)  ## JupyterLab in that environment
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## remove the environment and everything runs have made (not the data)
+	rm -rf .venv runs build .pytest_cache .ruff_cache lib/*.egg-info

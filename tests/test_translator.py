@@ -1,0 +1,245 @@
+"""translator.py: closed forms of the controls, where SynDiff starts, what the seed does, and no trace of tiles."""
+
+import numpy as np
+import pytest
+import torch
+
+from histobridge import translator as translators
+from histobridge.errors import UserError
+from histobridge.metrics import seam
+from histobridge.phantom import phantom
+from histobridge.translator import (
+    CONTROLS,
+    TRANSLATORS,
+    Control,
+    Cycle,
+    SynDiff,
+    load_translator,
+    round_trip,
+)
+
+ODD = (70, 53)
+RNG = np.random.default_rng(0)
+UNIFORM = RNG.random((2, 80, 60)).astype(np.float32)
+SQUARED = RNG.random((3, 50, 70)).astype(np.float32) ** 2
+
+
+def control(name: str) -> Control:
+    """A control that has seen uniform grey values in L and squared ones, mostly dark, in U."""
+    fitted = Control(name)
+    fitted.fit(list(UNIFORM), list(SQUARED))
+    return fitted
+
+
+def awake(settings, *, kind=SynDiff, sign: int = 1):
+    """A SynDiff whose generators no longer are the identity, as after some training, without the training."""
+    syndiff = kind(settings, sign=sign)
+    rng = torch.Generator().manual_seed(0)
+    for parameter in syndiff.generators.parameters():
+        parameter.data += 0.05 * torch.randn(parameter.shape, generator=rng)
+    return syndiff
+
+
+@pytest.fixture(scope="module")
+def image():
+    """A phantom of odd size; treated as read-only."""
+    return phantom("tem", 4, ODD)[0]
+
+
+# --- Controls -------------------------------------------------------------------------------------------
+
+
+def test_none_is_the_identity(image):
+    """`none` gives the image itself, in both directions."""
+    for to in "LU":
+        np.testing.assert_array_equal(control("none").translate(image, to), image)
+
+
+def test_invert_twice_is_the_identity(image):
+    """`invert` is 1 - image, and its own inverse."""
+    np.testing.assert_array_equal(control("invert").translate(image, "U"), 1 - image)
+    np.testing.assert_allclose(round_trip(control("invert"), image, "U"), image, atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "flip"), [("histogram", False), ("invert-histogram", True)])
+def test_matching_maps_quantiles(name, flip):
+    """A uniform image matched to squared grey values is its own square: x is the x-quantile, x² that of U."""
+    expected = (1 - UNIFORM[0] if flip else UNIFORM[0]) ** 2
+    np.testing.assert_allclose(control(name).translate(UNIFORM[0], "U"), expected, atol=0.03)
+
+
+def test_matching_goes_both_ways():
+    """To U and back to L returns the image, up to the finite samples; to its own domain changes little."""
+    np.testing.assert_allclose(round_trip(control("histogram"), UNIFORM[0], "U"), UNIFORM[0], atol=0.03)
+    np.testing.assert_allclose(control("histogram").translate(UNIFORM[0], "L"), UNIFORM[0], atol=0.03)
+
+
+def test_every_image_of_a_domain_counts_alike():
+    """Quantiles are pooled: half of the images dark and half bright make half of the grey values dark."""
+    fitted = Control("histogram")
+    small, large = np.full((4, 4), 0.2, np.float32), np.full((90, 90), 0.8, np.float32)
+    fitted.fit(list(UNIFORM), [small, large])
+    matched = fitted.translate(UNIFORM[0], "U")
+    assert (matched < 0.5).mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_controls_keep_shape_type_and_range(name, image):
+    """float32 in 0..1 of the same shape, the same for every seed, and the image is left alone."""
+    before = image.copy()
+    result = control(name).translate(image, "U", seed=0)
+    assert result.shape == ODD and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 1
+    np.testing.assert_array_equal(result, control(name).translate(image, "U", seed=1))
+    np.testing.assert_array_equal(image, before)
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path):
+    """A misspelt control or translator is answered with the right names."""
+    with pytest.raises(UserError, match="histogram, invert, invert-histogram, none"):
+        Control("inverted")
+    with pytest.raises(UserError, match="cycle, histogram, .*syndiff"):
+        load_translator("syndif", tmp_path / "a.pt")
+
+
+# --- Files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_what_is_loaded_translates_like_what_was_saved(name, tmp_path, image, tiny_syndiff):
+    """Each translator comes back from its file under its name, with the same translations both ways, bit for bit."""
+    kinds = {"syndiff": SynDiff, "cycle": Cycle}
+    saved = awake(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
+    saved.save(tmp_path / "it.pt")
+    loaded = load_translator(name, tmp_path / "it.pt")
+    assert loaded.name == name
+    for to in "LU":
+        np.testing.assert_array_equal(loaded.translate(image, to), saved.translate(image, to))
+
+
+def test_cycle_and_syndiff_share_a_file(tmp_path, image, tiny_syndiff):
+    """What one of the two saved, the other can read; they differ in the generators that they use."""
+    syndiff = awake(tiny_syndiff)
+    syndiff.save(tmp_path / "it.pt")
+    cycle = load_translator("cycle", tmp_path / "it.pt")
+    cycle.save(tmp_path / "again.pt")
+    again = load_translator("syndiff", tmp_path / "again.pt")
+    np.testing.assert_array_equal(again.translate(image, "U"), syndiff.translate(image, "U"))
+    assert np.abs(cycle.translate(image, "U") - syndiff.translate(image, "U")).mean() > 0.01
+
+
+def test_sign_and_seed_are_saved(tmp_path, tiny_syndiff):
+    """The polarity a translator started at is part of it, and so is its seed."""
+    SynDiff(tiny_syndiff, sign=-1, seed=7).save(tmp_path / "it.pt")
+    loaded = SynDiff.load(tmp_path / "it.pt")
+    assert (loaded.sign, loaded.seed, loaded.settings) == (-1, 7, tiny_syndiff)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    """A control's file is no SynDiff, and that is said in a sentence."""
+    control("invert").save(tmp_path / "it.pt")
+    with pytest.raises(UserError, match=r"it\.pt"):
+        load_translator("syndiff", tmp_path / "it.pt")
+
+
+# --- SynDiff --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SynDiff, Cycle])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_untrained_is_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
+    """Before training, sign 1 is the identity and sign -1 the negative, in both directions and for every seed."""
+    for to in "LU":
+        result = kind(tiny_syndiff, sign=sign).translate(image, to, seed=3)
+        np.testing.assert_allclose(result, image if sign == 1 else 1 - image, atol=1e-6)
+        assert result.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [ODD, (9, 64), (31, 200)])
+@pytest.mark.parametrize("kind", [SynDiff, Cycle])
+def test_shape_and_range_are_kept(kind, shape, tiny_syndiff):
+    """Odd, thin and small images keep their shape; a wild translation still lies in 0..1."""
+    image = np.random.default_rng(1).random(shape, dtype=np.float32)
+    result = awake(tiny_syndiff, kind=kind).translate(image, "U")
+    assert result.shape == shape and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 1 and result.std() > 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 50)])
+def test_the_smallest_images_pass(shape, tiny_syndiff):
+    """A few pixels are an image too."""
+    image = np.full(shape, 0.25, np.float32)
+    np.testing.assert_allclose(SynDiff(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
+
+
+def test_the_seed_chooses_among_plausible_translations(image, tiny_syndiff):
+    """SynDiff: same seed, same translation; another seed, another one. Cycle has one only."""
+    syndiff, cycle = awake(tiny_syndiff), awake(tiny_syndiff, kind=Cycle)
+    first = syndiff.translate(image, "U", seed=0)
+    np.testing.assert_array_equal(first, syndiff.translate(image, "U", seed=0))
+    assert np.abs(first - syndiff.translate(image, "U", seed=1)).mean() > 1e-3
+    np.testing.assert_array_equal(cycle.translate(image, "U", seed=0), cycle.translate(image, "U", seed=1))
+
+
+def test_the_two_directions_are_two_networks(image, tiny_syndiff):
+    """To L and to U are different generators, and the round trip uses one after the other."""
+    syndiff = awake(tiny_syndiff)
+    there = syndiff.translate(image, "U", seed=2)
+    assert np.abs(there - syndiff.translate(image, "L", seed=2)).mean() > 1e-3
+    np.testing.assert_array_equal(round_trip(syndiff, image, "U", seed=2), syndiff.translate(there, "L", seed=2))
+    there = syndiff.translate(image, "L", seed=2)
+    np.testing.assert_array_equal(round_trip(syndiff, image, "L", seed=2), syndiff.translate(there, "U", seed=2))
+
+
+def test_latents_are_not_taken_from_the_canvas(tiny_syndiff):
+    """The latents and the noise of the image are drawn independently: no number occurs in both."""
+    latents = torch.cat(translators._latents(0, 4, 32)).cpu().numpy()
+    for draw in range(5):
+        plane = translators.noise_canvas(0, draw, (slice(0, 64), slice(0, 64))).numpy()
+        assert not np.isin(latents, plane).any()
+    assert np.linalg.matrix_rank(latents) == 4
+
+
+def test_no_seam_where_windows_meet(tiny_syndiff, monkeypatch):
+    """A large image in small windows is as smooth at their borders as in one piece, within 5 %.
+
+    And it is the same translation: windows share one canvas of noise.
+    """
+    image, syndiff = phantom("tem", 5, (256, 256))[0], awake(tiny_syndiff)
+    whole = syndiff.translate(image, "U")
+    monkeypatch.setattr(translators, "WINDOW", 64)
+    tiled = syndiff.translate(image, "U")
+    borders = sorted({start + side for start in (0, 56, 112, 168, 192) for side in (0, 64)})
+    seams = [seam(result, rows=borders, columns=borders) for result in (tiled, whole)]
+    assert seams[0] / seams[1] == pytest.approx(1, abs=0.05)
+    monkeypatch.setattr(translators, "noise_canvas", _canvas_of_the_window(translators.noise_canvas))
+    other = syndiff.translate(image, "U")
+    assert np.abs(tiled - whole).mean() < 0.5 * np.abs(other - whole).mean()
+
+
+def _canvas_of_the_window(canvas):
+    """A faulty canvas: every window gets the noise of the first."""
+    return lambda seed, draw, place: canvas(seed, draw, tuple(slice(0, s.stop - s.start) for s in place))
+
+
+def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
+    """After `fit` translations have left their start, a finished checkpoint gives the same ones, and losses are told."""
+    source, target = ([image for image, _ in drawn[modality]] for modality in ("tem", "sem"))
+    settings = tiny_syndiff.model_copy(update={"steps": 2})
+    first, again = SynDiff(settings, sign=-1), SynDiff(settings, sign=-1)
+    history = first.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
+    again.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
+    assert {"cycle", "l1", "adversarial_F", "adversarial_G", "critic_F", "critic_G"} < set(history.columns)
+    translated = first.translate(source[0], "U")
+    assert np.abs(translated - (1 - source[0])).max() > 1e-4
+    np.testing.assert_array_equal(translated, again.translate(source[0], "U"))
+
+
+@pytest.mark.parametrize("bad", ["source", "target"])
+def test_fit_names_the_domain_that_is_too_small(bad, drawn, tiny_syndiff):
+    """A domain of one image, or of images smaller than a crop, is named before any training."""
+    good = [image for image, _ in drawn["tem"]]
+    name = {"source": r"L \(labelled\)", "target": r"U \(unlabelled\)"}[bad]
+    for images, word in ((good[:1], "1 image"), ([image[:20] for image in good], r"\(20, 64\) px")):
+        with pytest.raises(UserError, match=rf"'{name}' has .*{word}"):
+            SynDiff(tiny_syndiff, sign=1).fit(**{"source": good, "target": good, bad: images})
