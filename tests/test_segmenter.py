@@ -32,14 +32,14 @@ def fibres(seed: int, side: int = 96) -> np.ndarray:
 def trained():
     """A segmenter after a short training on fibres whose classes differ in grey, with its losses."""
     masks = [fibres(seed) for seed in range(4)]
-    settings = SegmenterSettings(steps=50, crop=64, batch=4, widths=(16, 16, 16, 16, 16, 16), lr=5e-3)
+    settings = SegmenterSettings(steps=40, crop=64, batch=4, widths=(16, 16, 16, 16, 16, 16), lr=5e-3)
     segmenter = Segmenter(settings)
     history = segmenter.fit([GREYS[mask] for mask in masks], masks, report=lambda line: None)
     return segmenter, history
 
 
 def test_learns_what_grey_alone_tells(trained):
-    """Fifty steps are enough for a Dice above 0.9 on fibres never seen; the loss falls."""
+    """Forty steps are enough for a Dice above 0.9 on fibres never seen; the loss falls."""
     segmenter, history = trained
     mask = fibres(99)
     predicted = segmenter.predict(GREYS[mask])
@@ -108,18 +108,22 @@ def crops(settings: SegmenterSettings, step: int = 0, side: int = 96) -> tuple[t
     return augmented_crops(pairs, settings, step_generator(0, step))
 
 
-@pytest.mark.parametrize("zoom", [(1, 1), (0.5, 0.5), (2, 2), (0.7, 1.4)])
+@pytest.mark.parametrize("zoom", [0.5, 0.77, 1, 1.4, 2])
 def test_augmented_crops_keep_image_and_mask_aligned(zoom):
-    """At any zoom and turn, grey values fall apart into the three classes by the mask of the same place."""
-    image, mask = crops(SegmenterSettings(crop=48, batch=6, zoom=zoom))
-    assert image.shape == mask.shape == (6, 1, 48, 48)
-    assert set(mask.unique().tolist()) == {0, 1, 2}
-    for one, classes in zip(image, mask, strict=True):
-        myelin, background, axon = (one[classes == value] for value in (1, 0, 2))
-        # Only pixels on an outline may be mixed: the middle of each class is where the mask says.
-        assert myelin.median() < background.median() < axon.median()
-        assert (myelin < background.median()).float().mean() > 0.9
-        assert (axon > background.median()).float().mean() > 0.9
+    """At any zoom and turn image and mask fit best as they are, and equally worse one pixel to either side."""
+    image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(zoom, zoom)))
+    assert image.shape == mask.shape == (16, 1, 48, 48) and set(mask.unique().tolist()) == {0, 1, 2}
+    grey = torch.from_numpy(GREYS)[mask.long()]
+    for axis in (2, 3):
+        before, there, after = (_fit(image, grey.roll(shift, axis)) for shift in (-1, 0, 1))
+        assert there > 0.85 and there > max(before, after) + 0.03
+        assert before == pytest.approx(after, abs=0.3 * (there - max(before, after)))
+
+
+def _fit(image: torch.Tensor, grey: torch.Tensor) -> float:
+    """Mean correlation of the inner pixels of crops, each with its own brightness and contrast."""
+    pairs = zip(image[..., 4:-4, 4:-4].flatten(1), grey[..., 4:-4, 4:-4].flatten(1), strict=True)
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
 
 
 @pytest.mark.parametrize(("zoom", "ratio"), [(0.5, 0.5), (2, 2)])

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from histobridge.metrics import seam
+from histobridge.phantom import phantom
 from histobridge.tiling import BLOCK, noise_canvas, over_windows
 
 SHAPES = [(7, 300), (53, 70), (64, 64), (65, 129), (200, 131)]
@@ -62,6 +64,20 @@ def test_a_window_knows_its_place():
 
     rows = over_windows(image, network, window=48, overlap=0.25, multiple=16)
     np.testing.assert_allclose(rows[0], np.broadcast_to(np.arange(150)[:, None], (150, 97)), atol=1e-4)
+
+
+@pytest.mark.parametrize(("overlap", "low", "high"), [(0.5, 0.9, 1.1), (0, 2, np.inf)])
+def test_windows_that_disagree_are_blended(overlap, low, high):
+    """Windows of alternating brightness leave no seam where they overlap by half, and a steep one where they touch."""
+    image = phantom("tem", 5, (256, 256))[0]
+    step = round(64 * (1 - overlap))
+    result = over_windows(
+        image,
+        lambda piece, place: piece + 0.5 * ((place[0].start + place[1].start) // step % 2),
+        window=64, overlap=overlap, multiple=8,
+    )  # fmt: skip
+    borders = range(0, 257, step)
+    assert low < seam(result[0], rows=borders, columns=borders) < high
 
 
 def test_the_image_is_left_alone():

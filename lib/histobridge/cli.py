@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, one_of
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -58,36 +58,44 @@ def show_data(
 
 @app.command()
 def run(
-    pair: Annotated[list[str] | None, typer.Option(help="Pair of study.yaml, repeatable; the profile's by default.")] = None,
-    fold: Annotated[list[int] | None, typer.Option(help="Fold, repeatable; the profile's by default.")] = None,
-    profile: Annotated[str, typer.Option(help="smoke, phantom or cpu: how much is spent.")] = "phantom",
-    protocol: Annotated[str, typer.Option(help="transductive or inductive.")] = "transductive",
-    split: Annotated[str, typer.Option(help="development or locked-test: which images are scored.")] = "development",
-    seed: Annotated[int, typer.Option(help="Added to the profile's seed.")] = 0,
+    pair: Annotated[list[str] | None, typer.Option(help="Pair of study.yaml; repeat for more.")] = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Fold, from 0; repeat for more.")] = None,
+    profile: Annotated[str, typer.Option(help="How much is spent: smoke, phantom or cpu.")] = "phantom",
+    protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
+    split: Annotated[str, typer.Option(help="Which images are scored: development, or locked-test.")] = "development",
+    seed: Annotated[int, typer.Option(help="Added to the seed of the profile.")] = 0,
     mirror: Mirror = None,
     data: Data = Path("data"),
     out: Out = Path("runs"),
 ) -> None:
-    """Run notebooks 01 to 03 for every pair and fold, then the report; finished stages are skipped."""
+    """Run notebooks 01 to 03 for pairs and folds (the profile's by default), then the report.
+
+    Finished stages are skipped, so the same command takes up a run that was stopped.
+    """
     from histobridge.batch import report, run_fold
+    from histobridge.folds import PROTOCOLS
+    from histobridge.manifest import SPLITS
     from histobridge.study import Parameters, load_study
-    from histobridge.errors import one_of
 
     study = load_study()
     chosen = study.profiles[one_of("profile", profile, study.profiles)]
     for name in pair or chosen.pairs:
-        _fetch_pair(study.pairs[one_of("pair", name, study.pairs)], data, mirror)
+        _fetch_pair(study.pairs[one_of("pair", name, study.pairs)], split, data, mirror)
         for number in fold or chosen.run_folds:
-            run_fold(
-                Parameters(
-                    pair=name, profile=profile, fold=number, protocol=one_of("protocol", protocol, ("transductive", "inductive")),
-                    split=one_of("split", split, ("development", "locked-test")), seed=seed,
-                    out=str(out.resolve()), data=str(data.resolve()),
-                )
-            )  # fmt: skip
+            parameters = Parameters(
+                pair=name,
+                profile=profile,
+                fold=number,
+                protocol=one_of("protocol", protocol, PROTOCOLS),
+                split=one_of("split", split, SPLITS),
+                seed=seed,
+                out=str(out.resolve()),
+                data=str(data.resolve()),
+            )
+            run_fold(parameters, say=console.print)
     page = report(out.resolve(), profile)
     _print_dice(out / profile)
-    console.print(f"\nReport: {os.path.relpath(page)}")
+    console.print(f"\nReport: {os.path.relpath(page)}", soft_wrap=True)
 
 
 @app.command()
@@ -109,16 +117,18 @@ def _datasets(names: list[str] | None) -> list:
     return [load_dataset(name) for name in names or dataset_names()]
 
 
-def _fetch_pair(pair, data: Path, mirror: Path | None) -> None:
+def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
+    """Get what the pair needs: development images always, those of the scored split too."""
     from histobridge.manifest import fetch as fetch_dataset
     from histobridge.manifest import load_dataset, status
 
+    splits = tuple({"development", split})
     for name in (pair.source.dataset, pair.target.dataset):
         dataset = load_dataset(name)
-        wanted = [s for s in status(dataset, data) if s.state == "missing" and s.split == "development"]
-        if wanted:
-            console.print(f"Fetching {name}: {len(wanted)} files are missing")
-            fetch_dataset(dataset, data, mirror=mirror, splits=("development",))
+        missing = [s for s in status(dataset, data) if s.state == "missing" and s.split in splits]
+        if missing:
+            console.print(f"Fetching {name}: {len(missing)} files are missing")
+            fetch_dataset(dataset, data, mirror=mirror, splits=splits)
 
 
 def _show(statuses: list) -> None:

@@ -40,7 +40,17 @@ def collect_provenance(folder: Path) -> list[dict]:
 
 def provenance_table(records: list[dict]) -> pd.DataFrame:
     """Return one row a finished stage: what ran, on which code, how long, how much memory."""
-    shown = ["stage", "pair", "protocol", "fold", "git_commit", "settings_hash", "cores", "minutes", "peak_memory_gib"]
+    shown = [
+        "stage",
+        "pair",
+        "protocol",
+        "fold",
+        "git_commit",
+        "settings_hash",
+        "cores",
+        "minutes",
+        "peak_memory_gib",
+    ]
     return pd.DataFrame(records)[shown]
 
 

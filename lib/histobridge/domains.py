@@ -47,9 +47,7 @@ def load_images(dataset: str, um_per_px: float, data_dir: Path, *, split: str = 
     ]
 
 
-def load_masks(
-    dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development"
-) -> dict[str, np.ndarray]:
+def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development") -> dict[str, np.ndarray]:
     """Read the expert masks, uint8 [H, W] (0 background, 1 myelin, 2 axon), by image name, at `um_per_px`.
 
     Raises
@@ -58,9 +56,7 @@ def load_masks(
         As `load_images`; also if a mask has another size than its image or foreign values.
     """
     described = load_dataset(dataset)
-    return {
-        _name(record): _mask(described, record, um_per_px, data_dir) for record in _records(described, split)
-    }
+    return {_name(record): _mask(described, record, um_per_px, data_dir) for record in _records(described, split)}
 
 
 def subjects(dataset: str, *, split: str = "development") -> list[str]:

@@ -191,9 +191,7 @@ def pseudo_labels(
         _strategy_row(row, *(None if array is None else _middle(array, side) for array in arrays))
         row[0].set_ylabel(textwrap.fill(strategy, 18))
         row[4].set_xlabel(textwrap.fill(dice.get(strategy, ""), 20), loc="left", fontsize=7)
-    for axes, title in zip(
-        grid[0], ("image", "translation", "pseudo label", "expert", "errors"), strict=True
-    ):
+    for axes, title in zip(grid[0], ("image", "translation", "pseudo label", "expert", "errors"), strict=True):
         axes.set_title(title)
     if um_per_px is not None:
         _scale_bar(grid[0, 0], (side, side), um_per_px)
@@ -371,7 +369,7 @@ def dice_bars(table: pd.DataFrame) -> Figure:
     _refuse_empty(ways, "label-free strategies in the table of Dice")
     ways = sorted(ways, key=_place)
     pairs, settings = _distinct(table, SETTING[:1]), _distinct(table, SETTING[1:])
-    figure = _figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * (0.25 + 0.2 * len(ways)))
+    figure = _figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * max(0.9, 0.25 + 0.2 * len(ways)))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
     for axes, (setting, pair) in zip(grid.flat, product(settings, pairs), strict=True):
         here = (table[SETTING] == [*pair, *setting]).all(axis=1)
@@ -379,7 +377,7 @@ def dice_bars(table: pd.DataFrame) -> Figure:
     for axes, (pair,) in zip(grid[0], pairs, strict=True):
         axes.set_title(pair)
     for axes, setting in zip(grid[:, 0], settings, strict=True):
-        axes.set_ylabel(", ".join(setting))
+        axes.set_ylabel("\n".join(setting))
     labels = [s if t == "none" else f"{s}, {t}" for s, t in ways]
     grid[0, 0].set_yticks(range(len(ways)), labels)
     grid[0, 0].set(xlim=(0, 1), ylim=(len(ways) - 0.5, -0.5))
@@ -441,7 +439,7 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     rows = rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
     groups = list(rows.groupby(SETTING, sort=False))
     names = sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
-    figure = _figure(PAGE, 0.75 + len(groups) * (0.25 + 0.25 * len(names)))
+    figure = _figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.25 * len(names)))
     grid = figure.subplots(len(groups), len(measures), sharex="col", sharey=True, squeeze=False)
     bars = {
         "y": "translator",
@@ -454,7 +452,8 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     for panels, (group, cells) in zip(grid, groups, strict=True):
         for axes, measure in zip(panels, measures, strict=True):
             sns.barplot(cells, x=measure, ax=axes, legend=axes is grid[0, 0], **bars)
-            axes.set(xlabel="", ylabel=f"{group[0]}\n{', '.join(group[1:])}")
+            axes.set(xlabel="", ylabel="")
+        panels[0].set_ylabel("\n".join(group))
     for axes, title in zip(grid[0], measures.values(), strict=True):
         axes.set_title(title)
         axes.set_xlim(left=0)

@@ -78,9 +78,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     _write_png(path, np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8))
 
 
-def normalise(
-    image: np.ndarray, *, low: float = 0.5, high: float = 99.5, name: object = "The image"
-) -> np.ndarray:
+def normalise(image: np.ndarray, *, low: float = 0.5, high: float = 99.5, name: object = "The image") -> np.ndarray:
     """Stretch an image so that two percentiles become 0 and 1, and clip what lies beyond.
 
     Parameters
@@ -191,9 +189,7 @@ def check_same_size(image: np.ndarray, mask: np.ndarray, name: object) -> None:
         raise UserError(f"{name} is {sizes[0]} but its mask {sizes[1]}: give the mask drawn on this image.")
 
 
-def resample(
-    image: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The image"
-) -> np.ndarray:
+def resample(image: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The image") -> np.ndarray:
     """Bring an image to another pixel size, linearly, with a Gaussian against aliasing where it shrinks.
 
     The extent is kept (not the centres of the corner pixels), so that image and mask stay aligned.
@@ -226,9 +222,7 @@ def resample(
     return resize(image.astype(np.float32), shape, order=1, mode="edge", anti_aliasing=True)
 
 
-def resample_mask(
-    mask: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The mask"
-) -> np.ndarray:
+def resample_mask(mask: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The mask") -> np.ndarray:
     """Bring a mask to another pixel size by the nearest pixel: no class appears that was not there.
 
     The result has the shape and extent that `resample` gives an image of the same shape; parameters and

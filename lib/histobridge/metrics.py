@@ -30,9 +30,7 @@ def dice(true: np.ndarray, predicted: np.ndarray) -> float:
     0.6666666666666666
     """
     _require_booleans(true, predicted)
-    return _ratio(
-        2 * np.count_nonzero(true & predicted), np.count_nonzero(true) + np.count_nonzero(predicted)
-    )
+    return _ratio(2 * np.count_nonzero(true & predicted), np.count_nonzero(true) + np.count_nonzero(predicted))
 
 
 def iou(true: np.ndarray, predicted: np.ndarray) -> float:
@@ -98,9 +96,7 @@ def axon_instances(mask: np.ndarray, *, min_px: int = 8) -> np.ndarray:
     return labels
 
 
-def instance_f1(
-    true_labels: np.ndarray, predicted_labels: np.ndarray, *, threshold: float = 0.5
-) -> InstanceMatch:
+def instance_f1(true_labels: np.ndarray, predicted_labels: np.ndarray, *, threshold: float = 0.5) -> InstanceMatch:
     """Match labelled objects one to one at IoU >= `threshold` (0 < threshold <= 1) and count hits and misses.
 
     Labels are non-negative integers [H, W], 0 is background. F1 = 2 TP / (2 TP + FP + FN), as in StarDist's
@@ -198,9 +194,7 @@ def offset_vector(source: np.ndarray, translated: np.ndarray, *, upsample: int =
     before, after = _edge_map(source), _edge_map(translated)
     if not (before.any() and after.any()):
         return NAN, NAN
-    back, _, _ = registration.phase_cross_correlation(
-        before, after, upsample_factor=upsample, normalization=None
-    )
+    back, _, _ = registration.phase_cross_correlation(before, after, upsample_factor=upsample, normalization=None)
     # What comes back would carry the translation onto its source; `0.0 -` rather than `-` spares us -0.0.
     return 0.0 - float(back[0]), 0.0 - float(back[1])
 

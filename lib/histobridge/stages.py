@@ -92,7 +92,10 @@ def sign_for(run: Run, found: pd.DataFrame) -> int:
 
 def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample]) -> tuple[SynDiff, pd.DataFrame]:
     """Train SynDiff (resuming), or load it; return it with the losses of every step."""
-    path, log = run.models / f"syndiff-{run.translator_key}.pt", run.models / f"losses-{run.translator_key}.csv"
+    path, log = (
+        run.models / f"syndiff-{run.translator_key}.pt",
+        run.models / f"losses-{run.translator_key}.csv",
+    )
     if path.exists() and log.exists():
         return SynDiff.load(path), pd.read_csv(log)
     translator = SynDiff(run.profile.translator, sign=sign, seed=run.seed)
@@ -104,9 +107,7 @@ def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample
     return translator, history
 
 
-def all_translators(
-    run: Run, syndiff: SynDiff, source: list[Sample], target: list[Sample]
-) -> dict[str, Translator]:
+def all_translators(run: Run, syndiff: SynDiff, source: list[Sample], target: list[Sample]) -> dict[str, Translator]:
     """Return the study's translators by name, the controls fitted, the learned ones sharing SynDiff's networks."""
     ready: dict[str, Translator] = {name: Control(name) for name in run.translators if name in CONTROLS}
     for control in ready.values():

@@ -194,7 +194,14 @@ class Run:
         parameters = self.parameters.model_dump(exclude={"out", "data"})
         if stage == "02_translate" and self.translator_key == "pair":
             parameters.pop("fold")
-        decides = [stage, parameters, self.pair.model_dump(), self.profile.model_dump(), self.translators, checksums]
+        decides = [
+            stage,
+            parameters,
+            self.pair.model_dump(),
+            self.profile.model_dump(),
+            self.translators,
+            checksums,
+        ]
         return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def finished(self, stage: str) -> bool:
@@ -273,7 +280,9 @@ def write_json(path: Path, content: dict) -> Path:
         draft.write_text(json.dumps(content, indent=1))
         os.replace(draft, path)
     except OSError as error:
-        raise UserError(f"Could not write {path}: {error.strerror}. Choose another --out, or free some space.") from error
+        raise UserError(
+            f"Could not write {path}: {error.strerror}. Choose another --out, or free some space."
+        ) from error
     return path
 
 

@@ -19,7 +19,12 @@ Place = tuple[slice, slice]
 
 @torch.inference_mode()
 def over_windows(
-    image: np.ndarray, network: Callable[[Tensor, Place], Tensor], *, window: int, overlap: float, multiple: int
+    image: np.ndarray,
+    network: Callable[[Tensor, Place], Tensor],
+    *,
+    window: int,
+    overlap: float,
+    multiple: int,
 ) -> np.ndarray:
     """Apply `network` to overlapping windows of an image and blend the results with Gaussian weights.
 

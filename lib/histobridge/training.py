@@ -125,7 +125,9 @@ def _progress(name: str, done: int, steps: int, first: int, history: list[dict])
     begun = history[first - 1]["seconds"] if first else 0.0
     pace = (history[-1]["seconds"] - begun) / (done - first)
     left = pace * (steps - done)
-    losses = "  ".join(f"{k} {v:.3f}" for k, v in history[-1].items() if k not in ("step", "seconds") and "logit" not in k)
+    losses = "  ".join(
+        f"{k} {v:.3f}" for k, v in history[-1].items() if k not in ("step", "seconds") and "logit" not in k
+    )
     return f"{name}: step {done} of {steps}, {pace:.2f} s a step, {left / 60:.1f} min left  |  {losses}"
 
 

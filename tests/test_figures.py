@@ -1,0 +1,422 @@
+"""Figures: the right panels, colours and words, drawn from data that they leave alone."""
+
+import copy
+import math
+from itertools import product
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from histobridge import figures
+from histobridge.errors import UserError
+from histobridge.figures import BLUE, CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, ORANGE, VERMILLION
+from histobridge.phantom import phantom
+from histobridge.polarity import INVERT, KEEP
+from histobridge.tables import CELL
+
+STEPS = 40
+WAYS = {  # (axon, myelin) in no good order
+    ("tutorship", "syndiff"): (0.77, 0.69),
+    ("supervised", "none"): (0.87, 0.80),
+    ("adaptation", "a-new-one"): (0.50, 0.40),
+    ("adaptation", "syndiff"): (0.76, 0.69),
+    ("adaptation", "invert"): (0.72, 0.67),
+    ("pretrained", "none"): (0.21, 0.01),
+}
+ORDERED = ["pretrained", "adaptation, invert", "adaptation, syndiff", "adaptation, a-new-one"]
+ORDERED += ["tutorship, syndiff"]
+
+
+@pytest.fixture(scope="module")
+def tem():
+    """Five small phantoms by name, and a mask of the first."""
+    drawn = {f"tem-{seed}": phantom("tem", seed, (72, 80)) for seed in range(5)}
+    return {name: image for name, (image, _) in drawn.items()}, drawn["tem-0"][1]
+
+
+def training(steps: int = STEPS) -> pd.DataFrame:
+    """A history of SynDiff in which every column is a constant of its own."""
+    parts = ("adversarial", "critic", "logit_real", "logit_fake")
+    names = ["cycle", "l1", *(f"{part}_{kind}" for part in parts for kind in "FG")]
+    constants = {name: np.full(steps, 1.0 + number) for number, name in enumerate(names)}
+    return pd.DataFrame({"step": range(steps), "seconds": 3.0 * np.arange(1, steps + 1), **constants})
+
+
+def evidence(keep: list[float], invert: list[float]) -> pd.DataFrame:
+    """What the polarity check found on some images."""
+    rows = [
+        {"image": number, "sign": sign, "enclosure": value, "confidence": 0.8, "axon": 0.3, "myelin": 0.2}
+        for sign, values in ((KEEP, keep), (INVERT, invert))
+        for number, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def dice(pairs=("tem-sem",), protocols=("transductive",), *, sd: float = 0.02, ways=WAYS) -> pd.DataFrame:
+    """A table of Dice as `tables.dice_table` makes it."""
+    rows = []
+    for pair, protocol, (strategy, translator) in product(pairs, protocols, ways):
+        for name, mean in zip(("axon", "myelin"), WAYS[strategy, translator], strict=True):
+            cell = (pair, protocol, "development", translator, strategy, name, mean, sd, 5, 0)
+            rows.append(dict(zip([*CELL, "mean", "sd", "folds", "undefined"], cell, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def round_trips(pairs=("tem-sem",)) -> pd.DataFrame:
+    """Rows of `translation.csv`; to invert twice is exact."""
+    scores = {"syndiff": (0.7, 20.0, 0.08), "invert": (1.0, np.inf, 0.0)}
+    return pd.DataFrame(
+        {"pair": pair, "protocol": "inductive", "split": "development", "translator": translator}
+        | {"direction": direction, "image": image, "offset_px": 0.1, "seam": 1.0}
+        | dict(zip(("ssim", "psnr", "l1"), scores[translator], strict=True))
+        for pair, translator, direction, image in product(pairs, scores, ("L-U-L", "U-L-U"), range(3))
+    )
+
+
+def every_figure(tem) -> list[tuple]:
+    """Each function that draws, with arguments and options as a notebook would give them."""
+    images, mask = tem
+    image = images["tem-0"]
+    long_name = "adaptation, invert-histogram"
+    grid = [("tem to sem", {"image": image, "syndiff": 1 - image}), ("tem to bf", {"image": image})]
+    dice_text = {long_name: "axon 0.765 ± 0.011, myelin 0.690 ± 0.020"}
+    labels = {"translations": {long_name: 1 - image}, "dice": dice_text, "um_per_px": 0.1}
+    return [
+        (figures.domains, (images, {"sem-0": 1 - image}), {"um_per_px": (0.1, 0.2), "names": ("tem", "sem")}),
+        (figures.translations, (grid,), {"um_per_px": [0.1, 0.1]}),
+        (figures.pseudo_labels, (image, mask, {"pretrained": 2 * (mask == 1), long_name: mask}), labels),
+        (figures.losses, (training(),), {}),
+        (figures.segmenter_losses, ({"source": pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})},), {}),
+        (figures.polarity, (evidence([0.5, 0.6], [0.7, math.nan]),), {}),
+        (figures.dice_bars, (dice(("tem-sem", "tem-pns", "tem-bf"), ("inductive", "transductive")),), {}),
+        (figures.dice_bars, (dice(ways=[("supervised", "none"), ("pretrained", "none")], sd=math.nan),), {}),
+        (figures.reconstruction_bars, (round_trips(("tem-sem", "tem-pns")),), {}),
+    ]
+
+
+def shown(figure) -> list[np.ndarray]:
+    """The pictures on a figure, in order."""
+    return [axes.get_images()[0].get_array() for axes in figure.axes if axes.get_images()]
+
+
+def bars(figure) -> list[Rectangle]:
+    """The scale bars on a figure."""
+    return [patch for axes in figure.axes for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def legend_words(figure) -> list[str]:
+    """The entries of a figure's one legend."""
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+# --- All of them ----------------------------------------------------------------------------------------
+
+
+def test_nothing_leaves_the_page(tem):
+    """All that is drawn lies within its figure, and no figure is wider than a page."""
+    for draw, arguments, options in every_figure(tem):
+        figure = draw(*arguments, **options)
+        figure.draw_without_rendering()
+        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert width <= figures.PAGE, draw.__name__
+        assert min(drawn.x0, drawn.y0) >= -0.01, draw.__name__
+        assert drawn.x1 <= width + 0.01 and drawn.y1 <= height + 0.01, draw.__name__
+
+
+def test_words_do_not_run_into_each_other(tem):
+    """No two titles, labels or notes of a figure overlap, and none lies under the legend."""
+    for draw, arguments, options in every_figure(tem):
+        figure = draw(*arguments, **options)
+        figure.draw_without_rendering()
+        words = list(figure.texts)
+        for axes in figure.axes:
+            words += [child for child in axes.get_children() if isinstance(child, Text)]
+            words += [axes.xaxis.label, axes.yaxis.label]
+        boxes = [word.get_window_extent() for word in words if word.get_text() and word.get_visible()]
+        boxes += [legend.get_window_extent() for legend in figure.legends]
+        assert len(boxes) > 2, draw.__name__
+        for number, box in enumerate(boxes):
+            assert not any(box.overlaps(other) for other in boxes[:number]), draw.__name__
+
+
+def test_nothing_given_is_changed_and_nothing_global_stays(tem):
+    """Drawing changes neither its data nor matplotlib's settings, and leaves no figure open."""
+    settings = dict(matplotlib.rcParams)
+    for draw, arguments, options in every_figure(tem):
+        before = copy.deepcopy((arguments, options))
+        draw(*arguments, **options)
+        assert repr(before) == repr((arguments, options)), draw.__name__
+        for old, new in zip(before[0], arguments, strict=True):
+            if isinstance(new, pd.DataFrame):
+                pd.testing.assert_frame_equal(old, new)
+            if isinstance(new, np.ndarray):
+                np.testing.assert_array_equal(old, new)
+    assert plt.get_fignums() == []
+    assert dict(matplotlib.rcParams) == settings
+
+
+def test_what_cannot_be_drawn_is_refused_in_words(tem):
+    """Nothing to draw, a missing column, another shape and an absurd pixel size name themselves."""
+    images, mask = tem
+    image = images["tem-0"]
+    with pytest.raises(UserError, match="no images of 'sem'"):
+        figures.domains(images, {}, um_per_px=(0.1, 0.1), names=("tem", "sem"))
+    with pytest.raises(UserError, match="critic_F, critic_G are missing"):
+        figures.losses(training().drop(columns=["critic_F", "critic_G"]))
+    with pytest.raises(UserError, match="no rows"):
+        figures.losses(training(0))
+    with pytest.raises(UserError, match=r"'tutorship' has shape \(72, 79\)"):
+        figures.pseudo_labels(image, mask, {"tutorship": mask[:, 1:]})
+    with pytest.raises(UserError, match="no label-free strategies"):
+        figures.dice_bars(dice(ways=[("supervised", "none")]))
+    with pytest.raises(UserError, match="pixel of 0 µm"):
+        figures.translations([("a", {"image": image})], um_per_px=0)
+
+
+def test_save_writes_both_files_the_same_each_time(tem, tmp_path):
+    """A name with a dot gets an SVG and a 300-dpi PNG, in a folder that is made, and again byte for byte."""
+    draw, arguments, options = every_figure(tem)[0]
+    figure = draw(*arguments, **options)
+    first = figures.save(figure, tmp_path / "new" / "scale-0.1")
+    assert [path.name for path in first] == ["scale-0.1.svg", "scale-0.1.png"]
+    height, width = plt.imread(first[1]).shape[:2]
+    assert (width, height) == tuple(np.floor(300 * figure.get_size_inches() + 1e-6))
+    second = figures.save(draw(*arguments, **options), tmp_path / "again")
+    assert first[0].read_text().startswith("<?xml")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+# --- Images ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("width", "um_per_px", "length"), [(256, 0.1, 5), (256, 0.01643, 1), (100, 1 / 30, 1), (3000, 0.005, 2)]
+)
+def test_scale_bar_is_a_round_length(width, um_per_px, length):
+    """Bars are the longest 1, 2 or 5 times a power of ten within 0.3 of the width, round-off forgiven."""
+    assert figures.scale_bar_um(width, um_per_px) == pytest.approx(length)
+
+
+def test_scale_bar_in_pixels_is_micrometres_over_pixel_size(tem):
+    """A bar spans its length over µm/px pixels, says its length, and stands in each row's first panel."""
+    image = tem[0]["tem-0"]
+    rows = [("fine", {"image": image, "again": image}), ("coarse", {"image": image})]
+    figure = figures.translations(rows, um_per_px=[0.1, 0.25], side=64)
+    assert [bar.get_width() for bar in bars(figure)] == pytest.approx([1 / 0.1, 2 / 0.25])
+    words = [text.get_text() for axes in figure.axes for text in axes.texts if text.get_text()]
+    assert words == ["1 µm", "2 µm"]
+    assert bars(figures.translations(rows)) == []
+
+
+def test_domains_shows_four_crops_of_one_size(tem):
+    """Four crops at most of each domain, the same square of pixels, over one panel of histograms."""
+    images, _ = tem
+    small = {"sem-0": np.zeros((50, 60), np.float32)}
+    figure = figures.domains(images, small, um_per_px=(0.1, 0.2), names=("tem", "sem"))
+    assert [picture.shape for picture in shown(figure)] == [(50, 50)] * 5
+    np.testing.assert_array_equal(shown(figure)[0], images["tem-0"][11:61, 15:65])
+    assert len(figure.axes) == 6
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == [
+        "tem\n0.1 µm/px",
+        "sem\n0.2 µm/px",
+        "pixels (%)",
+    ]
+    median = np.median([np.median(image) for image in images.values()])
+    assert (
+        figure.axes[-1].get_title(loc="left")
+        == f"The median intensity is {median:.2f} in tem and 0.00 in sem"
+    )
+
+
+def test_histograms_count_every_pixel(tem):
+    """Each histogram sums to 100 %, also of the image that is not shown."""
+    figure = figures.domains(tem[0], {"white": np.ones((64, 64))}, um_per_px=(0.1, 0.1), names=("tem", "sem"))
+    stairs = [patch for patch in figure.axes[-1].patches if hasattr(patch, "get_data")]
+    assert len(stairs) == 5 + 1 + 1 + 1  # images and mean of either domain
+    assert [patch.get_data().values.sum() for patch in stairs] == pytest.approx([100] * 8)
+    assert stairs[-1].get_data().values[-1] == 100
+
+
+def test_translations_titles_are_not_repeated(tem):
+    """A title stands once over its column, until the panels below show something else."""
+    image = tem[0]["tem-0"]
+    same, other = {"image": image, "syndiff": image}, {"image": image, "cycle": image, "round trip": image}
+    figure = figures.translations([("a", same), ("b", same), ("c", other)])
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["image", "syndiff", "", "", "", "", "", "cycle", "round trip"]
+    assert [axes.axison for axes in figure.axes] == [True, True, False, True, True, False, True, True, True]
+    assert [figure.axes[row].get_ylabel() for row in (0, 3, 6)] == ["a", "b", "c"]
+
+
+def test_grey_is_never_stretched(tem):
+    """A faint image stays faint: black is 0 and white is 1 in every panel."""
+    figure = figures.translations([("faint", {"image": 0.4 + 0.1 * tem[0]["tem-0"]})])
+    assert figure.axes[0].get_images()[0].get_clim() == (0, 1)
+
+
+def test_error_map_colours_every_kind_of_pixel():
+    """All nine pairs of true and predicted class get the colour of what happened."""
+    truth, predicted = np.divmod(np.arange(9, dtype=np.uint8).reshape(1, 9), 3)
+    invented, missed, swapped = (ERROR_COLOURS[name] for name in ("invented", "missed", "swapped"))
+    myelin, axon = CORRECT_COLOURS.values()
+    expected = ["white", invented, invented, missed, myelin, swapped, missed, swapped, axon]
+    np.testing.assert_allclose(
+        figures.error_map(truth, predicted)[0], [to_rgb(colour) for colour in expected]
+    )
+
+
+def test_pseudo_labels_rows(tem):
+    """A row a strategy of five panels, the second blank where nothing was translated; Dice and a legend."""
+    images, mask = tem
+    image = images["tem-0"]
+    wrong = np.where(mask > 0, 3 - mask, 0).astype(np.uint8)
+    figure = figures.pseudo_labels(
+        image,
+        mask,
+        {"pretrained": wrong, "adaptation": mask},
+        translations={"adaptation": 1 - image},
+        dice={"pretrained": "axon 0.00"},
+        um_per_px=0.1,
+        side=60,
+    )
+    assert len(figure.axes) == 10
+    assert len(shown(figure)) == 9
+    crop = (slice(6, 66), slice(10, 70))
+    np.testing.assert_array_equal(shown(figure)[5], (1 - image)[crop])
+    np.testing.assert_allclose(shown(figure)[3], figures.error_map(mask, wrong)[crop])
+    np.testing.assert_allclose(shown(figure)[6], shown(figure)[7])  # a perfect label looks like the expert's
+    assert [figure.axes[row].get_ylabel() for row in (0, 5)] == ["pretrained", "adaptation"]
+    assert [figure.axes[row].get_xlabel() for row in (4, 9)] == ["axon 0.00", ""]
+    assert legend_words(figure) == [*CLASS_COLOURS, *ERROR_COLOURS, *CORRECT_COLOURS]
+    assert [bar.get_width() for bar in bars(figure)] == [pytest.approx(10)]
+
+
+def test_overlay_keeps_hue_on_any_grey():
+    """Myelin is blue and axon orange on black and on white alike; background stays grey."""
+    square = np.array([[0, 1], [2, 0]], np.uint8)
+    for grey in (0.0, 1.0):
+        picture = shown(figures.pseudo_labels(np.full((2, 2), grey), square, {"a": square}))[1]
+        for (row, column), colour in {(0, 1): BLUE, (1, 0): ORANGE}.items():
+            seen = picture[row, column]
+            np.testing.assert_allclose(seen / seen.max(), to_rgb(colour) / np.max(to_rgb(colour)))
+        np.testing.assert_array_equal(picture[0, 0], [grey] * 3)
+
+
+# --- Training -------------------------------------------------------------------------------------------
+
+
+def test_losses_draws_every_column_and_chance():
+    """Each column is drawn in its panel, faint and smoothed; chance is dotted at 4 ln 2 and at logit 0."""
+    figure = figures.losses(training())
+    left, middle, right = figure.axes
+    heights = [{float(line.get_ydata()[0]) for line in axes.lines} for axes in figure.axes]
+    assert heights == [{1, 2, 3, 4}, {5, 6, 4 * math.log(2)}, {7, 8, 9, 10, 0}]
+    assert [len(axes.lines) for axes in figure.axes] == [8, 5, 9]
+    dotted = [
+        line.get_ydata()[0] for axes in figure.axes for line in axes.lines if line.get_linestyle() == ":"
+    ]
+    assert dotted == [4 * math.log(2), 0]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"step"}
+    assert (left.get_ylabel(), middle.get_ylabel(), right.get_ylabel()) == ("loss", "loss", "mean logit")
+    assert figure.get_suptitle() == "40 steps of training took 2.0 minutes"
+    fakes = {line.get_ydata()[0] for line in right.lines if line.get_linestyle() == "--"}
+    assert fakes == {9, 10}
+
+
+def test_running_mean_is_a_mean():
+    """The strong line averages a twentieth of the training; the faint one is the data."""
+    history = pd.DataFrame({"step": range(STEPS), "loss": np.tile([1.0, 3.0], STEPS // 2)})
+    faint, strong = figures.segmenter_losses({"source": history}).axes[0].lines
+    np.testing.assert_array_equal(faint.get_ydata(), history["loss"])
+    np.testing.assert_allclose(strong.get_ydata()[1:], 2.0)
+
+
+def test_segmenter_losses_names_every_history():
+    """More segmenters than colours are all drawn and named."""
+    history = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
+    axes = figures.segmenter_losses({f"student {number}": history for number in range(9)}).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"student {n}" for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "invert", "verdict"), [([0.5, 0.6], [0.7, 0.9], "invert"), ([0.5, 0.6], [0.9, math.nan], "keep")]
+)
+def test_polarity_says_who_wins(keep, invert, verdict):
+    """A line an image, the means marked and written, the better sign in the title; no axon counts as 0."""
+    axes = figures.polarity(evidence(keep, invert)).axes[0]
+    assert axes.get_title(loc="left") == f"Anatomy says: {verdict} the contrast"
+    lines = [line.get_ydata() for line in axes.lines]
+    invert = np.nan_to_num(invert)
+    np.testing.assert_allclose(lines[:2], 100 * np.transpose([keep, invert]))
+    np.testing.assert_allclose(lines[2], [100 * np.mean(keep), 100 * np.mean(invert)])
+    assert [text.get_text().strip() for text in axes.texts] == [f"{value:.0f} %" for value in lines[2]]
+
+
+# --- Scores ---------------------------------------------------------------------------------------------
+
+
+def test_dice_bars_panels_and_order():
+    """A column a pair, a row a protocol; strategies in the order of `tables.ORDER`, unknown ones last."""
+    figure = figures.dice_bars(dice(("tem-sem", "tem-bf"), ("transductive", "inductive")))
+    assert len(figure.axes) == 4
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["tem-sem", "tem-bf", "", ""]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ORDERED
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
+        "transductive\ndevelopment",
+        "inductive\ndevelopment",
+    ]
+    assert figure.axes[0].yaxis_inverted()  # the first strategy on top
+    assert legend_words(figure) == ["myelin", "axon", "supervised bound"]
+
+
+def test_dice_bars_values():
+    """Dots stand at mean Dice in the row of their strategy, whiskers span one SD, dashes are the bound."""
+    axes = figures.dice_bars(dice()).axes[0]
+    for container, (name, colour) in zip(axes.containers, CLASS_COLOURS.items(), strict=True):
+        dots, _, (whiskers,) = container
+        column = ["axon", "myelin"].index(name)
+        expected = {}
+        for (strategy, translator), means in WAYS.items():
+            expected[strategy if translator == "none" else f"{strategy}, {translator}"] = means[column]
+        bound = expected.pop("supervised")
+        found = {ORDERED[round(y)]: x for x, y in zip(dots.get_xdata(), dots.get_ydata(), strict=True)}
+        assert found == expected
+        assert dots.get_color() == colour
+        spans = [segment[1, 0] - segment[0, 0] for segment in whiskers.get_segments()]
+        np.testing.assert_allclose(spans, 0.04)
+        dashed = [line for line in axes.lines if line.get_linestyle() == "--" and line.get_color() == colour]
+        assert [line.get_xdata()[0] for line in dashed] == [bound]
+
+
+def test_dice_of_one_fold_has_no_whiskers():
+    """Where the SD is unknown, there is neither whisker nor band, and the dots stay."""
+    with_band, without = figures.dice_bars(dice()).axes[0], figures.dice_bars(dice(sd=math.nan)).axes[0]
+    assert len(with_band.patches) - len(without.patches) == 2  # the bands of two classes
+    whiskers = [segment for container in without.containers for segment in container[2][0].get_segments()]
+    assert not any(np.size(whisker) and np.isfinite(whisker).all() for whisker in whiskers)
+    assert len(without.containers[0][0].get_xdata()) == len(ORDERED)
+
+
+def test_reconstruction_bars_values():
+    """A row of SSIM, PSNR and L1 a pair, in the order of `tables.ORDER`, an exact round trip cut off."""
+    figure = figures.reconstruction_bars(round_trips(("tem-sem", "tem-pns")))
+    assert len(figure.axes) == 6
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [
+        "SSIM ↑",
+        "PSNR, dB, cut at 50 ↑",
+        "L1 ↓",
+    ]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["invert", "syndiff"]
+    assert [axes.get_ylabel().split("\n")[0] for axes in figure.axes[::3]] == ["tem-sem", "tem-pns"]
+    for axes, (invert, syndiff) in zip(figure.axes, [(1, 0.7), (50, 20), (0, 0.08)] * 2, strict=True):
+        widths = [[bar.get_width() for bar in container] for container in axes.containers]
+        np.testing.assert_allclose(widths, [[invert, syndiff]] * 2)
+    colours = [container[0].get_facecolor()[:3] for container in figure.axes[0].containers]
+    np.testing.assert_allclose(colours, [to_rgb(BLUE), to_rgb(VERMILLION)])
+    assert legend_words(figure) == ["L-U-L", "U-L-U"]

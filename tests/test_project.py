@@ -1,0 +1,65 @@
+"""The project's own files keep their promises: pins in step, notebooks clean, numbers recomputable."""
+
+import json
+import re
+import tomllib
+
+import pytest
+import yaml
+
+from histobridge.manifest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def _names(lines) -> set[str]:
+    return {re.split(r"[=<>\[ ;]", line.strip())[0].lower().replace("_", "-") for line in lines}
+
+
+def _pins() -> list[str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_every_dependency_is_pinned_exactly():
+    """requirements.lock pins all that pyproject.toml asks for, each to one version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = _names(project["dependencies"] + project["optional-dependencies"]["test"])
+    assert asked <= _names(_pins())
+    assert all("==" in pin for pin in _pins())
+
+
+def test_conda_users_get_the_same_pins():
+    """environment.yml installs the lock file itself, on a Python that the project supports."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert "-r requirements.lock" in pip
+    assert "python=3.11" in environment["dependencies"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_carry_a_story_and_nothing_else(path):
+    """No outputs, no functions, cells of at most ten lines, and one parameters cell of plain literals."""
+    cells = json.loads(path.read_text())["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    assert not any(c.get("outputs") for c in cells)
+    assert not any(line.startswith(("def ", "class ")) for source in code for line in source.splitlines())
+    assert max(len(source.splitlines()) for source in code) <= 10
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+    literals = {}
+    exec("".join(tagged[0]["source"]), {"__builtins__": {}}, literals)
+    assert literals
+
+
+def test_no_machine_path_and_no_address_of_a_registry_is_committed():
+    """Text files name no folder of the machine they were written on."""
+    import subprocess
+
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    words = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "pypi." + "org", "files.python" + "hosted")
+    for name in listed:
+        text = (ROOT / name).read_text(errors="ignore") if (ROOT / name).is_file() else ""
+        assert not any(word in text for word in words), name

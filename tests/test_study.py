@@ -1,0 +1,100 @@
+"""The study file, the parameters of a notebook, and what a run records of itself."""
+
+import json
+
+import pytest
+
+from histobridge import study
+from histobridge.errors import UserError
+from histobridge.study import load_study, open_run, write_json
+
+GOOD = {"pair": "phantom-sem", "profile": "smoke"}
+
+
+def test_the_shipped_study_names_only_datasets_that_have_a_manifest():
+    """Every pair points at two datasets, and every profile at pairs of the study."""
+    from histobridge.manifest import dataset_names
+
+    shipped, known = load_study(), dataset_names()
+    for pair in shipped.pairs.values():
+        assert {pair.source.dataset, pair.target.dataset} <= set(known)
+    for profile in shipped.profiles.values():
+        assert set(profile.pairs) <= set(shipped.pairs)
+
+
+def test_an_unknown_entry_of_the_study_is_refused_by_name(tmp_path):
+    """A typing error in study.yaml is told with the known names."""
+    broken = tmp_path / "study.yaml"
+    broken.write_text(study.STUDY.read_text().replace("translators:", "translatos:"))
+    with pytest.raises(UserError, match="translatos.*translators"):
+        load_study(broken)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"pair": "tem-afm"}, "no pair 'tem-afm'.*tem-sem"),
+        ({"profile": "warp"}, "no profile 'warp'.*phantom"),
+        ({"fold": "0"}, "'fold'.*integer"),
+        ({"protocol": "psychic"}, "'protocol'"),
+        ({"epochs": 3}, "'epochs'.*Known names.*fold"),
+        ({"fold": 99}, "no fold 99"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(change, told, tmp_path):
+    """Unknown names, wrong types and values outside the study stop before anything runs."""
+    with pytest.raises(UserError, match=told):
+        open_run(GOOD | {"out": str(tmp_path)} | change).split
+
+
+def test_a_notebooks_namespace_gives_its_plain_literals_only():
+    """Modules, functions and IPython's own names are not parameters."""
+    run = open_run(GOOD | {"_i1": "x", "In": [], "Out": {}, "np": json, "open_run": open_run})
+    assert run.parameters.pair == "phantom-sem"
+
+
+def test_folds_on_disk_are_obeyed_or_refused(tmp_path):
+    """Folds are written once; if the data later give others, the run stops instead of mixing the two."""
+    run = open_run(GOOD | {"out": str(tmp_path)})
+    assert run.folds == json.loads((run.folder / "folds.json").read_text())
+    (run.folder / "folds.json").write_text(json.dumps({"source": [["x"]], "target": [["y"]]}))
+    with pytest.raises(UserError, match="other folds"):
+        open_run(GOOD | {"out": str(tmp_path)}).folds  # noqa: B018
+
+
+def test_a_stage_counts_as_finished_only_with_the_same_settings(tmp_path):
+    """The hash of settings decides; another seed or split is another stage."""
+    run = open_run(GOOD | {"out": str(tmp_path)})
+    assert not run.finished("03_pseudo_label")
+    run.finish("03_pseudo_label", note="done")
+    assert open_run(GOOD | {"out": str(tmp_path)}).finished("03_pseudo_label")
+    record = json.loads((run.results / "03_pseudo_label.json").read_text())
+    (run.results / "03_pseudo_label.json").write_text(json.dumps(record | {"settings_hash": "other"}))
+    assert not run.finished("03_pseudo_label")
+
+
+def test_a_transductive_translator_serves_all_folds_and_an_inductive_one_its_own(tmp_path):
+    """The translator's hash and folder depend on the fold only where it must not see the fold's targets."""
+    made = {
+        (protocol, fold): open_run(GOOD | {"out": str(tmp_path), "protocol": protocol, "fold": fold})
+        for protocol in ("transductive", "inductive")
+        for fold in (0, 1)
+    }
+    hashes = {key: run.settings_hash("02_translate") for key, run in made.items()}
+    assert hashes["transductive", 0] == hashes["transductive", 1]
+    assert hashes["inductive", 0] != hashes["inductive", 1]
+    assert made["transductive", 0].shared == made["transductive", 1].shared
+    assert made["inductive", 0].shared != made["inductive", 1].shared
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path, monkeypatch):
+    """An OSError while writing becomes one sentence; what was there stays."""
+    path = write_json(tmp_path / "a.json", {"value": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(study.os, "replace", full)
+    with pytest.raises(UserError, match="No space left"):
+        write_json(path, {"value": 2})
+    assert json.loads(path.read_text()) == {"value": 1}
