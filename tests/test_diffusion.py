@@ -110,9 +110,7 @@ def test_each_image_of_a_batch_has_its_own_level():
     for i, level in enumerate(levels):
         one, alone = slice(i, i + 1), level[None]
         for step in (diffuse, diffuse_one_step):
-            assert torch.equal(
-                step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], alone, noise[one])
-            )
+            assert torch.equal(step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], alone, noise[one]))
         assert torch.equal(
             posterior(SCHEDULE, a, b, levels, noise)[one],
             posterior(SCHEDULE, a[one], b[one], alone, noise[one]),

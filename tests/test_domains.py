@@ -151,7 +151,7 @@ def test_a_dataset_without_images_says_why(tmp_path):
 
 def test_an_unknown_dataset_lists_the_known_ones(tmp_path):
     """A misspelt name is answered with the right ones."""
-    with pytest.raises(UserError, match="no dataset 'sme'.*phantom-sem, .*sem, tem"):
+    with pytest.raises(UserError, match=r"no dataset 'sme'.*phantom-sem, .*sem, tem"):
         load_images("sme", 0.1, tmp_path)
 
 

@@ -418,16 +418,12 @@ def test_missing_pixel_sizes_are_refused(size):
 
 
 @pytest.mark.real
-def test_all_real_images_and_masks_read():
+def test_all_real_images_and_masks_read(mirror):
     """All 77 development images and masks read and fit each other; one mask has nine foreign pixels."""
-    mirror = os.environ.get("HISTOBRIDGE_MIRROR", "")
-    if not mirror or not Path(mirror, "INDEX.csv").is_file():
-        pytest.skip("HISTOBRIDGE_MIRROR names no folder with the real images")
-    with Path(mirror, "INDEX.csv").open() as index:
+    with (mirror / "INDEX.csv").open(encoding="utf-8") as index:
         rows = [row for row in csv.DictReader(index) if row["split"] == "development"]
     paths = {
-        role: [Path(mirror, r["dataset"], r["path"]) for r in rows if r["role"] == role]
-        for role in ("image", "mask")
+        role: [mirror / r["dataset"] / r["path"] for r in rows if r["role"] == role] for role in ("image", "mask")
     }
     snapped = {}
     for image_path, mask_path in zip(paths["image"], paths["mask"], strict=True):

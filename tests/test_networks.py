@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from histobridge.networks import Discriminator, DiffusiveGenerator, Generator, time_embedding
+from histobridge.networks import DiffusiveGenerator, Discriminator, Generator, time_embedding
 
 SMALL = dict(width=16, multipliers=(1, 2), blocks=1, stem=2)
 PUBLISHED = dict(width=64, multipliers=(1, 1, 2, 2, 4, 4), blocks=2, attention=(4,))

@@ -18,7 +18,9 @@ def ramp(shape: tuple[int, int]) -> np.ndarray:
 
 def canvas(height: int, width: int, *, seed: int = 0, draw: int = 0, top: int = 0, left: int = 0) -> np.ndarray:
     """A part of the plane of noise, as an array [height, width]."""
-    return noise_canvas(seed, draw, (slice(top, top + height), slice(left, left + width)))[0, 0].numpy()
+    noise = noise_canvas(seed, draw, (slice(top, top + height), slice(left, left + width)))
+    assert noise.shape == (1, 1, height, width)
+    return noise[0, 0].numpy()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -107,7 +109,7 @@ def test_noise_is_standard_normal_and_white():
 
 
 def test_planes_are_independent():
-    """Another seed, another draw, and seed and draw exchanged give other noise, uncorrelated; the same gives the same."""
+    """Another seed or draw, and the two exchanged, give uncorrelated noise; the same give the same."""
     planes = [canvas(128, 128, seed=seed, draw=draw) for seed, draw in [(0, 0), (1, 0), (0, 1), (2, 3), (3, 2)]]
     correlations = np.corrcoef([plane.ravel() for plane in planes])
     np.testing.assert_allclose(correlations, np.eye(5), atol=0.04)

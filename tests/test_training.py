@@ -126,15 +126,16 @@ def test_training_changes_every_weight(start, model):
     """No weight is forgotten by the optimisers: after some steps each parameter has moved."""
     trainee = start(model)
     networks = ("generators", "critics", "average") if model == "syndiff" else ("network",)
-    before = {
-        f"{part}.{name}": p.clone() for part in networks for name, p in getattr(trainee, part).named_parameters()
-    }
+    before = {f"{part}.{name}": p.clone() for part in networks for name, p in getattr(trainee, part).named_parameters()}
     run(trainee, 3)
     after = {f"{part}.{name}": p for part in networks for name, p in getattr(trainee, part).named_parameters()}
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
-@pytest.mark.parametrize(("model", "rate"), [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")])
+RATES = [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")]
+
+
+@pytest.mark.parametrize(("model", "rate"), RATES)
 def test_a_diverging_training_stops(start, tmp_path, model, rate):
     """A learning rate far too high ends in a sentence that names a loss, not in a useless model."""
     trainee = start(model)

@@ -1,5 +1,7 @@
 """translator.py: closed forms of the controls, where SynDiff starts, what the seed does, and no trace of tiles."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,7 @@ UNIFORM = RNG.random((2, 80, 60)).astype(np.float32)
 SQUARED = RNG.random((3, 50, 70)).astype(np.float32) ** 2
 
 
+@functools.cache
 def control(name: str) -> Control:
     """A control that has seen uniform grey values in L and squared ones, mostly dark, in U."""
     fitted = Control(name)
@@ -97,7 +100,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
     """A misspelt control or translator is answered with the right names."""
     with pytest.raises(UserError, match="histogram, invert, invert-histogram, none"):
         Control("inverted")
-    with pytest.raises(UserError, match="cycle, histogram, .*syndiff"):
+    with pytest.raises(UserError, match=r"cycle, histogram, .*syndiff"):
         load_translator("syndif", tmp_path / "a.pt")
 
 
@@ -230,7 +233,7 @@ def test_windows_share_one_canvas_of_noise(tiny_syndiff, monkeypatch):
 
 
 def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
-    """After `fit` translations have left their start, a finished checkpoint gives the same ones, and losses are told."""
+    """After `fit` translations have left their start; from a finished checkpoint they are the same without training."""
     source, target = ([image for image, _ in drawn[modality]] for modality in ("tem", "sem"))
     settings = tiny_syndiff.model_copy(update={"steps": 2})
     first, again = SynDiff(settings, sign=-1), SynDiff(settings, sign=-1)
