@@ -34,9 +34,7 @@ def histobridge(monkeypatch, capsys):
         (["publish", "--profile", "cpu", "--out", "nowhere"], ["no finished runs", "histobridge run"]),
     ],
 )
-def test_a_mistake_is_one_sentence_with_the_valid_choices_and_exit_code_2(
-    histobridge, tmp_path, arguments, told
-):
+def test_a_mistake_is_one_sentence_with_the_valid_choices_and_exit_code_2(histobridge, tmp_path, arguments, told):
     """The message names what was wrong and what would be right, and nothing else is printed."""
     folder = ["--out", tmp_path] if arguments[0] == "run" else []
     code, _, err = histobridge(*arguments, *folder)
@@ -48,9 +46,7 @@ def test_a_mistake_is_one_sentence_with_the_valid_choices_and_exit_code_2(
 
 def test_a_pair_whose_files_are_not_here_says_how_to_get_them(histobridge, tmp_path):
     """Offline and without a mirror, the run stops with the fetch command, not in a notebook."""
-    code, _, err = histobridge(
-        "run", "--pair", "tem-macaque", "--data", tmp_path / "d", "--out", tmp_path / "o"
-    )
+    code, _, err = histobridge("run", "--pair", "tem-macaque", "--data", tmp_path / "d", "--out", tmp_path / "o")
     assert code == 2
     assert "tem-macaque" in err
     assert "Traceback" not in err

@@ -46,9 +46,7 @@ def write_tiff(path: Path, pixels: np.ndarray, **options) -> Path:
 def disc(n: int, row: float, column: float, radius: float) -> np.ndarray:
     """A disc of class 2; its centre counts from the corner of the extent, in pixels."""
     centres = np.arange(n) + 0.5
-    return 2 * (np.hypot(*np.meshgrid(centres - row, centres - column, indexing="ij")) < radius).astype(
-        np.uint8
-    )
+    return 2 * (np.hypot(*np.meshgrid(centres - row, centres - column, indexing="ij")) < radius).astype(np.uint8)
 
 
 def centroid(weights: np.ndarray) -> np.ndarray:
@@ -111,9 +109,7 @@ def test_layouts_of_tiff(tmp_path):
     """OME-TIFF with single planes, BigTIFF and separate colour planes are read like any other TIFF."""
     ome = write_tiff(tmp_path / "a.ome.tif", GREY[None, None, None], ome=True, metadata={"axes": "TCZYX"})
     big = write_tiff(tmp_path / "b.tif", GREY, bigtiff=True, byteorder=">")
-    planes = write_tiff(
-        tmp_path / "c.tif", np.moveaxis(COLOUR, 2, 0), photometric="rgb", planarconfig="separate"
-    )
+    planes = write_tiff(tmp_path / "c.tif", np.moveaxis(COLOUR, 2, 0), photometric="rgb", planarconfig="separate")
     for path, expected in ((ome, GREY / 255), (big, GREY / 255), (planes, LUMINANCE)):
         np.testing.assert_allclose(read_image(path), expected, atol=1e-6)
 
@@ -422,9 +418,7 @@ def test_all_real_images_and_masks_read(mirror):
     """All 77 development images and masks read and fit each other; one mask has nine foreign pixels."""
     with (mirror / "INDEX.csv").open(encoding="utf-8") as index:
         rows = [row for row in csv.DictReader(index) if row["split"] == "development"]
-    paths = {
-        role: [mirror / r["dataset"] / r["path"] for r in rows if r["role"] == role] for role in ("image", "mask")
-    }
+    paths = {role: [mirror / r["dataset"] / r["path"] for r in rows if r["role"] == role] for role in ("image", "mask")}
     snapped = {}
     for image_path, mask_path in zip(paths["image"], paths["mask"], strict=True):
         image = normalise(read_image(image_path), name=image_path)
@@ -432,6 +426,4 @@ def test_all_real_images_and_masks_read(mirror):
         check_same_size(image, mask, image_path)
         assert set(np.unique(mask)) == {0, 1, 2}
     assert len(snapped) == 77
-    assert {name: n for name, n in snapped.items() if n} == {
-        "sub-rat2_sample-data5_SEM_seg-axonmyelin-manual.png": 9
-    }
+    assert {name: n for name, n in snapped.items() if n} == {"sub-rat2_sample-data5_SEM_seg-axonmyelin-manual.png": 9}

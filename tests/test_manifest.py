@@ -156,8 +156,7 @@ def test_manifests_agree_with_the_mirror_index(mirror):
     with (mirror / "INDEX.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     listed = {
-        (row["dataset"], row["path"], row["sha256"], int(row["bytes"]), row["role"], row["split"])
-        for row in rows
+        (row["dataset"], row["path"], row["sha256"], int(row["bytes"]), row["role"], row["split"]) for row in rows
     }
     datasets = [load_dataset(name) for name in COUNTS]
     assert listed == {(one.name, *file) for one in datasets for file in one.files()}
@@ -252,9 +251,7 @@ def test_a_record_is_frozen_and_its_checksum_is_lower_case():
 def test_everything_is_downloaded(tmp_path, server):
     """Files arrive where `local` says, with the bytes they had; a second run asks the server for nothing."""
     dataset = toy(tmp_path, base_url=server.url)
-    assert (
-        states(fetch(dataset, tmp_path / "data")) == states(status(dataset, tmp_path / "data")) == {"here": 6}
-    )
+    assert states(fetch(dataset, tmp_path / "data")) == states(status(dataset, tmp_path / "data")) == {"here": 6}
     assert {p: dataset.local(tmp_path / "data", p).read_bytes() for p in CONTENT} == CONTENT
     fetch(dataset, tmp_path / "data")
     assert len(server.asked) == 6 and leftovers(tmp_path) == []

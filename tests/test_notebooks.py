@@ -106,7 +106,9 @@ def test_no_label_free_prediction_depends_on_a_target_mask(finished, tmp_path, m
     monkeypatch.setattr(stages, "target_masks", lambda *_, **__: noise)
     evidence = stages.polarity_evidence(blind, stages.source_segmenter(blind), stages.target_images(blind))
     sign = stages.sign_for(blind, evidence)
-    stages.train_syndiff(blind, sign, stages.source_images(blind), stages.target_images(blind))
+    source, target = stages.source_images(blind), stages.target_images(blind)
+    stages.train_syndiff(blind, sign, source, target)
+    stages.fit_controls(blind, source, target)
     found = stages.all_pseudo_labels(blind, stages.trained_translators(blind))
     for key, masks in expected.items():
         same = all(np.array_equal(masks[name], found[key][name]) for name in masks)

@@ -77,15 +77,11 @@ def test_sign_of_the_contrast(modality, um_per_px):
         assert sign * (background - myelin) > 0.1
 
 
-@pytest.mark.parametrize(
-    ("modality", "real"), [("bf", (0.65, 0.20, 0.68)), ("tem-other", (0.56, 0.15, 0.57))]
-)
+@pytest.mark.parametrize(("modality", "real"), [("bf", (0.65, 0.20, 0.68)), ("tem-other", (0.56, 0.15, 0.57))])
 def test_class_means_are_those_of_real_images(modality, real):
     """Background, myelin and axon are on average as grey as in the development images of bf and tem-pns."""
     tissues = [draw_geometry(seed, (192, 192)) for seed in range(12)]
-    means = [
-        class_means(normalise(render(one, modality, seed)), one.mask) for seed, one in enumerate(tissues)
-    ]
+    means = [class_means(normalise(render(one, modality, seed)), one.mask) for seed, one in enumerate(tissues)]
     assert np.mean(means, axis=0) == pytest.approx(real, abs=0.05)
 
 

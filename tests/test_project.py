@@ -56,9 +56,7 @@ def test_no_machine_path_and_no_address_of_a_registry_is_committed():
     """Text files name no folder of the machine they were written on."""
     import subprocess
 
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.split()
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     words = ("/wo" + "rk/", "/ro" + "ot/", "/opt/" + "wheels", "pypi." + "org", "files.python" + "hosted")
     for name in listed:
         text = (ROOT / name).read_text(errors="ignore") if (ROOT / name).is_file() else ""

@@ -113,9 +113,7 @@ def test_area_fractions():
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.45, 0.6])
 def test_fibre_fraction_is_what_is_drawn(share):
     """The share of the area that is asked for is covered, within a few percent of the area."""
-    assert (draw_geometry(1, (400, 400), fibre_fraction=share).mask > 0).mean() == pytest.approx(
-        share, abs=0.06
-    )
+    assert (draw_geometry(1, (400, 400), fibre_fraction=share).mask > 0).mean() == pytest.approx(share, abs=0.06)
 
 
 def test_outlines_are_not_circles(tissue):

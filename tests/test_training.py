@@ -132,6 +132,16 @@ def test_training_changes_every_weight(start, model):
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
+def test_generators_learn_at_every_level_they_will_be_asked(start):
+    """SynDiff draws the noisy image at levels 1 to T, never the clean level 0, as `translate` will."""
+    trainee, levels = start("syndiff"), set()
+    for domain in "LU":
+        generator = trainee.generators[f"G_{domain}"]
+        generator.register_forward_pre_hook(lambda module, inputs: levels.update(inputs[2].tolist()))
+    run(trainee, 3)
+    assert levels == {1, 2, 3, 4}
+
+
 RATES = [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -30,7 +30,8 @@ def save(path: Path, state: dict, settings: dict) -> None:
             os.fsync(file.fileno())
         os.replace(draft, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise UserError(
             f"Could not write the checkpoint {path}: {error}. Free some space or choose another --out; "
             "the last good checkpoint is untouched."
@@ -50,8 +51,8 @@ def load(path: Path, settings: dict | None = None) -> dict:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         version = saved["format"]
-    except (RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise UserError(f"The checkpoint {path} cannot be read ({error}). Delete it to train anew.") from error
+    except Exception as error:  # a damaged file can raise anything, with PyTorch's advice to load it unsafely
+        raise UserError(f"The checkpoint {path} cannot be read: it is damaged. Delete it to train anew.") from error
     if version != FORMAT:
         raise UserError(
             f"The checkpoint {path} has format {version}, this version reads {FORMAT}. Delete it to train anew."

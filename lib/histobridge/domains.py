@@ -86,9 +86,13 @@ def _image(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pa
 def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Path) -> np.ndarray:
     if dataset.procedural:
         mask = _draw(dataset, record)[1]
+    elif record.mask is None:
+        raise UserError(
+            f"{record.path} has no mask in the manifest of '{dataset.name}': it can be translated, not scored."
+        )
     else:
         mask, _ = read_mask(_here(dataset, record.mask, data_dir))
-        check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.mask)
+        check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
     return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
 
 

@@ -99,7 +99,7 @@ def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]],
         If the median correlation has the other sign, or the negatives of the translations are better anatomy.
     """
     median = float(np.median([contrast_kept(image, translation) for image, translation in pairs]))
-    if median * sign <= 0:
+    if not median * sign > 0:  # NaN too: a translation of one grey correlates with nothing
         raise PolarityError(
             f"The translator should {_verb(sign)} the contrast, but its translations correlate with their sources by "
             f"{median:.2f}: classes are swapped and every label would be wrong. Train with another seed or more steps."

@@ -21,7 +21,7 @@ from histobridge.strategies import train_segmenter
 from histobridge.study import Run
 from histobridge.tiling import window_starts
 from histobridge.training import Say
-from histobridge.translator import CONTROLS, OVERLAP, WINDOW, Control, Cycle, SynDiff, Translator
+from histobridge.translator import CONTROLS, OVERLAP, WINDOW, Control, SynDiff, Translator, load_translator
 
 # --- images -----------------------------------------------------------------------------------------------
 
@@ -90,30 +90,42 @@ def sign_for(run: Run, found: pd.DataFrame) -> int:
     return choose_sign(found) if run.pair.polarity == "auto" else run.pair.polarity
 
 
-def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample]) -> tuple[SynDiff, pd.DataFrame]:
-    """Train SynDiff (resuming), or load it; return it with the losses of every step."""
-    path, log = (
-        run.models / f"syndiff-{run.translator_key}.pt",
-        run.models / f"losses-{run.translator_key}.csv",
-    )
+def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample]) -> pd.DataFrame:
+    """Train SynDiff (resuming) unless that was done before; return the losses of every step."""
+    path, log = _translator_path(run, "syndiff"), run.models / f"losses-{run.translator_key}.csv"
     if path.exists() and log.exists():
-        return SynDiff.load(path), pd.read_csv(log)
+        return pd.read_csv(log)
     translator = SynDiff(run.profile.translator, sign=sign, seed=run.seed)
     draft = path.with_suffix(".checkpoint")
     history = translator.fit([s.image for s in source], [s.image for s in target], checkpoint=draft)
     _kept_table(log, history)
     translator.save(path)
     draft.unlink(missing_ok=True)
-    return translator, history
+    return history
 
 
-def all_translators(run: Run, syndiff: SynDiff, source: list[Sample], target: list[Sample]) -> dict[str, Translator]:
-    """Return the study's translators by name, the controls fitted, the learned ones sharing SynDiff's networks."""
-    ready: dict[str, Translator] = {name: Control(name) for name in run.translators if name in CONTROLS}
-    for control in ready.values():
+def fit_controls(run: Run, source: list[Sample], target: list[Sample]) -> None:
+    """Fit and save the classical controls."""
+    for name in set(run.translators) & set(CONTROLS):
+        control = Control(name)
         control.fit([s.image for s in source], [s.image for s in target])
-    learned = {"cycle": Cycle.sharing(syndiff), "syndiff": syndiff}
-    return ready | {name: learned[name] for name in run.translators if name in learned}
+        control.save(_translator_path(run, name))
+
+
+def trained_translators(run: Run) -> dict[str, Translator]:
+    """Return the study's translators by name, as notebook 02 has left them.
+
+    Raises
+    ------
+    UserError
+        If notebook 02 has not run yet.
+    """
+    return {name: load_translator(name, _translator_path(run, name)) for name in run.translators}
+
+
+def _translator_path(run: Run, name: str) -> Path:
+    file = "syndiff" if name == "cycle" else name  # the cycle generators are part of SynDiff
+    return run.models / "translators" / run.translator_key / f"{file}.pt"
 
 
 def translated(run: Run, translator: Translator, samples: list[Sample], to: str) -> list[Sample]:
@@ -172,19 +184,6 @@ def round_trip_swap(
 
 
 # --- notebook 03: pseudo labels ---------------------------------------------------------------------------
-
-
-def trained_translators(run: Run) -> dict[str, Translator]:
-    """Return the translators of notebook 02, which has trained them.
-
-    Raises
-    ------
-    UserError
-        If notebook 02 has not run yet.
-    """
-    syndiff = SynDiff.load(run.models / f"syndiff-{run.translator_key}.pt")
-    seen = of_subjects(target_images(run, split="development"), run.split.target_seen)
-    return all_translators(run, syndiff, source_images(run), seen)
 
 
 def student(run: Run, translator: Translator) -> Segmenter:

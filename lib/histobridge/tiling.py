@@ -56,7 +56,7 @@ def over_windows(
 
     whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
     blended = sliding_window_inference(
-        whole, sides, 1, predict, overlap=overlap, mode="gaussian", padding_mode="reflect", with_coord=True
+        whole, sides, 1, predict, overlap=overlap, mode="gaussian", padding_mode="replicate", with_coord=True
     )
     return blended[0].numpy()
 

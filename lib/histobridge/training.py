@@ -107,18 +107,33 @@ def train(
         history.append({"step": number, **losses, "seconds": time.monotonic() - start})
         report(_progress(name, number + 1, steps, first, history))
         if checkpoint is not None and ((number + 1) % save_every == 0 or number + 1 == steps):
-            checkpoints.save(checkpoint, {"trainee": trainee.state(), "history": history}, settings)
+            state = trainee.state()
+            _refuse_nan({"weights": _total(state)}, name, number, checkpoint)
+            checkpoints.save(checkpoint, {"trainee": state, "history": history}, settings)
     return pd.DataFrame(history)
 
 
 def _refuse_nan(losses: dict[str, float], name: str, step: int, checkpoint: Path | None) -> None:
     bad = [loss for loss, value in losses.items() if not math.isfinite(value)]
     if bad:
-        kept = f"The last good checkpoint stays in {checkpoint}." if checkpoint else "Nothing was saved."
+        kept = (
+            f"The last good checkpoint stays in {checkpoint}."
+            if checkpoint and checkpoint.exists()
+            else "Nothing was saved."
+        )
         raise UserError(
             f"Training of {name} stopped at step {step}: the loss {', '.join(bad)} is not finite. {kept} "
             "Lower the learning rate in study.yaml, or look for broken images."
         )
+
+
+def _total(state: object) -> float:
+    """Return the sum of all tensors in nested dicts and lists: not finite if one of them is not."""
+    if isinstance(state, dict):
+        return sum(map(_total, state.values()))
+    if isinstance(state, list | tuple):
+        return sum(map(_total, state))
+    return float(state.sum()) if isinstance(state, torch.Tensor) else 0.0
 
 
 def _progress(name: str, done: int, steps: int, first: int, history: list[dict]) -> str:

@@ -28,7 +28,7 @@ from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_gene
 from histobridge.compute import device
 from histobridge.crops import check_domain, stack
 from histobridge.diffusion import posterior, vp_schedule
-from histobridge.errors import one_of
+from histobridge.errors import UserError, one_of
 from histobridge.tiling import Place, noise_canvas, over_windows
 from histobridge.training import Report, train
 
@@ -193,13 +193,6 @@ class Cycle(SynDiff):
 
     name = "cycle"
 
-    @classmethod
-    def sharing(cls, syndiff: SynDiff) -> Cycle:
-        """Return a translator that uses the networks of a trained `syndiff`."""
-        cycle = cls(syndiff.settings, sign=syndiff.sign, seed=syndiff.seed)
-        cycle.generators = syndiff.generators
-        return cycle
-
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` changes nothing."""
         generator = self.generators[f"F_{to}"].eval()
@@ -209,13 +202,10 @@ class Cycle(SynDiff):
 def load_translator(name: str, path: Path) -> Translator:
     """Read the saved translator `name`; `cycle` and `syndiff` share one file."""
     kinds = {"cycle": Cycle, "syndiff": SynDiff} | dict.fromkeys(CONTROLS, Control)
-    return kinds[one_of("translator", name, kinds)].load(path)
-
-
-def round_trip(translator: Translator, image: np.ndarray, through: Domain, *, seed: int = 0) -> np.ndarray:
-    """Translate an image to the other domain, `through`, and back."""
-    there = translator.translate(image, through, seed=seed)
-    return translator.translate(there, "L" if through == "U" else "U", seed=seed)
+    try:
+        return kinds[one_of("translator", name, kinds)].load(path)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path} holds no '{name}' of this version. Delete it to train anew.") from error
 
 
 def _to_network(image: np.ndarray) -> np.ndarray:
@@ -224,5 +214,5 @@ def _to_network(image: np.ndarray) -> np.ndarray:
 
 def _latents(seed: int, steps: int, length: int) -> list[Tensor]:
     """Draw one latent for each step, the same for every window of an image."""
-    rng = np.random.default_rng([seed, steps])
+    rng = np.random.default_rng([seed, steps, 0, 0, 1])
     return [torch.from_numpy(rng.standard_normal((1, length), dtype=np.float32)).to(device()) for _ in range(steps)]
