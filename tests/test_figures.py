@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from histobridge import figures
+from histobridge.drawing import BLUE, CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, PAGE, VERMILLION, error_map
 from histobridge.errors import UserError
-from histobridge.figures import BLUE, CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, ORANGE, VERMILLION
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP
 from histobridge.tables import CELL
@@ -132,7 +132,7 @@ def test_nothing_leaves_the_page(drawn):
     """All that is drawn lies within its figure, and no figure is wider than a page."""
     for name, figure in drawn:
         ink, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        assert width <= figures.PAGE, name
+        assert width <= PAGE, name
         assert min(ink.x0, ink.y0) >= -0.01, name
         assert ink.x1 <= width + 0.01 and ink.y1 <= height + 0.01, name
 
@@ -185,28 +185,7 @@ def test_what_cannot_be_drawn_is_refused_in_words(tem):
         figures.translations([("a", {"image": image})], um_per_px=0)
 
 
-def test_save_writes_both_files_the_same_each_time(tem, tmp_path):
-    """A name with a dot gets an SVG and a 300-dpi PNG, in a folder that is made, and again byte for byte."""
-    draw, arguments, options = every_figure(tem)[0]
-    figure = draw(*arguments, **options)
-    first = figures.save(figure, tmp_path / "new" / "scale-0.1")
-    assert [path.name for path in first] == ["scale-0.1.svg", "scale-0.1.png"]
-    height, width = plt.imread(first[1]).shape[:2]
-    assert (width, height) == tuple(np.floor(300 * figure.get_size_inches() + 1e-6))
-    second = figures.save(draw(*arguments, **options), tmp_path / "again")
-    assert first[0].read_text().startswith("<?xml")
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-
-
 # --- Images ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("width", "um_per_px", "length"), [(256, 0.1, 5), (256, 0.01643, 1), (100, 1 / 30, 1), (3000, 0.005, 2)]
-)
-def test_scale_bar_is_a_round_length(width, um_per_px, length):
-    """Bars are the longest 1, 2 or 5 times a power of ten within 0.3 of the width, round-off forgiven."""
-    assert figures.scale_bar_um(width, um_per_px) == pytest.approx(length)
 
 
 def test_scale_bar_in_pixels_is_micrometres_over_pixel_size(tem):
@@ -263,15 +242,6 @@ def test_grey_is_never_stretched(tem):
     assert figure.axes[0].get_images()[0].get_clim() == (0, 1)
 
 
-def test_error_map_colours_every_kind_of_pixel():
-    """All nine pairs of true and predicted class get the colour of what happened."""
-    truth, predicted = np.divmod(np.arange(9, dtype=np.uint8).reshape(1, 9), 3)
-    invented, missed, swapped = (ERROR_COLOURS[name] for name in ("invented", "missed", "swapped"))
-    myelin, axon = CORRECT_COLOURS.values()
-    expected = ["white", invented, invented, missed, myelin, swapped, missed, swapped, axon]
-    np.testing.assert_allclose(figures.error_map(truth, predicted)[0], [to_rgb(colour) for colour in expected])
-
-
 def test_pseudo_labels_rows(tem):
     """A row a strategy of five panels, the second blank where nothing was translated; Dice and a legend."""
     images, mask = tem
@@ -290,23 +260,12 @@ def test_pseudo_labels_rows(tem):
     assert len(shown(figure)) == 9
     crop = (slice(6, 66), slice(10, 70))
     np.testing.assert_array_equal(shown(figure)[5], (1 - image)[crop])
-    np.testing.assert_allclose(shown(figure)[3], figures.error_map(mask, wrong)[crop])
+    np.testing.assert_allclose(shown(figure)[3], error_map(mask, wrong)[crop])
     np.testing.assert_allclose(shown(figure)[6], shown(figure)[7])  # a perfect label looks like the expert's
     assert [figure.axes[row].get_ylabel() for row in (0, 5)] == ["pretrained", "adaptation"]
     assert [figure.axes[row].get_xlabel() for row in (4, 9)] == ["axon 0.00", ""]
     assert legend_words(figure) == [*CLASS_COLOURS, *ERROR_COLOURS, *CORRECT_COLOURS]
     assert [bar.get_width() for bar in bars(figure)] == [pytest.approx(10)]
-
-
-def test_overlay_keeps_hue_on_any_grey():
-    """Myelin is blue and axon orange on black and on white alike; background stays grey."""
-    square = np.array([[0, 1], [2, 0]], np.uint8)
-    for grey in (0.0, 1.0):
-        picture = shown(figures.pseudo_labels(np.full((2, 2), grey), square, {"a": square}))[1]
-        for (row, column), colour in {(0, 1): BLUE, (1, 0): ORANGE}.items():
-            seen = picture[row, column]
-            np.testing.assert_allclose(seen / seen.max(), to_rgb(colour) / np.max(to_rgb(colour)))
-        np.testing.assert_array_equal(picture[0, 0], [grey] * 3)
 
 
 # --- Training -------------------------------------------------------------------------------------------

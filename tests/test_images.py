@@ -313,11 +313,11 @@ def test_image_round_trip(tmp_path):
 
 
 def test_unwritable_places(tmp_path):
-    """A missing folder, a file as folder and a folder as file give a sentence and leave nothing behind."""
+    """A file as folder and a folder as file give a sentence and leave nothing behind."""
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
-    for place in ("missing/mask.png", "file/mask.png", "folder.png"):
-        with pytest.raises(UserError, match=f"{place} cannot be written"):
+    for place in ("file/mask.png", "folder.png"):
+        with pytest.raises(UserError, match=f"Could not write .*{place}"):
             write_mask(tmp_path / place, CLASSES)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder.png"]
 
@@ -330,7 +330,7 @@ def test_full_disk_keeps_the_old_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(UserError, match="cannot be written"):
+        with pytest.raises(UserError, match="Could not write"):
             write_mask(path, noise)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -85,7 +85,7 @@ def test_a_run_killed_at_random_ends_with_the_same_tables(finished, tmp_path):
 
 def test_a_mistyped_parameter_stops_the_notebook_at_once(tmp_path):
     """papermill only warns about a name that the notebook does not know; the notebook refuses it."""
-    with pytest.raises(PapermillExecutionError, match="epochs.*Known names"):
+    with pytest.raises(PapermillExecutionError, match=r"epochs.*Known names"):
         papermill.execute_notebook(
             NOTEBOOKS / "01_data.ipynb",
             tmp_path / "copy.ipynb",

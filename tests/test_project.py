@@ -7,6 +7,7 @@ import tomllib
 import pytest
 import yaml
 
+from histobridge.collect import with_dice
 from histobridge.manifest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -50,6 +51,13 @@ def test_notebooks_carry_a_story_and_nothing_else(path):
     literals = {}
     exec("".join(tagged[0]["source"]), {"__builtins__": {}}, literals)
     assert literals
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_reports():
+    """Publishing again from reports/dice.csv leaves the README as it is."""
+    readme = (ROOT / "README.md").read_text()
+    assert with_dice(readme, ROOT / "reports" / "dice.csv") == readme
+    assert "| tem-sem | syndiff | tutorship |" in readme
 
 
 def test_no_machine_path_and_no_address_of_a_registry_is_committed():

@@ -215,8 +215,6 @@ def test_the_two_directions_are_two_networks(image, tiny_syndiff):
     syndiff = awake(tiny_syndiff)
     there = syndiff.translate(image, "U", seed=2)
     assert np.abs(there - syndiff.translate(image, "L", seed=2)).mean() > 1e-3
-    there = syndiff.translate(image, "L", seed=2)
-    np.testing.assert_array_equal(round_trip(syndiff, image, "L", seed=2), syndiff.translate(there, "U", seed=2))
 
 
 def test_latents_are_not_taken_from_the_canvas(tiny_syndiff):

@@ -1,6 +1,6 @@
 """One training step of SynDiff: four generators, four discriminators, one optimiser for either kind.
 
-Equation numbers are those of SynDiff (arXiv 2207.08208). Each network runs forward once a step: the fakes made for
+After Özbey et al., SynDiff (arXiv 2207.08208, section III). Each network runs forward once a step: the fakes made for
 the generators' losses are reused, detached, for the discriminators'. U is the unlabelled domain, L the labelled.
 """
 
@@ -114,7 +114,7 @@ class SynDiffTraining:
         return crops.to(device(), memory_format=torch.channels_last)
 
     def _generator_losses(self, real: dict[str, Tensor], rng: torch.Generator) -> tuple[dict, dict]:
-        """Return the losses of the generators (eq. 8-13) and, for each discriminator, its (real, fake, level)."""
+        """Return the adversarial, cycle and L1 losses and, for each discriminator, its (real, fake, level)."""
         g, s = self.generators, self.settings
         fake = {"U": g["F_U"](real["L"]), "L": g["F_L"](real["U"])}  # the missing partners
         again = {"L": g["F_L"](fake["U"]), "U": g["F_U"](fake["L"])}
@@ -131,7 +131,7 @@ class SynDiffTraining:
         return losses, pairs
 
     def _diffusive(self, d: str, x: Tensor, condition: Tensor, rng: torch.Generator) -> tuple[Tensor, tuple]:
-        """Noise the real image to level t + 1, predict x_0 from it, and step back to t (eq. 5-7)."""
+        """Noise the real image to level t + 1, predict x_0 from it, and step back to t."""
         level = torch.randint(self.schedule.steps, (len(x),), generator=rng).to(x.device)
         noise = [torch.randn(x.shape, generator=rng).to(x) for _ in range(3)]
         latent = torch.randn(len(x), self.settings.latent, generator=rng).to(x)

@@ -11,6 +11,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
+from histobridge.files import write_text
 from histobridge.manifest import ROOT
 from histobridge.study import Parameters, Run, open_run
 
@@ -57,6 +58,7 @@ def execute(stage: str, folder: Path, parameters: dict) -> Path:
             progress_bar=False,
             stdout_file=sys.stdout,
             kernel_name="python3",
+            extra_arguments=["--log-level=40"],  # of the kernel: no warning about its local connection
         )
     except PapermillExecutionError as error:
         if error.ename in ("UserError", "PolarityError"):
@@ -68,6 +70,4 @@ def execute(stage: str, folder: Path, parameters: dict) -> Path:
 def write_html(notebook: Path) -> Path:
     """Write an executed notebook as a self-contained HTML page beside it."""
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(notebook, as_version=4))
-    path = notebook.with_suffix(".html")
-    path.write_text(page)
-    return path
+    return write_text(notebook.with_suffix(".html"), page)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import torch
 
 from histobridge.errors import UserError
+from histobridge.files import whole_file
 
 FORMAT = 1
 
@@ -21,21 +20,9 @@ def save(path: Path, state: dict, settings: dict) -> None:
     UserError
         If the disk is full or the folder cannot be written; the previous checkpoint stays as it was.
     """
-    draft = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb") as file:
-            torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise UserError(
-            f"Could not write the checkpoint {path}: {error}. Free some space or choose another --out; "
-            "the last good checkpoint is untouched."
-        ) from error
+    # torch reports a full disk as RuntimeError, and given a path it would write the draft's name into the file
+    with whole_file(path, also=(RuntimeError,)) as draft, draft.open("wb") as file:
+        torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
 
 
 def load(path: Path, settings: dict | None = None) -> dict:

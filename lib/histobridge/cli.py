@@ -104,11 +104,12 @@ def publish(
     out: Out = Path("runs"),
     reports: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("reports"),
 ) -> None:
-    """Write dice.csv, translation.csv and provenance.json of all finished runs of a profile into reports/."""
+    """Write the tables, a plot and the provenance of all finished runs of a profile into reports/, and the README's table."""
     from histobridge.collect import publish as publish_tables
+    from histobridge.manifest import ROOT
 
-    publish_tables(out / profile, reports)
-    console.print(f"Wrote dice.csv, translation.csv and provenance.json to {reports}")
+    publish_tables(out / profile, reports, ROOT / "README.md")
+    console.print(f"Wrote dice.csv, translation.csv, provenance.json and dice.svg to {reports}, and the README's table")
 
 
 def _datasets(names: list[str] | None) -> list:

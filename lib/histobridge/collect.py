@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 
+from histobridge import figures
 from histobridge.errors import UserError
-from histobridge.tables import DICE_COLUMNS
+from histobridge.files import write_json, write_text
+from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
 
 TABLES = {"dice": "fold*/dice.csv", "translation": "*/translation.csv"}
 STAGES = ("02_translate", "03_pseudo_label")
@@ -54,9 +57,17 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(records)[shown]
 
 
-def publish(folder: Path, reports: Path) -> None:
-    """Write dice.csv, translation.csv and provenance.json of the runs below `folder` into `reports`."""
-    reports.mkdir(parents=True, exist_ok=True)
-    collect(folder, "dice")[DICE_COLUMNS].to_csv(reports / "dice.csv", index=False, float_format="%.5f")
-    collect(folder, "translation").to_csv(reports / "translation.csv", index=False, float_format="%.5f")
-    (reports / "provenance.json").write_text(json.dumps(collect_provenance(folder), indent=1) + "\n")
+def publish(folder: Path, reports: Path, readme: Path) -> None:
+    """Write dice.csv, translation.csv, provenance.json and a plot of the runs below `folder`, and the README's table."""
+    rows = collect(folder, "dice")[DICE_COLUMNS]
+    for name, table in (("dice", rows), ("translation", collect(folder, "translation"))):
+        write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
+    write_json(reports / "provenance.json", collect_provenance(folder))
+    figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
+    write_text(readme, with_dice(readme.read_text(encoding="utf-8"), reports / "dice.csv"))
+
+
+def with_dice(text: str, dice: Path) -> str:
+    """Return a Markdown text whose part between the `dice` comments is the table of `dice` (a CSV of rows)."""
+    table = markdown(dice_overview(pd.read_csv(dice)).drop(columns=["protocol", "split"]))
+    return re.sub(r"(<!-- dice:.*?-->\n).*?(<!-- /dice -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)

@@ -49,7 +49,7 @@ def _at(values: Tensor, level: Tensor) -> Tensor:
 
 
 def diffuse(schedule: Schedule, x_0: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-    """Draw x_t from q(x_t | x_0): sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise (SynDiff eq. 2, accumulated).
+    """Draw x_t from q(x_t | x_0): sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def diffuse(schedule: Schedule, x_0: Tensor, level: Tensor, noise: Tensor) -> Te
 
 
 def diffuse_one_step(schedule: Schedule, x_t: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-    """Draw x_{t+1} from q(x_{t+1} | x_t), the single large forward step that starts at `level` t (SynDiff eq. 1)."""
+    """Draw x_{t+1} from q(x_{t+1} | x_t), the single large forward step that starts at `level` t."""
     alpha = _at(schedule.alpha_bar, level + 1) / _at(schedule.alpha_bar, level)
     return alpha.sqrt() * x_t + (1 - alpha).sqrt() * noise
 

@@ -1,8 +1,7 @@
 """The figures, each from arrays or a table: a function takes what is to be seen and returns a `Figure`.
 
 Nothing is shown and no setting of matplotlib stays changed. A returned figure is not known to pyplot, so a
-notebook cell that ends with the call displays it once. Colours are those of Okabe and Ito, which colour-blind
-readers can tell apart; myelin is blue and axon orange in every figure.
+notebook cell that ends with the call displays it once. What they are drawn with is in `histobridge.drawing`.
 
 Images are float32 [H, W] in 0..1 (their contrast is never stretched), masks uint8 [H, W] with 0 background,
 1 myelin and 2 axon, and pixel sizes in µm/px. Every function raises `UserError` if there is nothing to draw,
@@ -13,58 +12,68 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from itertools import cycle, product
-from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patches import Patch
 
-from histobridge.errors import UserError
-from histobridge.metrics import AXON, MYELIN
+from histobridge.drawing import (
+    BLUE,
+    CLASS_COLOURS,
+    CORRECT_COLOURS,
+    ERROR_COLOURS,
+    GREEN,
+    GREY,
+    PAGE,
+    PALETTE,
+    PURPLE,
+    VERMILLION,
+    Images,
+    blank,
+    common_side,
+    error_map,
+    headline,
+    middle,
+    new_figure,
+    overlay,
+    panel,
+    panel_grid,
+    refuse_empty,
+    refuse_other_shapes,
+    require_columns,
+    save,
+    scale_bar,
+    styled,
+)
 from histobridge.polarity import INVERT, KEEP, choose_sign
 from histobridge.tables import CELL, ORDER, TRANSLATION_CELL
 
-Images = Mapping[str, np.ndarray]
+__all__ = [
+    "dice_bars",
+    "domains",
+    "losses",
+    "polarity",
+    "pseudo_labels",
+    "reconstruction_bars",
+    "save",
+    "segmenter_losses",
+    "translations",
+]
 
-BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
-SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#777777"
-PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "black")
-CLASS_COLOURS = {"myelin": BLUE, "axon": ORANGE}
-ERROR_COLOURS = {"missed": VERMILLION, "invented": SKY, "swapped": "black"}
-CORRECT_COLOURS = {"correct myelin": "#AAAAAA", "correct axon": "#DDDDDD"}
-STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 120,
-    "figure.titlesize": 9,
-    "legend.frameon": False,
-    "lines.linewidth": 1.3,
-    "svg.hashsalt": "histobridge",  # the same figure gives the same file
-}
-PAGE = 7.1  # inches: the width of a printed page of two columns
 SETTING = ["pair", "protocol", "split"]
 TALLEST_PSNR = 50  # dB; a control that is its own inverse comes back exactly, which no axis can hold
-
-_styled = matplotlib.rc_context(STYLE)
 
 
 # --- Images -------------------------------------------------------------------------------------------------
 
 
-@_styled
+@styled
 def domains(
     source: Images,
     target: Images,
@@ -88,17 +97,17 @@ def domains(
         Side of the crops in px, at most.
     """
     for name, images in zip(names, (source, target), strict=True):
-        _refuse_empty(images, f"images of '{name}'")
+        refuse_empty(images, f"images of '{name}'")
     shown = [dict(list(images.items())[:4]) for images in (source, target)]
-    side = _common_side([image for images in shown for image in images.values()], side)
+    side = common_side([image for images in shown for image in images.values()], side)
     columns = max(map(len, shown))
-    panel = min(1.75, PAGE / columns)
-    figure = _figure(max(columns * panel, 4.6), 2 * (panel + 0.15) + 1.7)
-    grid = figure.add_gridspec(3, columns, height_ratios=[panel, panel, 1.3])
+    inches = min(1.75, PAGE / columns)
+    figure = new_figure(max(columns * inches, 4.6), 2 * (inches + 0.15) + 1.7)
+    grid = figure.add_gridspec(3, columns, height_ratios=[inches, inches, 1.3])
     for row, (name, images, size) in enumerate(zip(names, shown, um_per_px, strict=True)):
         for column, (title, image) in enumerate(images.items()):
             axes = figure.add_subplot(grid[row, column])
-            _panel(axes, _middle(image, side), title=title, um_per_px=size if column == 0 else None)
+            panel(axes, middle(image, side), title=title, um_per_px=size if column == 0 else None)
             axes.set_ylabel(f"{name}\n{size:.4g} µm/px" if column == 0 else "")
     _histograms(figure.add_subplot(grid[2, :]), names, (source, target))
     return figure
@@ -120,7 +129,7 @@ def _histograms(axes: Axes, names: tuple[str, str], both: tuple[Images, Images])
     axes.legend()
 
 
-@_styled
+@styled
 def translations(
     rows: Sequence[tuple[str, Images]],
     *,
@@ -138,22 +147,22 @@ def translations(
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    _refuse_empty(rows, "rows of images")
-    side = _common_side([image for _, panels in rows for image in panels.values()], side)
-    figure, grid = _panel_grid(len(rows), max(len(panels) for _, panels in rows))
+    refuse_empty(rows, "rows of images")
+    side = common_side([image for _, panels in rows for image in panels.values()], side)
+    figure, grid = panel_grid(len(rows), max(len(panels) for _, panels in rows))
     above: list[str] = []
     for axes, (label, panels), size in zip(grid, rows, np.broadcast_to(um_per_px, len(rows)), strict=True):
         for column, (title, image) in enumerate(panels.items()):
             repeated = above[column : column + 1] == [title]
             bar = size if column == 0 else None
-            _panel(axes[column], _middle(image, side), title="" if repeated else title, um_per_px=bar)
+            panel(axes[column], middle(image, side), title="" if repeated else title, um_per_px=bar)
         axes[0].set_ylabel(label)
-        _blank(axes[len(panels) :])
+        blank(axes[len(panels) :])
         above = list(panels)
     return figure
 
 
-@_styled
+@styled
 def pseudo_labels(
     image: np.ndarray,
     truth: np.ndarray,
@@ -181,20 +190,20 @@ def pseudo_labels(
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    _refuse_empty(masks, "pseudo labels")
+    refuse_empty(masks, "pseudo labels")
     translations, dice = translations or {}, dice or {}
-    _refuse_other_shapes(image, {"truth": truth, **masks, **translations})
-    side = _common_side([image], side)
-    figure, grid = _panel_grid(len(masks), 5, gap=0.35 if dice else 0.05)
+    refuse_other_shapes(image, {"truth": truth, **masks, **translations})
+    side = common_side([image], side)
+    figure, grid = panel_grid(len(masks), 5, gap=0.35 if dice else 0.05)
     for row, (strategy, mask) in zip(grid, masks.items(), strict=True):
         arrays = (image, translations.get(strategy), mask, truth)
-        _strategy_row(row, *(None if array is None else _middle(array, side) for array in arrays))
+        _strategy_row(row, *(None if array is None else middle(array, side) for array in arrays))
         row[0].set_ylabel(textwrap.fill(strategy, 18))
         row[4].set_xlabel(textwrap.fill(dice.get(strategy, ""), 20), loc="left", fontsize=7)
     for axes, title in zip(grid[0], ("image", "translation", "pseudo label", "expert", "errors"), strict=True):
         axes.set_title(title)
     if um_per_px is not None:
-        _scale_bar(grid[0, 0], (side, side), um_per_px)
+        scale_bar(grid[0, 0], (side, side), um_per_px)
     colours = CLASS_COLOURS | ERROR_COLOURS | CORRECT_COLOURS
     handles = [Patch(facecolor=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=7, handlelength=1, columnspacing=1)
@@ -204,55 +213,20 @@ def pseudo_labels(
 def _strategy_row(
     row: np.ndarray, image: np.ndarray, translation: np.ndarray | None, mask: np.ndarray, truth: np.ndarray
 ) -> None:
-    _panel(row[0], image)
+    panel(row[0], image)
     if translation is None:
-        _blank(row[1:2], "the image itself")
+        blank(row[1:2], "the image itself")
     else:
-        _panel(row[1], translation)
-    _panel(row[2], _overlay(image, mask))
-    _panel(row[3], _overlay(image, truth))
-    _panel(row[4], error_map(truth, mask))
-
-
-def error_map(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return a picture, float [H, W, 3] in 0..1, of how the mask `predicted` errs.
-
-    What is background in both is white and what is right is grey; `ERROR_COLOURS` mark foreground that is
-    missed, background taken for foreground (invented), and myelin and axon swapped.
-
-    >>> picture = error_map(np.array([[2, 0, 1, 0]]), np.array([[0, 1, 2, 0]]))
-    >>> picture.round(2)[0].tolist()  # missed, invented, swapped, background
-    [[0.84, 0.37, 0.0], [0.34, 0.71, 0.91], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
-    """
-    where = {
-        "correct myelin": (truth == MYELIN) & (predicted == MYELIN),
-        "correct axon": (truth == AXON) & (predicted == AXON),
-        "missed": (truth > 0) & (predicted == 0),
-        "invented": (truth == 0) & (predicted > 0),
-        "swapped": (truth > 0) & (predicted > 0) & (truth != predicted),
-    }
-    picture = np.ones((*truth.shape, 3))
-    for name, pixels in where.items():
-        picture[pixels] = to_rgb((CORRECT_COLOURS | ERROR_COLOURS)[name])
-    return picture
-
-
-def _overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return `image` with myelin and axon tinted, float [H, W, 3].
-
-    The grey only dims the tint: a mixture would turn orange to brown where axons are dark, and blue to sky
-    blue where myelin is bright.
-    """
-    picture = np.repeat(image[..., None], 3, axis=2).astype(float)
-    for value, name in ((MYELIN, "myelin"), (AXON, "axon")):
-        picture[mask == value] = (0.75 + 0.25 * picture[mask == value]) * to_rgb(CLASS_COLOURS[name])
-    return picture
+        panel(row[1], translation)
+    panel(row[2], overlay(image, mask))
+    panel(row[3], overlay(image, truth))
+    panel(row[4], error_map(truth, mask))
 
 
 # --- Training -----------------------------------------------------------------------------------------------
 
 
-@_styled
+@styled
 def losses(history: pd.DataFrame) -> Figure:
     """Show the training of SynDiff: faint lines every step, strong lines their running mean.
 
@@ -266,8 +240,8 @@ def losses(history: pd.DataFrame) -> Figure:
     kinds = {"F": BLUE, "G": VERMILLION}
     parts = ("adversarial", "critic", "logit_real", "logit_fake")
     needed = ["step", "seconds", "cycle", "l1", *(f"{part}_{kind}" for part in parts for kind in kinds)]
-    _require_columns(history, needed, "the training history")
-    figure = _figure(PAGE, 2.5)
+    require_columns(history, needed, "the training history")
+    figure = new_figure(PAGE, 2.5)
     left, middle, right = figure.subplots(1, 3)
     _curve(left, history, "cycle", GREEN)
     _curve(left, history, "l1", PURPLE)
@@ -283,7 +257,7 @@ def losses(history: pd.DataFrame) -> Figure:
     right.set(title="Can they tell real from fake?", xlabel="step", ylabel="mean logit")
     figure.legend(handles=_loss_legend(), loc="outside lower center", ncols=7, columnspacing=1.2)
     minutes = history["seconds"].iloc[-1] / 60
-    _headline(figure, f"{len(history)} steps of training took {minutes:.1f} minutes")
+    headline(figure, f"{len(history)} steps of training took {minutes:.1f} minutes")
     return figure
 
 
@@ -300,14 +274,14 @@ def _loss_legend() -> list[Line2D]:
     return [Line2D([], [], label=label, **look) for label, look in lines.items()]
 
 
-@_styled
+@styled
 def segmenter_losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Show the training losses of segmenters by name, each a table of `step` and `loss`."""
-    _refuse_empty(histories, "training histories")
-    figure = _figure(4.5, 2.4)
+    refuse_empty(histories, "training histories")
+    figure = new_figure(4.5, 2.4)
     axes = figure.subplots()
     for (name, history), colour in zip(histories.items(), cycle(PALETTE), strict=False):
-        _require_columns(history, ["step", "loss"], f"the training history of '{name}'")
+        require_columns(history, ["step", "loss"], f"the training history of '{name}'")
         _curve(axes, history, "loss", colour, label=name)
     axes.set(xlabel="step", ylabel="Dice + cross-entropy loss", title="What the segmenters minimise")
     axes.set_ylim(bottom=0)
@@ -323,7 +297,7 @@ def _curve(axes: Axes, history: pd.DataFrame, name: str, colour: str, **options)
     axes.plot(history["step"], mean, color=colour, **options)
 
 
-@_styled
+@styled
 def polarity(evidence: pd.DataFrame) -> Figure:
     """Show which sign is better anatomy: enclosure of axons by myelin in each image and in its negative.
 
@@ -332,10 +306,10 @@ def polarity(evidence: pd.DataFrame) -> Figure:
     evidence : DataFrame
         From `histobridge.polarity.evidence`; an image without a predicted axon counts as not enclosed.
     """
-    _require_columns(evidence, ["image", "sign", "enclosure"], "the evidence on polarity")
+    require_columns(evidence, ["image", "sign", "enclosure"], "the evidence on polarity")
     share = evidence.fillna({"enclosure": 0.0}).pivot(index="image", columns="sign", values="enclosure")
     share = 100 * share[[KEEP, INVERT]]
-    figure = _figure(3.4, 2.9)
+    figure = new_figure(3.4, 2.9)
     axes = figure.subplots()
     for pair in share.to_numpy():
         axes.plot((0, 1), pair, "o-", color=GREY, alpha=0.6, markersize=3, linewidth=0.7)
@@ -354,7 +328,7 @@ def polarity(evidence: pd.DataFrame) -> Figure:
 # --- Scores -------------------------------------------------------------------------------------------------
 
 
-@_styled
+@styled
 def dice_bars(table: pd.DataFrame) -> Figure:
     """Show the Dice of every label-free strategy and control as dots, the supervised bound as dashed lines.
 
@@ -364,12 +338,12 @@ def dice_bars(table: pd.DataFrame) -> Figure:
         From `histobridge.tables.dice_table`. A column of panels for each pair, a row for each protocol and
         split. Whiskers and bands are one SD over folds; a single fold has none.
     """
-    _require_columns(table, [*CELL, "mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL, "mean", "sd", "folds"], "the table of Dice")
     ways = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
-    _refuse_empty(ways, "label-free strategies in the table of Dice")
+    refuse_empty(ways, "label-free strategies in the table of Dice")
     ways = sorted(ways, key=_place)
     pairs, settings = _distinct(table, SETTING[:1]), _distinct(table, SETTING[1:])
-    figure = _figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * max(0.9, 0.25 + 0.2 * len(ways)))
+    figure = new_figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * max(0.9, 0.25 + 0.2 * len(ways)))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
     for axes, (setting, pair) in zip(grid.flat, product(settings, pairs), strict=True):
         here = (table[SETTING] == [*pair, *setting]).all(axis=1)
@@ -387,7 +361,7 @@ def dice_bars(table: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], color=c, marker="o", markersize=4, label=n) for n, c in CLASS_COLOURS.items()]
     handles += [Line2D([], [], color=GREY, linestyle="--", label="supervised bound")]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    _headline(figure, "How near label-free strategies come to supervision")
+    headline(figure, "How near label-free strategies come to supervision")
     return figure
 
 
@@ -422,7 +396,7 @@ def _extent(counts: pd.Series) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-@_styled
+@styled
 def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     """Show how much of an image the round trip brings back: SSIM, PSNR and L1, mean ± SD over images.
 
@@ -435,11 +409,11 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
         of panels for each pair, protocol and split.
     """
     measures = {"ssim": "SSIM ↑", "psnr": f"PSNR, dB, cut at {TALLEST_PSNR} ↑", "l1": "L1 ↓"}
-    _require_columns(rows, [*TRANSLATION_CELL, *measures], "the table of translations")
+    require_columns(rows, [*TRANSLATION_CELL, *measures], "the table of translations")
     rows = rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
     groups = list(rows.groupby(SETTING, sort=False))
     names = sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
-    figure = _figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.25 * len(names)))
+    figure = new_figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.25 * len(names)))
     grid = figure.subplots(len(groups), len(measures), sharex="col", sharey=True, squeeze=False)
     bars = {
         "y": "translator",
@@ -459,113 +433,5 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
         axes.set_xlim(left=0)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     grid[0, 0].get_legend().remove()
-    _headline(figure, "What a round trip brings back, mean ± SD over images")
+    headline(figure, "What a round trip brings back, mean ± SD over images")
     return figure
-
-
-# --- On paper -----------------------------------------------------------------------------------------------
-
-
-@_styled
-def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
-    """Write a figure as `path`.svg and, at 300 dpi, `path`.png; return both paths. Folders are made.
-
-    The same figure gives the same files, byte for byte: no date goes in.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    svg, png = (path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png"))
-    figure.savefig(svg, dpi=300, metadata={"Date": None})
-    figure.savefig(png, dpi=300)
-    return svg, png
-
-
-def scale_bar_um(width_px: int, um_per_px: float) -> float:
-    """Return the length in µm of a scale bar: 1, 2 or 5 times a power of ten, at most 0.3 of the width.
-
-    >>> scale_bar_um(256, 0.1), scale_bar_um(256, 0.0164)
-    (5.0, 1.0)
-    """
-    if not um_per_px > 0:
-        raise UserError(f"A pixel of {um_per_px} µm cannot be drawn to scale: give a pixel size above 0.")
-    longest = 0.3 * width_px * um_per_px * (1 + 1e-9)  # round-off must not cost a whole step
-    decade = 10.0 ** math.floor(math.log10(longest))
-    return max(step * decade for step in (1, 2, 5) if step * decade <= longest)
-
-
-def _scale_bar(axes: Axes, shape: tuple[int, int], um_per_px: float) -> None:
-    """Draw a white bar with a dark edge at the lower left, to be seen on any grey."""
-    length, margin, height = scale_bar_um(shape[1], um_per_px), 0.05 * shape[0], 0.02 * shape[0]
-    corner = (margin, shape[0] - margin - height)
-    axes.add_patch(Rectangle(corner, length / um_per_px, height, fc="white", ec="black", linewidth=0.5))
-    edge = [withStroke(linewidth=1.5, foreground="black")]
-    text = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": edge}
-    axes.text(margin, corner[1] - height / 2, f"{length:g} µm", **text)
-
-
-def _panel(axes: Axes, picture: np.ndarray, *, title: str = "", um_per_px: float | None = None) -> None:
-    """Show one grey [H, W] or colour [H, W, 3] picture."""
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    axes.set(xticks=[], yticks=[], title=title)
-    axes.spines[:].set_visible(False)
-    if um_per_px is not None:
-        _scale_bar(axes, picture.shape[:2], um_per_px)
-
-
-def _blank(panels: np.ndarray, note: str = "") -> None:
-    for axes in panels:
-        axes.set_axis_off()
-        axes.set_box_aspect(1)
-        axes.text(0.5, 0.5, note, color=GREY, ha="center", va="center", transform=axes.transAxes)
-
-
-def _panel_grid(rows: int, columns: int, *, gap: float = 0.05) -> tuple[Figure, np.ndarray]:
-    """Return a figure, at most a page wide, and its axes [rows, columns], a gap (inches) below each row."""
-    panel = min(1.75, (PAGE - 0.4) / columns)
-    figure = _figure(0.4 + columns * panel, 0.25 + rows * (panel + gap))
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure, in inches.
-
-    At the end of a cell a notebook shows the cell's value and every figure that pyplot knows: closed at once,
-    it is shown once. It must be of pyplot's making all the same, which teaches the notebook to show figures.
-    """
-    figure = plt.figure(figsize=(width, height), layout="constrained")
-    plt.close(figure)
-    return figure
-
-
-def _headline(figure: Figure, sentence: str) -> None:
-    figure.suptitle(sentence, x=0.01, ha="left")
-
-
-# --- Crops and checks ---------------------------------------------------------------------------------------
-
-
-def _common_side(images: list[np.ndarray], side: int) -> int:
-    return min(side, *(length for image in images for length in image.shape))
-
-
-def _middle(image: np.ndarray, side: int) -> np.ndarray:
-    top, left = ((length - side) // 2 for length in image.shape)
-    return image[top : top + side, left : left + side]
-
-
-def _refuse_empty(things: Sized, what: str) -> None:
-    if len(things) == 0:
-        raise UserError(f"There are no {what} to draw: run the stage that makes them first.")
-
-
-def _refuse_other_shapes(image: np.ndarray, others: Images) -> None:
-    for name, other in others.items():
-        if other.shape != image.shape:
-            raise UserError(f"'{name}' has shape {other.shape}, its image {image.shape}: use one pixel size.")
-
-
-def _require_columns(table: pd.DataFrame, columns: list[str], what: str) -> None:
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: write it anew.")
-    _refuse_empty(table, f"rows in {what}")

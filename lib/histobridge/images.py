@@ -5,7 +5,6 @@ Only this file knows what they look like on disk. What cannot be read for certai
 `UserError`: nothing is guessed, neither a pixel size nor a page of a stack.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from skimage.transform import resize
 
 from histobridge.errors import UserError
+from histobridge.files import whole_file
 
 BACKGROUND, MYELIN, AXON = 0, 1, 2
 """The classes of a mask."""
@@ -320,17 +320,8 @@ def _apply_photometric(raw: np.ndarray, page: tifffile.TiffPage, path: Path) -> 
 
 
 def _write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
-    """Write beside the target and then rename, so that nobody ever meets half a file."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(imagecodecs.png_encode(pixels))
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    with whole_file(path) as draft:
+        draft.write_bytes(imagecodecs.png_encode(pixels))
 
 
 def _without_alpha(raw: np.ndarray, name: object) -> np.ndarray:

@@ -7,7 +7,6 @@ refused. Procedural datasets list seeds instead of files; `histobridge.phantom` 
 
 import hashlib
 import io
-import os
 import re
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from histobridge.errors import UserError, one_of
+from histobridge.files import whole_file
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "data_manifest"
@@ -284,7 +284,8 @@ def _fetch_one(
         if answers[0].content is None:
             answers.append(_download(dataset.url(file.path), file, silent_hosts))
         if answers[-1].content is not None:
-            _place(target, answers[-1].content)
+            with whole_file(target) as draft:
+                draft.write_bytes(answers[-1].content)
     except OSError as error:
         why = error.strerror or error
         raise UserError(f"Cannot bring {target}: {why}. Mend that and run again; nothing is lost.") from error
@@ -331,16 +332,6 @@ def _ask(host: str, url: str, file: DataFile) -> _Answer:
     if not _is_intact(received.getvalue(), file):
         return _Answer(None, f"{host} sent other content: wrong checksum", True)
     return _Answer(received.getvalue())
-
-
-def _place(target: Path, content: bytes) -> None:
-    """Write beside the target and then rename, so that nobody ever meets half a file."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")  # two processes may fetch at once
-    try:
-        part.write_bytes(content)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def summary(statuses: Iterable[FileStatus]) -> list[dict[str, str | int]]:

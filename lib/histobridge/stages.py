@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.domains import Sample, load_images, load_masks
+from histobridge.files import write_text
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.metrics import ClassSwap, class_scores, class_swap, l1, offset_px, psnr, seam, ssim
 from histobridge.polarity import choose_sign, evidence
@@ -130,16 +131,15 @@ def _translator_path(run: Run, name: str) -> Path:
 
 def translated(run: Run, translator: Translator, samples: list[Sample], to: str) -> list[Sample]:
     """Return samples translated `to` L or U, kept as 8-bit PNGs; a second call reads those."""
-    folder = run.shared / "translations" / translator.name / f"to-{to}"
-    return [_translated_one(folder, translator, s, to, run.seed) for s in samples]
-
-
-def _translated_one(folder: Path, translator: Translator, sample: Sample, to: str, seed: int) -> Sample:
-    path = folder / f"{sample.name}.png"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_image(path, translator.translate(sample.image, to, seed=seed))
-    return Sample(sample.name, sample.subject, read_image(path))
+    folder, say = run.shared / "translations" / translator.name / f"to-{to}", Say()
+    away = []
+    for number, sample in enumerate(samples, 1):
+        path = folder / f"{sample.name}.png"
+        if not path.exists():
+            say(f"{translator.name}: translating {sample.name} to {to}, image {number} of {len(samples)}")
+            write_image(path, translator.translate(sample.image, to, seed=run.seed))
+        away.append(Sample(sample.name, sample.subject, read_image(path)))
+    return away
 
 
 def translation_rows(
@@ -154,8 +154,8 @@ def translation_rows(
     """
     back = "L" if to == "U" else "U"
     rows, say = [], Say()
-    for sample, away in zip(samples, there, strict=True):
-        say(f"{translator.name}: round trip of {sample.name}")
+    for number, (sample, away) in enumerate(zip(samples, there, strict=True), 1):
+        say(f"{translator.name}: round trip of {sample.name} over {to}, image {number} of {len(samples)}")
         again = translator.translate(away.image, back, seed=run.seed)
         rows.append({"image": sample.name, **_translation_scores(sample.image, away.image, again)})
     p = run.parameters
@@ -210,8 +210,7 @@ def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: st
     for sample in images:
         path = folder / f"{sample.name}.png"
         if not path.exists():
-            say(f"{name}, fold {run.parameters.fold}: segmenting {sample.name}")
-            folder.mkdir(parents=True, exist_ok=True)
+            say(f"{name}, fold {run.parameters.fold}: segmenting {sample.name}, {len(labels) + 1} of {len(images)}")
             write_mask(path, segmenter.predict(sample.image))
         labels[sample.name] = read_mask(path)[0]
     return labels
@@ -271,6 +270,5 @@ def panels(run: Run, labels: dict, name: str) -> tuple[np.ndarray, np.ndarray, d
 
 
 def _kept_table(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False)
+    write_text(path, table.to_csv(index=False))
     return table

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from histobridge.adversarial import SynDiffSettings
 from histobridge.domains import subjects
 from histobridge.errors import UserError, one_of
+from histobridge.files import write_json
 from histobridge.folds import Protocol, Split, split, subject_folds
 from histobridge.manifest import ROOT, load_dataset
 from histobridge.segmenter import SegmenterSettings
@@ -266,26 +267,6 @@ def literals(namespace: dict) -> dict:
     return {k: v for k, v in namespace.items() if isinstance(v, plain) and k[0] != "_" and k not in own}
 
 
-def write_json(path: Path, content: dict) -> Path:
-    """Write JSON whole or not at all.
-
-    Raises
-    ------
-    UserError
-        If the folder cannot be written or the disk is full.
-    """
-    draft = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content, indent=1))
-        os.replace(draft, path)
-    except OSError as error:
-        raise UserError(
-            f"Could not write {path}: {error.strerror}. Choose another --out, or free some space."
-        ) from error
-    return path
-
-
 def data_checksum(dataset: str) -> str:
     """Return one checksum over the manifest records of a dataset, and with them over all its files."""
     records = [record.model_dump() for record in load_dataset(dataset).images]
@@ -293,15 +274,19 @@ def data_checksum(dataset: str) -> str:
 
 
 def git_commit() -> str:
-    """Return the commit of the code that runs, with `+` if files differ from it; `unknown` outside a checkout."""
+    """Return the last commit that touched what decides a result, with `+` if that has changed since.
+
+    `unknown` outside a checkout.
+    """
+    decides = ["--", "lib", "notebooks", "data_manifest", "study.yaml"]
     try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        commit, changed = (
+            subprocess.run(["git", *command, *decides], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"])
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+    return commit.strip() + ("+" if changed else "")
 
 
 def peak_memory_gib() -> float:
