@@ -12,10 +12,10 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from histobridge import stages
+from histobridge import strategies, translation
 from histobridge.batch import NOTEBOOKS
 from histobridge.collect import collect
-from histobridge.study import open_run
+from histobridge.study import Run, open_run
 
 COMMAND = ["run", "--profile", "smoke", "--pair", "phantom-sem", "--fold", "0"]
 
@@ -99,17 +99,17 @@ def test_no_label_free_prediction_depends_on_a_target_mask(finished, tmp_path, m
     """With noise for every mask of U, all strategies but the supervised bound predict the same, bit for bit."""
     out, _, _ = finished
     run = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(out)})
-    expected = stages.all_pseudo_labels(run, stages.trained_translators(run))
+    expected = strategies.all_pseudo_labels(run, translation.trained_translators(run))
     blind = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(tmp_path)})
-    true_masks, rng = stages.target_masks(run), np.random.default_rng(0)
+    true_masks, rng = run.target_masks(), np.random.default_rng(0)
     noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in true_masks.items()}
-    monkeypatch.setattr(stages, "target_masks", lambda *_, **__: noise)
-    evidence = stages.polarity_evidence(blind, stages.source_segmenter(blind), stages.target_images(blind))
-    sign = stages.sign_for(blind, evidence)
-    source, target = stages.source_images(blind), stages.target_images(blind)
-    stages.train_syndiff(blind, sign, source, target)
-    stages.fit_controls(blind, source, target)
-    found = stages.all_pseudo_labels(blind, stages.trained_translators(blind))
+    monkeypatch.setattr(Run, "target_masks", lambda *_, **__: noise)
+    source, target = blind.source_images(), blind.seen_images()
+    evidence = translation.polarity_evidence(blind, strategies.source_segmenter(blind), target)
+    sign = translation.sign_for(blind, evidence)
+    translation.train_syndiff(blind, sign, source, target)
+    translation.fit_controls(blind, source, target)
+    found = strategies.all_pseudo_labels(blind, translation.trained_translators(blind))
     for key, masks in expected.items():
         same = all(np.array_equal(masks[name], found[key][name]) for name in masks)
         assert same == (key[0] != "supervised"), key

@@ -104,7 +104,7 @@ def publish(
     out: Out = Path("runs"),
     reports: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("reports"),
 ) -> None:
-    """Write the tables, a plot and the provenance of all finished runs of a profile into reports/, and the README's table."""
+    """Write tables, plot and provenance of a profile's finished runs into reports/, and the table of the README."""
     from histobridge.collect import publish as publish_tables
     from histobridge.manifest import ROOT
 

@@ -58,7 +58,7 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
 
 
 def publish(folder: Path, reports: Path, readme: Path) -> None:
-    """Write dice.csv, translation.csv, provenance.json and a plot of the runs below `folder`, and the README's table."""
+    """Write dice.csv, translation.csv, provenance.json and a plot of finished runs, and the table of the README."""
     rows = collect(folder, "dice")[DICE_COLUMNS]
     for name, table in (("dice", rows), ("translation", collect(folder, "translation"))):
         write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))

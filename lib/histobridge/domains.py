@@ -59,6 +59,11 @@ def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "
     return {_name(record): _mask(described, record, um_per_px, data_dir) for record in _records(described, split)}
 
 
+def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
+    """Return the samples of the chosen subjects."""
+    return [sample for sample in samples if sample.subject in chosen]
+
+
 def subjects(dataset: str, *, split: str = "development") -> list[str]:
     """Return the subject of every image of a split, from the manifest alone."""
     return [record.subject for record in _records(load_dataset(dataset), split)]

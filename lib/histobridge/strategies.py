@@ -1,4 +1,4 @@
-"""The ways to a pseudo label, as short functions of segmenter and translator.
+"""What notebook 03 does: the ways to a pseudo label, run, kept and scored.
 
 =============  ============================================================================================
 `pretrained`   the source segmenter straight on U (baseline)
@@ -7,39 +7,120 @@
 `supervised`   a segmenter trained on masks of *other* subjects of U: the upper bound, and no strategy
 =============  ============================================================================================
 
-Only `supervised` is ever given a mask of U.
+The three segmenters differ only in what they are given. Only `supervised` is ever given a mask of U. Models and masks
+are kept in the run's folder and taken from there the next time.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+import pandas as pd
 
-from histobridge.segmenter import Segmenter, SegmenterSettings
+from histobridge.domains import Sample, of_subjects
+from histobridge.images import read_image, read_mask, write_mask
+from histobridge.metrics import class_scores
+from histobridge.segmenter import Segmenter
+from histobridge.study import Run
+from histobridge.training import Say
+from histobridge.translation import translated
+from histobridge.translator import Translator
 
-STRATEGIES = ("pretrained", "adaptation", "tutorship", "supervised")
 
+def source_segmenter(run: Run) -> Segmenter:
+    """Train (or load) the segmenter of L on the fold's training subjects.
 
-def train_segmenter(
-    images: list[np.ndarray],
-    masks: list[np.ndarray],
-    settings: SegmenterSettings,
-    *,
-    seed: int,
-    name: str,
-    path: Path,
-) -> Segmenter:
-    """Return the segmenter saved at `path`, or train one there (resuming) on images and masks [H, W].
-
-    The source segmenter, a tutorship's student and the supervised bound differ only in what they are given:
-    images of L, images of L translated to U with the masks of L, or images of U with masks of U.
+    A translator that serves all folds asks the one of fold 0 about polarity, whichever fold runs first.
     """
+    images = of_subjects(run.source_images(), run.split.source_train)
+    return _segmenter(run, "source", images, run.source_masks())
+
+
+def student(run: Run, translator: Translator) -> Segmenter:
+    """Train (or load) the student of tutorship: images of L translated to U, with the masks of L."""
+    images = translated(run, translator, of_subjects(run.source_images(), run.split.source_train), "U")
+    return _segmenter(run, f"tutorship-{translator.name}", images, run.source_masks())
+
+
+def supervised(run: Run) -> tuple[Segmenter, list[Sample]]:
+    """Train (or load) the upper bound on development masks of U; return it with the images of the left-out subjects."""
+    images, masks = run.target_images(split="development"), run.target_masks(split="development")
+    segmenter = _segmenter(run, "supervised", of_subjects(images, run.split.target_train), masks)
+    locked = run.parameters.split == "locked-test"
+    return segmenter, run.target_images() if locked else of_subjects(images, run.split.target_supervised)
+
+
+def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: str) -> dict[str, np.ndarray]:
+    """Predict masks by image name, kept as PNGs under pseudo_labels/`name`; a second call reads those."""
+    folder, say = run.results / "pseudo_labels" / name, Say()
+    labels = {}
+    for sample in images:
+        path = folder / f"{sample.name}.png"
+        if not path.exists():
+            say(f"{name}, fold {run.parameters.fold}: segmenting {sample.name}, {len(labels) + 1} of {len(images)}")
+            write_mask(path, segmenter.predict(sample.image))
+        labels[sample.name] = read_mask(path)[0]
+    return labels
+
+
+def all_pseudo_labels(run: Run, translators: dict[str, Translator]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """Run every strategy with every translator: masks by image, keyed by (strategy, translator)."""
+    source, images = source_segmenter(run), run.scored_images()
+    labels = {("pretrained", "none"): pseudo_labels(run, source, images, "pretrained-none")}
+    for name, translator in translators.items():
+        if name == "none":
+            continue  # without a translation both strategies are the pre-trained model
+        away = translated(run, translator, images, "L")
+        labels["adaptation", name] = pseudo_labels(run, source, away, f"adaptation-{name}")
+        labels["tutorship", name] = pseudo_labels(run, student(run, translator), images, f"tutorship-{name}")
+    bound, held_out = supervised(run)
+    labels["supervised", "none"] = pseudo_labels(run, bound, held_out, "supervised-none")
+    return labels
+
+
+def dice_rows(run: Run, labels: dict[tuple[str, str], dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Score pseudo labels against the expert masks; one row an image and class, columns as in reports/dice.csv."""
+    truth, subject = run.target_masks(), {s.name: s.subject for s in run.target_images()}
+    rows = [
+        {"strategy": strategy, "translator": translator, "image": name, "subject": subject[name], **scores}
+        for (strategy, translator), masks in labels.items()
+        for name, mask in masks.items()
+        for scores in class_scores(truth[name], mask)
+    ]
+    p = run.parameters
+    return pd.DataFrame(rows).assign(pair=p.pair, protocol=p.protocol, fold=p.fold, split=p.split)
+
+
+def worst_image(rows: pd.DataFrame) -> str:
+    """Return the image on which SynDiff's labels have the lowest mean Dice."""
+    learned = rows[rows["translator"] == "syndiff"]
+    return learned.groupby("image")["dice"].mean().idxmin()
+
+
+def panels(run: Run, labels: dict, name: str) -> tuple[np.ndarray, np.ndarray, dict, dict, dict]:
+    """Return what `figures.pseudo_labels` shows of one image: image, truth, masks, translations and Dice as text."""
+    image = next(s.image for s in run.target_images() if s.name == name)
+    truth = run.target_masks()[name]
+    masks, translations, dice = {}, {}, {}
+    for (strategy, translator), found in labels.items():
+        if name in found:
+            key = f"{strategy} {translator}"
+            masks[key] = found[name]
+            dice[key] = "  ".join(f"{r['class']} {r['dice']:.2f}" for r in class_scores(truth, found[name]))
+            if strategy == "adaptation":
+                path = run.shared / "translations" / translator / "to-L" / f"{name}.png"
+                translations[key] = read_image(path)
+    return image, truth, masks, translations, dice
+
+
+def _segmenter(run: Run, name: str, images: list[Sample], masks: dict[str, np.ndarray]) -> Segmenter:
+    """Return the fold's segmenter `name`, or train it (resuming) on images with masks by image name."""
+    fold = run.parameters.fold
+    path = run.models / f"fold{fold}" / f"{name}.pt"
     if path.exists():
         return Segmenter.load(path)
-    segmenter = Segmenter(settings, seed=seed)
-    draft = path.with_suffix(".checkpoint")
-    segmenter.fit(images, masks, name=name, checkpoint=draft)
+    segmenter, draft = Segmenter(run.profile.segmenter, seed=run.seed + fold), path.with_suffix(".checkpoint")
+    pairs = [s.image for s in images], [masks[s.name] for s in images]
+    segmenter.fit(*pairs, name=f"{name} segmenter, fold {fold}", checkpoint=draft)
     segmenter.save(path)
     draft.unlink(missing_ok=True)
     return segmenter

@@ -15,12 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from histobridge.adversarial import SynDiffSettings
-from histobridge.domains import subjects
+from histobridge.domains import Sample, load_images, load_masks, of_subjects, subjects
 from histobridge.errors import UserError, one_of
 from histobridge.files import write_json
 from histobridge.folds import Protocol, Split, split, subject_folds
@@ -188,6 +189,33 @@ class Run:
     def split(self) -> Split:
         """Who sees what in this fold."""
         return split(self.folds, self.parameters.fold, self.parameters.protocol)
+
+    def source_images(self) -> list[Sample]:
+        """Return the development images of L."""
+        return load_images(self.pair.source.dataset, self.pair.source.um_per_px, self.data)
+
+    def source_masks(self) -> dict[str, np.ndarray]:
+        """Return the expert masks of L by image name."""
+        return load_masks(self.pair.source.dataset, self.pair.source.um_per_px, self.data)
+
+    def target_images(self, *, split: str | None = None) -> list[Sample]:
+        """Return the images of U of a split (the run's own by default); images only, never a mask."""
+        at = self.pair.target
+        return load_images(at.dataset, at.um_per_px, self.data, split=split or self.parameters.split)
+
+    def target_masks(self, *, split: str | None = None) -> dict[str, np.ndarray]:
+        """Return the expert masks of U, to score with and to train the supervised bound, for nothing else."""
+        at = self.pair.target
+        return load_masks(at.dataset, at.um_per_px, self.data, split=split or self.parameters.split)
+
+    def seen_images(self) -> list[Sample]:
+        """Return the images of U that translators learn from: development images of the subjects they may see."""
+        return of_subjects(self.target_images(split="development"), self.split.target_seen)
+
+    def scored_images(self) -> list[Sample]:
+        """Return the images of U on which the label-free strategies are scored; all of them in `locked-test`."""
+        images = self.target_images()
+        return images if self.parameters.split == "locked-test" else of_subjects(images, self.split.target_scored)
 
     def settings_hash(self, stage: str) -> str:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
