@@ -102,14 +102,17 @@ def run(
 def publish(
     profile: Annotated[str, typer.Option(help="Profile whose runs are published.")] = "cpu",
     out: Out = Path("runs"),
-    reports: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("reports"),
+    reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
 ) -> None:
-    """Write tables, plot and provenance of a profile's finished runs into reports/, and the table of the README."""
-    from histobridge.collect import publish as publish_tables
+    """Publish finished runs in reports/ and the README: tables of a real profile, the picture of a drawn one."""
+    from histobridge import collect
     from histobridge.manifest import ROOT
 
-    publish_tables(out / profile, reports, ROOT / "README.md")
-    console.print(f"Wrote dice.csv, translation.csv, provenance.json and dice.svg to {reports}, and the README's table")
+    if profile == "phantom":
+        collect.publish_example(out.resolve(), reports / "example.png")
+    else:
+        collect.publish(out / profile, reports, ROOT / "README.md")
+    console.print(f"Published in {reports}")
 
 
 def _datasets(names: list[str] | None) -> list:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from histobridge import figures
+from histobridge import figures, strategies, translation
 from histobridge.errors import UserError
-from histobridge.files import write_json, write_text
+from histobridge.files import whole_file, write_json, write_text
+from histobridge.study import open_run
 from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
 
 TABLES = {"dice": "fold*/dice.csv", "translation": "*/translation.csv"}
+EXAMPLE = (("pretrained", "none"), ("adaptation", "invert"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
 STAGES = ("02_translate", "03_pseudo_label")
 
 
@@ -65,6 +67,22 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     write_json(reports / "provenance.json", collect_provenance(folder))
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
     write_text(readme, with_dice(readme.read_text(encoding="utf-8"), reports / "dice.csv"))
+
+
+def publish_example(out: Path, path: Path) -> None:
+    """Draw the README's picture: strategies on one drawn SEM image of the `phantom` profile, run before.
+
+    Real images are never committed; drawn ones may be.
+    """
+    run = open_run({"pair": "phantom-sem", "profile": "phantom", "out": str(out)})
+    labels = strategies.all_pseudo_labels(run, translation.trained_translators(run))
+    shown = {key: labels[key] for key in EXAMPLE}
+    image, truth, masks, translations, dice = strategies.panels(run, shown, next(iter(shown[EXAMPLE[0]])))
+    figure = figures.pseudo_labels(
+        image, truth, masks, translations=translations, dice=dice, um_per_px=run.pair.target.um_per_px
+    )
+    with whole_file(path) as draft:
+        figure.savefig(draft, format="png", dpi=120)
 
 
 def with_dice(text: str, dice: Path) -> str:
