@@ -152,6 +152,9 @@ def _print_dice(folder: Path) -> None:
     from histobridge.tables import dice_overview
 
     overview = dice_overview(collect(folder, "dice"))
+    for column in ("protocol", "split"):
+        if overview[column].nunique() == 1:
+            overview = overview.drop(columns=column)
     table = Table(*overview.columns, title="Dice: mean over images, ± SD over folds")
     for row in overview.itertuples(index=False):
         table.add_row(*row)

@@ -120,6 +120,8 @@ class Run:
     translators : tuple of str
     started : float
         Clock of the stage, for its minutes.
+    commit : str
+        The code that runs; taken now, because a long stage may outlive a commit.
     """
 
     parameters: Parameters
@@ -127,6 +129,7 @@ class Run:
     profile: Profile
     translators: tuple[str, ...]
     started: float = field(default_factory=time.monotonic)
+    commit: str = field(default_factory=lambda: git_commit())
 
     @property
     def data(self) -> Path:
@@ -252,7 +255,7 @@ class Run:
         datasets = (self.pair.source.dataset, self.pair.target.dataset)
         return {
             **self.parameters.model_dump(exclude={"out", "data"}),
-            "git_commit": git_commit(),
+            "git_commit": self.commit,
             "data_sha256": {d: data_checksum(d) for d in datasets},
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
             "python": platform.python_version(),
