@@ -28,6 +28,7 @@ def run_fold(parameters: Parameters, *, say=print) -> Run:
         If a notebook stops at a mistake the user can mend; what the stage has done so far is kept.
     """
     run = open_run(parameters.model_dump())
+    _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
     what = f"{parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
     for number, stage in enumerate(STAGES, 1):
         if run.finished(stage):

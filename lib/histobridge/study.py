@@ -102,10 +102,10 @@ def _validated(model: type[_Strict], values: dict, name: str):
     try:
         return model(**values)
     except ValidationError as error:
-        fault = error.errors()[0]
+        fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")  # a typing error explains the rest
         where = ".".join(map(str, fault["loc"]))
-        known = ", ".join(model.model_fields)
-        raise UserError(f"{name}: '{where}': {fault['msg']}. Known names here: {known}.") from error
+        known = f" Known names: {', '.join(model.model_fields)}." if len(fault["loc"]) == 1 else ""
+        raise UserError(f"{name}: '{where}': {fault['msg']}.{known}") from error
 
 
 @dataclass(frozen=True)
