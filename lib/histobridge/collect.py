@@ -11,6 +11,7 @@ import pandas as pd
 from histobridge import figures, strategies, translation
 from histobridge.errors import UserError
 from histobridge.files import whole_file, write_json, write_text
+from histobridge.folds import PROTOCOLS
 from histobridge.study import open_run
 from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
 
@@ -22,12 +23,15 @@ STAGES = ("02_translate", "03_pseudo_label")
 def collect(folder: Path, table: str) -> pd.DataFrame:
     """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
 
+    Runs with another seed than the profile's stay out: they answer another question than the spread over folds.
+
     Raises
     ------
     UserError
         If there is none yet.
     """
-    parts = [pd.read_csv(path) for path in sorted(folder.glob(f"*/*/*/{TABLES[table]}"))]
+    found = [path for protocol in PROTOCOLS for path in folder.glob(f"*/{protocol}/*/{TABLES[table]}")]
+    parts = [pd.read_csv(path) for path in sorted(found)]
     if not parts:
         raise UserError(f"There are no finished runs below {folder}: start one with `histobridge run`.")
     return pd.concat(parts, ignore_index=True)
