@@ -11,7 +11,7 @@ NOT_HERE = "real images not here: set HISTOBRIDGE_MIRROR to a folder that holds 
 def real_images() -> Path | None:
     """The folder of real images that the environment names, if it is there."""
     folder = os.environ.get("HISTOBRIDGE_MIRROR")
-    return Path(folder) if folder and Path(folder, "INDEX.csv").is_file() else None
+    return Path(folder) if folder and Path(folder, "sem").is_dir() else None
 
 
 def pytest_runtest_setup(item):

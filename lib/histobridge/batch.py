@@ -31,17 +31,20 @@ def run_fold(parameters: Parameters, *, say=print) -> Run:
     _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
     what = f"{parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
     for number, stage in enumerate(STAGES, 1):
+        copy = run.stage_folder(stage) / f"{stage}.ipynb"
         if run.finished(stage):
             say(f"[{number}/3] {stage}: {what}: finished before, skipped")
+            if copy.exists() and not copy.with_suffix(".html").exists():
+                write_html(copy)  # killed between the two
             continue
         say(f"[{number}/3] {stage}: {what}")
         execute(stage, run.stage_folder(stage), parameters.model_dump())
     return run
 
 
-def report(out: Path, profile: str) -> Path:
-    """Run notebook 04 over everything found under `out`/`profile`; return the path of its HTML."""
-    return execute("04_report", out / profile / "report", {"out": str(out), "profile": profile})
+def report(out: Path, profile: str, seed: int = 0) -> Path:
+    """Run notebook 04 over everything found under `out`/`profile` of one seed; return the path of its HTML."""
+    return execute("04_report", out / profile / "report", {"out": str(out), "profile": profile, "seed": seed})
 
 
 def execute(stage: str, folder: Path, parameters: dict) -> Path:
@@ -49,9 +52,9 @@ def execute(stage: str, folder: Path, parameters: dict) -> Path:
 
     The copy is written also when a cell fails: it shows where. A cell's `UserError` is raised here again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     copy = folder / f"{stage}.ipynb"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
             NOTEBOOKS / f"{stage}.ipynb",
             copy,
@@ -65,6 +68,10 @@ def execute(stage: str, folder: Path, parameters: dict) -> Path:
         if error.ename in ("UserError", "PolarityError"):
             raise UserError(f"{error.evalue} (Executed so far: {copy})") from None
         raise
+    except OSError as error:
+        raise UserError(
+            f"Could not write {copy} ({error.strerror}): free some space or choose another --out."
+        ) from error
     return write_html(copy)
 
 

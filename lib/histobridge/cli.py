@@ -43,6 +43,8 @@ def fetch(
 
     statuses = [s for d in _datasets(datasets) for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
     _show(statuses)
+    if any(s.state != "here" and s.split == "development" for s in statuses):
+        raise typer.Exit(2)
 
 
 @app.command("data")
@@ -93,9 +95,9 @@ def run(
                 data=str(data.resolve()),
             )
             run_fold(parameters, say=console.print)
-    page = report(out.resolve(), profile)
-    _print_dice(out / profile)
-    console.print(f"\nReport: {os.path.relpath(page)}", soft_wrap=True)
+    page = report(out.resolve(), profile, seed)
+    _print_dice(out / profile, seed)
+    console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -123,8 +125,8 @@ def _datasets(names: list[str] | None) -> list:
 
 def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
     """Get what the pair needs: development images always, those of the scored split too."""
+    from histobridge.manifest import complaints, load_dataset, status
     from histobridge.manifest import fetch as fetch_dataset
-    from histobridge.manifest import load_dataset, status
 
     splits = tuple({"development", split})
     for name in (pair.source.dataset, pair.target.dataset):
@@ -133,6 +135,9 @@ def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
         if missing:
             console.print(f"Fetching {name}: {len(missing)} files are missing")
             fetch_dataset(dataset, data, mirror=mirror, splits=splits)
+        unusable = [s for s in status(dataset, data) if s.state != "here" and s.split in splits]
+        if unusable:
+            raise UserError(" ".join(complaints(unusable)) + " See `histobridge fetch --help`.")
 
 
 def _show(statuses: list) -> None:
@@ -144,14 +149,14 @@ def _show(statuses: list) -> None:
         table.add_row(*map(str, row.values()))
     console.print(table)
     for line in complaints(statuses):
-        console.print(line, highlight=False)
+        console.print(line, markup=False, highlight=False)
 
 
-def _print_dice(folder: Path) -> None:
+def _print_dice(folder: Path, seed: int) -> None:
     from histobridge.collect import collect
     from histobridge.tables import dice_overview
 
-    overview = dice_overview(collect(folder, "dice"))
+    overview = dice_overview(collect(folder, "dice", seed=seed))
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)
@@ -166,7 +171,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"histobridge: {error}", style="bold", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"histobridge: {error}", style="bold", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -15,36 +15,40 @@ from histobridge.folds import PROTOCOLS
 from histobridge.study import open_run
 from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
 
-TABLES = {"dice": "fold*/dice.csv", "translation": "*/translation.csv"}
+TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 EXAMPLE = (("pretrained", "none"), ("adaptation", "invert"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
-STAGES = ("02_translate", "03_pseudo_label")
 
 
-def collect(folder: Path, table: str) -> pd.DataFrame:
+def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
     """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
 
-    Runs with another seed than the profile's stay out: they answer another question than the spread over folds.
+    Runs with another seed stay out: they answer another question than the spread over folds.
 
     Raises
     ------
     UserError
         If there is none yet.
     """
-    found = [path for protocol in PROTOCOLS for path in folder.glob(f"*/{protocol}/*/{TABLES[table]}")]
-    parts = [pd.read_csv(path) for path in sorted(found)]
+    parts = [pd.read_csv(mark.with_name(f"{table}.csv")) for mark in _finished(folder, TABLES[table], seed)]
     if not parts:
         raise UserError(f"There are no finished runs below {folder}: start one with `histobridge run`.")
     return pd.concat(parts, ignore_index=True)
 
 
-def collect_provenance(folder: Path) -> list[dict]:
+def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:
     """Return what each finished stage below `folder` recorded about itself."""
     records = []
-    for stage in STAGES:
-        for path in sorted(folder.glob(f"*/*/*/*/{stage}.json")):
-            found = json.loads(path.read_text())
+    for stage in TABLES.values():
+        for mark in _finished(folder, stage, seed):
+            found = json.loads(mark.read_text())
             records.append({"stage": stage, "settings_hash": found["settings_hash"], **found["provenance"]})
     return records
+
+
+def _finished(folder: Path, stage: str, seed: int) -> list[Path]:
+    """Return the files that mark a stage as finished: folder/pair/protocol/split/fold/stage.json."""
+    protocols = [f"{protocol}-seed{seed}" if seed else protocol for protocol in PROTOCOLS]
+    return sorted(mark for protocol in protocols for mark in folder.glob(f"*/{protocol}/*/*/{stage}.json"))
 
 
 def provenance_table(records: list[dict]) -> pd.DataFrame:

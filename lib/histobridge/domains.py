@@ -5,6 +5,7 @@ Masks come by a call of their own, so that whoever asks for images only cannot g
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "
         As `load_images`; also if a mask has another size than its image or foreign values.
     """
     described = load_dataset(dataset)
-    return {_name(record): _mask(described, record, um_per_px, data_dir) for record in _records(described, split)}
+    described = load_dataset(dataset)
+    annotated = [r for r in _records(described, split) if r.mask or described.procedural]
+    return {_name(record): _mask(described, record, um_per_px, data_dir) for record in annotated}
 
 
 def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
@@ -91,12 +94,10 @@ def _image(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pa
 def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Path) -> np.ndarray:
     if dataset.procedural:
         mask = _draw(dataset, record)[1]
-    elif record.mask is None:
-        raise UserError(
-            f"{record.path} has no mask in the manifest of '{dataset.name}': it can be translated, not scored."
-        )
     else:
-        mask, _ = read_mask(_here(dataset, record.mask, data_dir))
+        mask, snapped = read_mask(_here(dataset, record.mask, data_dir))
+        if snapped:
+            warnings.warn(f"{record.mask}: {snapped} foreign pixels snapped to the nearest class", stacklevel=2)
         check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
     return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
 

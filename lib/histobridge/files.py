@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from histobridge.errors import UserError
 
 
@@ -88,3 +90,15 @@ def write_json(path: str | os.PathLike, content: dict | list) -> Path:
         As `whole_file` does.
     """
     return write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_table(path: str | os.PathLike, table: pd.DataFrame) -> pd.DataFrame:
+    """Write a table as CSV without its index, whole or not at all; return the table.
+
+    Raises
+    ------
+    UserError
+        As `whole_file` does.
+    """
+    write_text(path, table.to_csv(index=False))
+    return table

@@ -126,7 +126,8 @@ class Dataset(_Strict):
     @model_validator(mode="after")
     def _agrees_with_its_images(self):
         """Refuse what is listed twice, and drawings among files."""
-        names = [file.path for file in self.files()] + [image.name for image in self.images if image.name]
+        names = [file.path for file in self.files()]
+        names += [PurePosixPath(image.key).stem for image in self.images]  # by which results are told apart
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(f"images: '{twice[0]}' is listed twice")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.images import AXON, MYELIN
-from histobridge.metrics import enclosure
+from histobridge.metrics import ClassSwap, enclosure
 
 KEEP, INVERT = 1, -1
 SIDE = 768
@@ -89,7 +89,7 @@ def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]],
     sign : {1, -1}
         The polarity that the evidence asked for.
     pairs : iterable of (image, translation)
-        In both directions.
+        Of one direction; check the other too.
     found : DataFrame
         `evidence` on the translations of U, which should look like L as they are, not as negatives.
 
@@ -102,12 +102,29 @@ def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]],
     if not median * sign > 0:  # NaN too: a translation of one grey correlates with nothing
         raise PolarityError(
             f"The translator should {_verb(sign)} the contrast, but its translations correlate with their sources by "
-            f"{median:.2f}: classes are swapped and every label would be wrong. Train with another seed or more steps."
+            f"{median:.2f}: classes are swapped and every label would be wrong. Train with another seed or more "
+            "steps, in another --out."
         )
     if choose_sign(found) == INVERT:
         raise PolarityError(
             "The negatives of the translations look more like the labelled domain than the translations do: "
-            "classes are swapped. Look at notebook 02 and set `polarity` for this pair in study.yaml by hand."
+            "classes are swapped. Look at notebook 02, set `polarity` for this pair in study.yaml by hand, and "
+            "choose another --out."
+        )
+
+
+def check_round_trip(swap: ClassSwap, *, most: float = 0.1) -> None:
+    """Refuse a translator whose round trip turns axon into myelin or back, as the source segmenter sees it.
+
+    Raises
+    ------
+    PolarityError
+        If more than the share `most` of all pixels changes between the two.
+    """
+    if swap.axon_myelin > most:
+        raise PolarityError(
+            f"The round trip turns {swap.axon_myelin:.0%} of the pixels from axon to myelin or back: the translation "
+            "does not keep classes. Train with more steps or another seed, in another --out."
         )
 
 

@@ -41,12 +41,18 @@ def student(run: Run, translator: Translator) -> Segmenter:
     return _segmenter(run, f"tutorship-{translator.name}", images, run.source_masks())
 
 
-def supervised(run: Run) -> tuple[Segmenter, list[Sample]]:
-    """Train (or load) the upper bound on development masks of U; return it with the images of the left-out subjects."""
+def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
+    """Train (or load) the upper bound on development masks of U; return it with the images of left-out subjects.
+
+    Returns None where fewer than two images of U have a mask to train on: then there is no bound.
+    """
     images, masks = run.target_images(split="development"), run.target_masks(split="development")
-    segmenter = _segmenter(run, "supervised", of_subjects(images, run.split.target_train), masks)
+    training = [s for s in of_subjects(images, run.split.target_train) if s.name in masks]
+    if len(training) < 2:
+        return None
     locked = run.parameters.split == "locked-test"
-    return segmenter, run.target_images() if locked else of_subjects(images, run.split.target_supervised)
+    held_out = run.target_images() if locked else of_subjects(images, run.split.target_supervised)
+    return _segmenter(run, "supervised", training, masks), held_out
 
 
 def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: str) -> dict[str, np.ndarray]:
@@ -72,8 +78,8 @@ def all_pseudo_labels(run: Run, translators: dict[str, Translator]) -> dict[tupl
         away = translated(run, translator, images, "L")
         labels["adaptation", name] = pseudo_labels(run, source, away, f"adaptation-{name}")
         labels["tutorship", name] = pseudo_labels(run, student(run, translator), images, f"tutorship-{name}")
-    bound, held_out = supervised(run)
-    labels["supervised", "none"] = pseudo_labels(run, bound, held_out, "supervised-none")
+    if bound := supervised(run):
+        labels["supervised", "none"] = pseudo_labels(run, *bound, "supervised-none")
     return labels
 
 
@@ -84,6 +90,7 @@ def dice_rows(run: Run, labels: dict[tuple[str, str], dict[str, np.ndarray]]) ->
         {"strategy": strategy, "translator": translator, "image": name, "subject": subject[name], **scores}
         for (strategy, translator), masks in labels.items()
         for name, mask in masks.items()
+        if name in truth
         for scores in class_scores(truth[name], mask)
     ]
     p = run.parameters

@@ -59,7 +59,7 @@ class Profile(_Strict):
     pairs: tuple[str, ...]
     folds: int = Field(ge=2)
     run_folds: tuple[int, ...]
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     translator: SynDiffSettings
     segmenter: SegmenterSettings
 
@@ -82,9 +82,24 @@ class Parameters(_Strict):
     fold: int = 0
     protocol: Protocol = "transductive"
     split: Literal["development", "locked-test"] = "development"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     out: str = "runs"
     data: str = "data"
+
+
+class ReportParameters(_Strict):
+    """The parameters of notebook 04."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    profile: str
+    seed: int = Field(default=0, ge=0)
+    out: str = "runs"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the profile's runs."""
+        return ROOT / self.out / self.profile
 
 
 def load_study(path: Path = STUDY) -> StudyFile:
@@ -95,7 +110,11 @@ def load_study(path: Path = STUDY) -> StudyFile:
     UserError
         Naming the first entry that is unknown, missing or of the wrong type.
     """
-    return _validated(StudyFile, yaml.safe_load(path.read_text()), path.name)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+    return _validated(StudyFile, content or {}, path.name)
 
 
 def _validated(model: type[_Strict], values: dict, name: str):
@@ -176,7 +195,14 @@ class Run:
 
     @cached_property
     def folds(self) -> dict[str, list[list[str]]]:
-        """The folds of the development subjects, written once beside the results and obeyed by every stage."""
+        """The folds of the development subjects, written once beside the results and obeyed by every stage.
+
+        Raises
+        ------
+        UserError
+            If the folder holds folds, or models and images made with settings, other than the present ones.
+        """
+        self._claim_folder()
         p = self.pair
         made = {
             side: subject_folds(subjects(at.dataset), self.profile.folds)
@@ -187,6 +213,21 @@ class Run:
             raise UserError(f"{path} holds other folds than the data give now: choose another --out, or delete it.")
         write_json(path, made)
         return made
+
+    def _claim_folder(self) -> None:
+        """Refuse a folder whose models and images were made with other settings; claim an empty one for ours."""
+        made = {
+            "pair": self.pair.model_dump(mode="json", exclude={"shift"}),
+            "profile": self.profile.model_dump(mode="json", include={"seed", "folds", "translator", "segmenter"}),
+            "data": {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)},
+        }
+        path = self.folder / "settings.json"
+        if path.exists() and (then := json.loads(path.read_text())) != made:
+            changed = ", ".join(part for part in made if then.get(part) != made[part])
+            raise UserError(
+                f"{self.folder} was made with other settings ({changed}): choose another --out, or delete that folder."
+            )
+        write_json(path, made)
 
     @cached_property
     def split(self) -> Split:
@@ -243,7 +284,7 @@ class Run:
 
     def stage_folder(self, stage: str) -> Path:
         """Return where a notebook writes."""
-        return self.results if stage == "03_pseudo_label" else self.shared
+        return self.shared if stage == "02_translate" else self.results
 
     def finish(self, stage: str, **facts) -> Path:
         """Write, last and atomically, the JSON that marks a stage as finished, with its provenance."""
@@ -281,10 +322,35 @@ def open_run(parameters: dict) -> Run:
         If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed.
     """
     study = load_study()
-    given = _validated(Parameters, literals(parameters), "The parameters")
+    given = _validated(Parameters, _fresh(parameters, "run", Parameters), "The parameters")
     pair = study.pairs[one_of("pair", given.pair, study.pairs)]
     profile = study.profiles[one_of("profile", given.profile, study.profiles)]
     return Run(given, pair, profile, study.translators)
+
+
+def open_report(parameters: dict) -> ReportParameters:
+    """Check the parameters of notebook 04, `globals()` in a notebook, and return them.
+
+    Raises
+    ------
+    UserError
+        If one is unknown or of the wrong type, or names no profile.
+    """
+    literal = {
+        k: v for k, v in literals(parameters).items() if k in ReportParameters.model_fields or "given" not in parameters
+    }
+    given = _validated(ReportParameters, literal, "The parameters")
+    one_of("profile", given.profile, load_study().profiles)
+    return given
+
+
+def _fresh(namespace: dict, opened: str, model: type[_Strict]) -> dict:
+    """Return the literals that may be parameters: all of them, but once `opened` exists only the known ones.
+
+    A notebook run again by hand holds the names of its later cells too.
+    """
+    found = literals(namespace)
+    return {k: v for k, v in found.items() if k in model.model_fields} if opened in namespace else found
 
 
 def literals(namespace: dict) -> dict:

@@ -44,7 +44,8 @@ def dice_overview(rows: pd.DataFrame) -> pd.DataFrame:
     table["cell"] = [_cell(mean, sd) for mean, sd in zip(table["mean"], table["sd"], strict=True)]
     wide = table.pivot(index=CELL[:-1], columns="class", values="cell").reset_index()
     for column, order in ORDER.items():
-        wide[column] = pd.Categorical(wide[column], order, ordered=True)
+        others = sorted(set(wide[column]) - set(order))
+        wide[column] = pd.Categorical(wide[column], [*order, *others], ordered=True)
     wide = wide.sort_values(["pair", "protocol", "split", "strategy", "translator"], ignore_index=True)
     return wide.rename_axis(columns=None).astype(str)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.domains import Sample
-from histobridge.files import write_text
+from histobridge.files import write_table
 from histobridge.images import read_image, write_image
 from histobridge.metrics import ClassSwap, class_swap, l1, offset_px, psnr, seam, ssim
 from histobridge.polarity import choose_sign, evidence
@@ -26,7 +26,7 @@ from histobridge.translator import CONTROLS, OVERLAP, WINDOW, Control, SynDiff, 
 def polarity_evidence(run: Run, judge: Segmenter, images: list[Sample]) -> pd.DataFrame:
     """Return what the source segmenter sees in images of U and in their negatives (kept as polarity.csv)."""
     found = evidence(judge.probabilities, [s.image for s in images])
-    return _kept_table(run.models / f"polarity-{run.translator_key}.csv", found)
+    return write_table(run.models / f"polarity-{run.translator_key}.csv", found)
 
 
 def sign_for(run: Run, found: pd.DataFrame) -> int:
@@ -42,7 +42,7 @@ def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample
     translator = SynDiff(run.profile.translator, sign=sign, seed=run.seed)
     draft = path.with_suffix(".checkpoint")
     history = translator.fit([s.image for s in source], [s.image for s in target], checkpoint=draft)
-    _kept_table(log, history)
+    write_table(log, history)
     translator.save(path)
     draft.unlink(missing_ok=True)
     return history
@@ -124,8 +124,3 @@ def round_trip_swap(
     before = [judge.predict(s.image).ravel() for s in samples]
     after = [judge.predict(translator.translate(s.image, "L", seed=seed)).ravel() for s in there]
     return class_swap(np.concatenate(before)[None], np.concatenate(after)[None])
-
-
-def _kept_table(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    write_text(path, table.to_csv(index=False))
-    return table
