@@ -134,12 +134,11 @@ def test_a_mask_with_other_values_is_refused(own):
         load_masks("own", 0.2, folder)
 
 
-def test_an_image_without_a_mask_is_refused_where_masks_are_needed(own):
-    """An unlabelled image is welcome as an image; asked for its mask, the message names it."""
+def test_an_image_without_a_mask_is_welcome_and_not_scored(own):
+    """An unlabelled image is read as an image; among the masks it is simply not there."""
     folder = own(mask=None, mask_sha256=None, mask_bytes=None)
     assert len(load_images("own", 0.2, folder)) == 2
-    with pytest.raises(UserError, match=r"images/a\.png.*mask"):
-        load_masks("own", 0.2, folder)
+    assert len(load_masks("own", 0.2, folder)) == 1
 
 
 def test_a_dataset_without_images_says_why(tmp_path):

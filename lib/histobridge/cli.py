@@ -128,16 +128,18 @@ def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
     from histobridge.manifest import complaints, load_dataset, status
     from histobridge.manifest import fetch as fetch_dataset
 
-    splits = tuple({"development", split})
+    splits = ("development", "locked-test") if split == "locked-test" else ("development",)
     for name in (pair.source.dataset, pair.target.dataset):
         dataset = load_dataset(name)
-        missing = [s for s in status(dataset, data) if s.state == "missing" and s.split in splits]
+        found = [s for s in status(dataset, data) if s.split in splits]
+        missing = sum(s.state == "missing" for s in found)
         if missing:
-            console.print(f"Fetching {name}: {len(missing)} files are missing")
-            fetch_dataset(dataset, data, mirror=mirror, splits=splits)
-        unusable = [s for s in status(dataset, data) if s.state != "here" and s.split in splits]
+            console.print(f"Fetching {name}: {missing} files are missing")
+            found = fetch_dataset(dataset, data, mirror=mirror, splits=splits)
+        unusable = [s for s in found if s.state != "here"]
         if unusable:
-            raise UserError(" ".join(complaints(unusable)) + " See `histobridge fetch --help`.")
+            told = " ".join(complaints(unusable))
+            raise UserError(f"{len(unusable)} files of {name} cannot be used: {told} See `histobridge fetch --help`.")
 
 
 def _show(statuses: list) -> None:

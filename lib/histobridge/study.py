@@ -336,10 +336,7 @@ def open_report(parameters: dict) -> ReportParameters:
     UserError
         If one is unknown or of the wrong type, or names no profile.
     """
-    literal = {
-        k: v for k, v in literals(parameters).items() if k in ReportParameters.model_fields or "given" not in parameters
-    }
-    given = _validated(ReportParameters, literal, "The parameters")
+    given = _validated(ReportParameters, _fresh(parameters, "given", ReportParameters), "The parameters")
     one_of("profile", given.profile, load_study().profiles)
     return given
 
