@@ -19,7 +19,7 @@ NOTEBOOKS = ROOT / "notebooks"
 STAGES = ("01_data", "02_translate", "03_pseudo_label")
 
 
-def run_fold(parameters: Parameters, *, say=print) -> Run:
+def run_fold(parameters: Parameters) -> Run:
     """Run the notebooks 01 to 03 of one pair and fold, except those that are finished with the same settings.
 
     Raises
@@ -33,11 +33,11 @@ def run_fold(parameters: Parameters, *, say=print) -> Run:
     for number, stage in enumerate(STAGES, 1):
         copy = run.stage_folder(stage) / f"{stage}.ipynb"
         if run.finished(stage):
-            say(f"[{number}/3] {stage}: {what}: finished before, skipped")
+            print(f"[{number}/3] {stage}: {what}: finished before, skipped", flush=True)
             if copy.exists() and not copy.with_suffix(".html").exists():
                 write_html(copy)  # killed between the two
             continue
-        say(f"[{number}/3] {stage}: {what}")
+        print(f"[{number}/3] {stage}: {what}", flush=True)
         execute(stage, run.stage_folder(stage), parameters.model_dump())
     return run
 

@@ -94,7 +94,7 @@ def run(
                 out=str(out.resolve()),
                 data=str(data.resolve()),
             )
-            run_fold(parameters, say=console.print)
+            run_fold(parameters)
     page = report(out.resolve(), profile, seed)
     _print_dice(out / profile, seed)
     console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
