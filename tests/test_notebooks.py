@@ -23,15 +23,14 @@ COMMAND = ["run", "--profile", "smoke", "--pair", "phantom-sem", "--fold", "0"]
 def _histobridge(out, *, kill_after=None):
     """Run the command in a process group of its own, and kill the whole group after some seconds if asked to."""
     command = [sys.executable, "-m", "histobridge.cli", *COMMAND, "--out", str(out)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
     if kill_after is None:
-        told, _ = process.communicate()
-        return process.returncode, told
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+    # No pipe: the orphaned kernel would hold it open.
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(kill_after)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait(timeout=60)
     return None, ""
 
 
@@ -70,6 +69,7 @@ def test_a_finished_run_is_skipped(finished):
     assert "step 1 of" not in told
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_ends_with_the_same_tables(finished, tmp_path):
     """Three times SIGKILL to the whole group, then to the end: the tables are equal, bit for bit."""
     out, _, seconds = finished
