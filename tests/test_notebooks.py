@@ -95,6 +95,7 @@ def test_a_mistyped_parameter_stops_the_notebook_at_once(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_no_label_free_prediction_depends_on_a_target_mask(finished, tmp_path, monkeypatch):
     """With noise for every mask of U, all strategies but the supervised bound predict the same, bit for bit."""
     out, _, _ = finished
