@@ -1,6 +1,7 @@
 """The study file, the parameters of a notebook, and what a run records of itself."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,13 +54,27 @@ def test_a_notebooks_namespace_gives_its_plain_literals_only():
     assert run.parameters.pair == "phantom-sem"
 
 
-def test_folds_on_disk_are_obeyed_or_refused(tmp_path):
-    """Folds are written once; if the data later give others, the run stops instead of mixing the two."""
+def test_the_folds_stand_beside_the_results(tmp_path):
+    """Whoever reads the results finds which subjects each fold left out."""
     run = open_run(GOOD | {"out": str(tmp_path)})
     assert run.folds == json.loads((run.folder / "folds.json").read_text())
-    (run.folder / "folds.json").write_text(json.dumps({"source": [["x"]], "target": [["y"]]}))
-    with pytest.raises(UserError, match="other folds"):
-        _ = open_run(GOOD | {"out": str(tmp_path)}).folds
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "decides"),
+    [
+        ("pair", {"shift": "reworded"}, False),
+        ("pair", {"protocols": ("inductive",)}, False),
+        ("pair", {"polarity": -1}, True),
+        ("profile", {"run_folds": (1,), "pairs": ("tem-sem",)}, False),
+        ("profile", {"seed": 7}, True),
+    ],
+)
+def test_only_what_decides_a_result_changes_the_hash_of_a_stage(tmp_path, part, change, decides):
+    """A reworded sentence or a longer list of pairs reruns nothing; a number that matters does."""
+    run = open_run(GOOD | {"out": str(tmp_path)})
+    other = replace(run, **{part: getattr(run, part).model_copy(update=change)})
+    assert (run.settings_hash("02_translate") != other.settings_hash("02_translate")) == decides
 
 
 def test_a_stage_counts_as_finished_only_with_the_same_settings(tmp_path):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import nbformat
 import papermill
@@ -13,33 +17,115 @@ from papermill.exceptions import PapermillExecutionError
 from histobridge.errors import UserError
 from histobridge.files import write_text
 from histobridge.manifest import ROOT
-from histobridge.study import Parameters, Run, open_run
+from histobridge.plan import Plan
+from histobridge.study import Parameters, Run, available_cores, open_run
 
 NOTEBOOKS = ROOT / "notebooks"
 STAGES = ("01_data", "02_translate", "03_pseudo_label")
+CHATTER = (
+    "Select jobs",
+    "Execute ",
+    "Touching output",
+    "Finished jobid",
+    "[",
+    "Building DAG",
+    "Using ",
+    "Provided",
+    "host:",
+)
+"""How the lines of Snakemake begin that tell a user nothing."""
+
+
+class Prefixed:
+    """A text stream that begins every line with `prefix`, so that the lines of parallel jobs can be told apart."""
+
+    def __init__(self, stream: TextIO, prefix: str):
+        self.stream, self.prefix, self.rest = stream, prefix, ""
+
+    def write(self, text: str) -> None:
+        """Write the lines that are complete."""
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.stream.write(f"{self.prefix} | {line}\n")
+
+    def flush(self) -> None:
+        """Flush the stream; an unfinished line waits."""
+        self.stream.flush()
 
 
 def run_fold(parameters: Parameters) -> Run:
-    """Run the notebooks 01 to 03 of one pair and fold, except those that are finished with the same settings.
+    """Run the notebooks 01 to 03 of one pair and fold; see `run_stage`."""
+    for stage in STAGES:
+        run = run_stage(stage, parameters)
+    return run
+
+
+def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) -> Run:
+    """Run one of the notebooks 01 to 03, unless it is finished with the same settings.
 
     Raises
     ------
     UserError
-        If a notebook stops at a mistake the user can mend; what the stage has done so far is kept.
+        If the notebook stops at a mistake the user can mend; what the stage has done so far is kept.
     """
     run = open_run(parameters.model_dump())
     _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
-    what = f"{parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
-    for number, stage in enumerate(STAGES, 1):
-        copy = run.stage_folder(stage) / f"{stage}.ipynb"
+    folder = run.stage_folder(stage)
+    what = f"{stage}: {parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
+    with _alone(folder / f".{stage}.lock"):
         if run.finished(stage):
-            print(f"[{number}/3] {stage}: {what}: finished before, skipped", flush=True)
+            print(f"{what}: finished before, skipped", file=told, flush=True)
+            copy = folder / f"{stage}.ipynb"
             if copy.exists() and not copy.with_suffix(".html").exists():
                 write_html(copy)  # killed between the two
-            continue
-        print(f"[{number}/3] {stage}: {what}", flush=True)
-        execute(stage, run.stage_folder(stage), parameters.model_dump())
+        else:
+            print(what, file=told, flush=True)
+            execute(stage, folder, parameters.model_dump(), told=told)
     return run
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
+    """Hold a lock; wait while another process does (one may have outlived the batch that started it), or refuse."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield None
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:  # the lock goes with the process, however that ends
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise UserError(
+                f"Another process is at work in {lock.parent}: wait for it, or choose another --out."
+            ) from None
+        yield file
+
+
+def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = None, dry_run: bool = False) -> bool:
+    """Run a plan by Snakemake, as many jobs at once as cores allow; return whether all jobs succeeded.
+
+    Raises
+    ------
+    UserError
+        If another process is at work on the same profile in the same folder.
+    """
+    config = {"profile": plan.profile, "split": plan.split, "seed": plan.seed, "out": plan.out, "data": plan.data}
+    config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(plan, k))}
+    config |= {"mirror": str(mirror.resolve())} if mirror else {}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(plan.folder), "--profile", str(ROOT / "profiles" / "local")]
+    command += ["--cores", str(cores or available_cores()), *(["--dry-run"] if dry_run else [])]
+    command += ["--config", *(f"{k}={v}" for k, v in config.items())]
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with _alone(plan.folder / ".study.lock", wait=False) as lock:
+        inherited = {"pass_fds": [lock.fileno()]} if lock else {}  # Snakemake may outlive this process
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1, **inherited) as batch:
+            for line in batch.stderr:
+                if not line.startswith(CHATTER):
+                    print(line, end="", flush=True)
+        return batch.returncode == 0
 
 
 def report(out: Path, profile: str, seed: int = 0) -> Path:
@@ -47,7 +133,7 @@ def report(out: Path, profile: str, seed: int = 0) -> Path:
     return execute("04_report", out / profile / "report", {"out": str(out), "profile": profile, "seed": seed})
 
 
-def execute(stage: str, folder: Path, parameters: dict) -> Path:
+def execute(stage: str, folder: Path, parameters: dict, *, told: TextIO = sys.stdout) -> Path:
     """Execute a notebook with parameters into `folder`, and write it as HTML too; return the HTML's path.
 
     The copy is written also when a cell fails: it shows where. A cell's `UserError` is raised here again.
@@ -60,7 +146,7 @@ def execute(stage: str, folder: Path, parameters: dict) -> Path:
             copy,
             parameters=parameters,
             progress_bar=False,
-            stdout_file=sys.stdout,
+            stdout_file=told,
             kernel_name="python3",
             extra_arguments=["--log-level=40"],  # of the kernel: no warning about its local connection
         )

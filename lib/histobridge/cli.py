@@ -23,6 +23,13 @@ Mirror = Annotated[
     typer.Option(envvar="HISTOBRIDGE_MIRROR", help="Local folder to take files from, by the same checksums."),
 ]
 
+Pairs = Annotated[list[str] | None, typer.Option("--pair", "--pairs", help="Pair of study.yaml; repeat for more.")]
+Folds = Annotated[list[int] | None, typer.Option("--fold", "--folds", help="Fold, from 0; repeat for more.")]
+Protocols = Annotated[list[str] | None, typer.Option(help="transductive, inductive; repeat for both.")]
+ProfileName = Annotated[str, typer.Option(help="How much is spent: smoke, phantom, cpu or gpu.")]
+SplitName = Annotated[str, typer.Option(help="Which images are scored: development, or locked-test.")]
+Seed = Annotated[int, typer.Option(min=0, help="Added to the seed of the profile.")]
+
 
 @app.command()
 def fetch(
@@ -60,44 +67,92 @@ def show_data(
 
 @app.command()
 def run(
-    pair: Annotated[list[str] | None, typer.Option(help="Pair of study.yaml; repeat for more.")] = None,
-    fold: Annotated[list[int] | None, typer.Option(help="Fold, from 0; repeat for more.")] = None,
-    profile: Annotated[str, typer.Option(help="How much is spent: smoke, phantom or cpu.")] = "phantom",
+    pair: Pairs = None,
+    fold: Folds = None,
+    profile: ProfileName = "phantom",
     protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
-    split: Annotated[str, typer.Option(help="Which images are scored: development, or locked-test.")] = "development",
-    seed: Annotated[int, typer.Option(help="Added to the seed of the profile.")] = 0,
+    split: SplitName = "development",
+    seed: Seed = 0,
     mirror: Mirror = None,
     data: Data = Path("data"),
     out: Out = Path("runs"),
 ) -> None:
-    """Run notebooks 01 to 03 for pairs and folds (the profile's by default), then the report.
+    """Run notebooks 01 to 03 for pairs and folds (the profile's by default), one after another, then the report.
 
     Finished stages are skipped, so the same command takes up a run that was stopped.
     """
     from histobridge.batch import report, run_fold
-    from histobridge.folds import PROTOCOLS
-    from histobridge.manifest import SPLITS
-    from histobridge.study import Parameters, load_study
+    from histobridge.plan import Plan
 
-    study = load_study()
-    chosen = study.profiles[one_of("profile", profile, study.profiles)]
-    for name in pair or chosen.pairs:
-        _fetch_pair(study.pairs[one_of("pair", name, study.pairs)], split, data, mirror)
-        for number in fold or chosen.run_folds:
-            parameters = Parameters(
-                pair=name,
-                profile=profile,
-                fold=number,
-                protocol=one_of("protocol", protocol, PROTOCOLS),
-                split=one_of("split", split, SPLITS),
-                seed=seed,
-                out=str(out.resolve()),
-                data=str(data.resolve()),
-            )
-            run_fold(parameters)
+    places = str(out.resolve()), str(data.resolve())
+    plan = Plan(profile, _some(pair), (protocol,), _some(fold), split, seed, *places)
+    for name in dict.fromkeys(name for name, _, _ in plan.cells):
+        _fetch_pair(plan.study.pairs[name], split, data, mirror)
+    for number, cell in enumerate(plan.cells, 1):
+        print(f"[{number}/{len(plan.cells)}]", *cell, flush=True)
+        run_fold(plan.parameters(*cell))
     page = report(out.resolve(), profile, seed)
     _print_dice(out / profile, seed)
     console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def study(
+    profile: ProfileName = "phantom",
+    pair: Pairs = None,
+    fold: Folds = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="Protocol; repeat for more. The pair's by default.")
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")] = None,
+    split: SplitName = "development",
+    seed: Seed = 0,
+    mirror: Mirror = None,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+    dry_run: Annotated[bool, typer.Option(help="Say what would run, and stop.")] = False,
+) -> None:
+    """Run the whole study as a graph of jobs, several at once where cores allow; a thin front for the Snakefile.
+
+    Kill it at any moment and start it again: only what is unfinished runs. A job that fails does not stop the
+    others; the report names the cells that are missing, and the exit code is 1.
+    """
+    from histobridge.batch import run_graph
+    from histobridge.plan import Plan
+
+    plan = Plan(
+        profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out.resolve()), str(data.resolve())
+    )
+    done = run_graph(plan, cores=cores, mirror=mirror, dry_run=dry_run)
+    if not dry_run:
+        _print_dice(out / profile, seed)
+        console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '04_report.html')}", soft_wrap=True)
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
+def notebook(
+    stage: Annotated[str, typer.Argument(help="01_data, 02_translate, 03_pseudo_label or 04_report.")],
+    pair: Annotated[str, typer.Option(help="Pair of study.yaml.")] = "phantom-sem",
+    profile: ProfileName = "phantom",
+    fold: Annotated[int, typer.Option(help="Fold, from 0.")] = 0,
+    protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
+    split: SplitName = "development",
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
+    from histobridge.batch import STAGES, Prefixed, report, run_stage
+    from histobridge.plan import Plan
+
+    one_of("notebook", stage, (*STAGES, "04_report"))
+    if stage == "04_report":
+        report(out.resolve(), profile, seed)
+        return
+    plan = Plan(profile, split=split, seed=seed, out=str(out), data=str(data))
+    told = Prefixed(sys.stdout, f"{pair} {protocol} fold {fold}")
+    run_stage(stage, plan.parameters(pair, protocol, fold), told=told)
 
 
 @app.command()
@@ -115,6 +170,10 @@ def publish(
     else:
         collect.publish(out / profile, reports, ROOT / "README.md")
     console.print(f"Published in {reports}")
+
+
+def _some(values: list | None) -> tuple | None:
+    return tuple(values) if values else None
 
 
 def _datasets(names: list[str] | None) -> list:
@@ -146,7 +205,10 @@ def _show(statuses: list) -> None:
     from histobridge.manifest import complaints, summary
 
     rows = summary(statuses)
-    table = Table(*rows[0].keys()) if rows else Table("no files")
+    if not rows:
+        console.print("Drawn by the program: there are no files to fetch.")
+        return
+    table = Table(*rows[0].keys())
     for row in rows:
         table.add_row(*map(str, row.values()))
     console.print(table)

@@ -83,9 +83,10 @@ def publish_example(out: Path, path: Path) -> None:
     Real images are never committed; drawn ones may be.
     """
     run = open_run({"pair": "phantom-sem", "profile": "phantom", "out": str(out)})
-    labels = strategies.all_pseudo_labels(run, translation.trained_translators(run))
+    translators = translation.trained_translators(run)
+    labels = strategies.all_pseudo_labels(run, translators)
     shown = {key: labels[key] for key in EXAMPLE}
-    image, truth, masks, translations, dice = strategies.panels(run, shown, next(iter(shown[EXAMPLE[0]])))
+    image, truth, masks, translations, dice = strategies.panels(run, translators, shown, next(iter(shown[EXAMPLE[0]])))
     figure = figures.pseudo_labels(
         image, truth, masks, translations=translations, dice=dice, um_per_px=run.pair.target.um_per_px
     )

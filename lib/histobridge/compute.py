@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,3 +30,8 @@ def autocast() -> torch.autocast:
 def place(network: nn.Module) -> nn.Module:
     """Move a network to the device, channels last: the layout that convolutions want (8 times at 32 channels)."""
     return network.to(device(), memory_format=torch.channels_last)
+
+
+def weights_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Return all weights of a network as arrays by name."""
+    return {name: weight.numpy(force=True) for name, weight in network.state_dict().items()}

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from histobridge import checkpoint as checkpoints
-from histobridge.compute import autocast, device, place
+from histobridge.compute import autocast, device, place, weights_of
 from histobridge.crops import check_domain, random_crops, stack
+from histobridge.kept import digest
 from histobridge.tiling import over_windows
 from histobridge.training import Report, linear_decay, step_generator, train
 
@@ -108,6 +109,11 @@ class Segmenter:
 
     def _settings(self) -> dict:
         return {**self.settings.model_dump(mode="json"), "seed": self.seed}
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the weights."""
+        return digest(weights_of(self.network))
 
     def save(self, path: Path) -> None:
         """Write weights and settings."""

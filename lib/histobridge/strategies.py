@@ -8,7 +8,7 @@
 =============  ============================================================================================
 
 The three segmenters differ only in what they are given. Only `supervised` is ever given a mask of U. Models and masks
-are kept in the run's folder and taken from there the next time.
+are kept in the run's folder with what they were made from (`kept.py`), and are taken from there the next time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from histobridge.domains import Sample, of_subjects
-from histobridge.images import read_image, read_mask, write_mask
+from histobridge.images import read_mask, write_mask
+from histobridge.kept import digest, kept
 from histobridge.metrics import class_scores
 from histobridge.segmenter import Segmenter
 from histobridge.study import Run
@@ -56,8 +57,9 @@ def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
 
 
 def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: str) -> dict[str, np.ndarray]:
-    """Predict masks by image name, kept as PNGs under pseudo_labels/`name`; a second call reads those."""
-    folder, say = run.results / "pseudo_labels" / name, Say()
+    """Predict masks by image name, kept as PNGs under pseudo_labels/`name`."""
+    made_from = {"segmenter": segmenter.fingerprint, "images": digest([s.image for s in images])}
+    folder, say = kept(run.results / "pseudo_labels" / name, **made_from), Say()
     labels = {}
     for sample in images:
         path = folder / f"{sample.name}.png"
@@ -103,9 +105,11 @@ def worst_image(rows: pd.DataFrame) -> str:
     return learned.groupby("image")["dice"].mean().idxmin()
 
 
-def panels(run: Run, labels: dict, name: str) -> tuple[np.ndarray, np.ndarray, dict, dict, dict]:
+def panels(
+    run: Run, translators: dict[str, Translator], labels: dict, name: str
+) -> tuple[np.ndarray, np.ndarray, dict, dict, dict]:
     """Return what `figures.pseudo_labels` shows of one image: image, truth, masks, translations and Dice as text."""
-    image = next(s.image for s in run.target_images() if s.name == name)
+    sample = next(s for s in run.target_images() if s.name == name)
     truth = run.target_masks()[name]
     masks, translations, dice = {}, {}, {}
     for (strategy, translator), found in labels.items():
@@ -114,20 +118,21 @@ def panels(run: Run, labels: dict, name: str) -> tuple[np.ndarray, np.ndarray, d
             masks[key] = found[name]
             dice[key] = "  ".join(f"{r['class']} {r['dice']:.2f}" for r in class_scores(truth, found[name]))
             if strategy == "adaptation":
-                path = run.shared / "translations" / translator / "to-L" / f"{name}.png"
-                translations[key] = read_image(path)
-    return image, truth, masks, translations, dice
+                translations[key] = translated(run, translators[translator], [sample], "L")[0].image
+    return sample.image, truth, masks, translations, dice
 
 
 def _segmenter(run: Run, name: str, images: list[Sample], masks: dict[str, np.ndarray]) -> Segmenter:
     """Return the fold's segmenter `name`, or train it (resuming) on images with masks by image name."""
     fold = run.parameters.fold
-    path = run.models / f"fold{fold}" / f"{name}.pt"
-    if path.exists():
-        return Segmenter.load(path)
-    segmenter, draft = Segmenter(run.profile.segmenter, seed=run.seed + fold), path.with_suffix(".checkpoint")
     pairs = [s.image for s in images], [masks[s.name] for s in images]
+    settings = run.profile.segmenter.model_dump(mode="json")
+    home = kept(run.models / f"fold{fold}" / name, settings=settings, seed=run.seed + fold, pairs=digest(pairs))
+    model, draft = home / "model.pt", home / "model.checkpoint"
+    if model.exists():
+        return Segmenter.load(model)
+    segmenter = Segmenter(run.profile.segmenter, seed=run.seed + fold)
     segmenter.fit(*pairs, name=f"{name} segmenter, fold {fold}", checkpoint=draft)
-    segmenter.save(path)
+    segmenter.save(model)
     draft.unlink(missing_ok=True)
     return segmenter

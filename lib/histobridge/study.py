@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -11,7 +10,7 @@ import resource
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -25,11 +24,14 @@ from histobridge.domains import Sample, load_images, load_masks, of_subjects, su
 from histobridge.errors import UserError, one_of
 from histobridge.files import write_json
 from histobridge.folds import Protocol, Split, split, subject_folds
+from histobridge.kept import digest
 from histobridge.manifest import ROOT, load_dataset
 from histobridge.segmenter import SegmenterSettings
 from histobridge.translator import TRANSLATORS
 
-STUDY = ROOT / "study.yaml"
+STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
+"""The study file; the environment variable HISTOBRIDGE_STUDY names another."""
+
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 
 
@@ -45,11 +47,15 @@ class DomainAt(_Strict):
 
 
 class Pair(_Strict):
-    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign."""
+    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign.
+
+    `shift` says in words how far apart they are, `protocols` which ones a study runs.
+    """
 
     source: DomainAt
     target: DomainAt
     shift: str
+    protocols: tuple[Protocol, ...] = ("transductive",)
     polarity: Literal["auto", 1, -1] = "auto"
 
 
@@ -195,39 +201,11 @@ class Run:
 
     @cached_property
     def folds(self) -> dict[str, list[list[str]]]:
-        """The folds of the development subjects, written once beside the results and obeyed by every stage.
-
-        Raises
-        ------
-        UserError
-            If the folder holds folds, or models and images made with settings, other than the present ones.
-        """
-        self._claim_folder()
-        p = self.pair
-        made = {
-            side: subject_folds(subjects(at.dataset), self.profile.folds)
-            for side, at in (("source", p.source), ("target", p.target))
-        }
-        path = self.folder / "folds.json"
-        if path.exists() and json.loads(path.read_text()) != made:
-            raise UserError(f"{path} holds other folds than the data give now: choose another --out, or delete it.")
-        write_json(path, made)
+        """The folds of the development subjects, obeyed by every stage and written beside the results."""
+        sides = {"source": self.pair.source.dataset, "target": self.pair.target.dataset}
+        made = {side: subject_folds(subjects(dataset), self.profile.folds) for side, dataset in sides.items()}
+        write_json(self.folder / "folds.json", made)
         return made
-
-    def _claim_folder(self) -> None:
-        """Refuse a folder whose models and images were made with other settings; claim an empty one for ours."""
-        made = {
-            "pair": self.pair.model_dump(mode="json", exclude={"shift"}),
-            "profile": self.profile.model_dump(mode="json", include={"seed", "folds", "translator", "segmenter"}),
-            "data": {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)},
-        }
-        path = self.folder / "settings.json"
-        if path.exists() and (then := json.loads(path.read_text())) != made:
-            changed = ", ".join(part for part in made if then.get(part) != made[part])
-            raise UserError(
-                f"{self.folder} was made with other settings ({changed}): choose another --out, or delete that folder."
-            )
-        write_json(path, made)
 
     @cached_property
     def split(self) -> Split:
@@ -236,21 +214,19 @@ class Run:
 
     def source_images(self) -> list[Sample]:
         """Return the development images of L."""
-        return load_images(self.pair.source.dataset, self.pair.source.um_per_px, self.data)
+        return list(_images(self.pair.source, self.data, "development"))
 
     def source_masks(self) -> dict[str, np.ndarray]:
         """Return the expert masks of L by image name."""
-        return load_masks(self.pair.source.dataset, self.pair.source.um_per_px, self.data)
+        return dict(_masks(self.pair.source, self.data, "development"))
 
     def target_images(self, *, split: str | None = None) -> list[Sample]:
         """Return the images of U of a split (the run's own by default); images only, never a mask."""
-        at = self.pair.target
-        return load_images(at.dataset, at.um_per_px, self.data, split=split or self.parameters.split)
+        return list(_images(self.pair.target, self.data, split or self.parameters.split))
 
     def target_masks(self, *, split: str | None = None) -> dict[str, np.ndarray]:
         """Return the expert masks of U, to score with and to train the supervised bound, for nothing else."""
-        at = self.pair.target
-        return load_masks(at.dataset, at.um_per_px, self.data, split=split or self.parameters.split)
+        return dict(_masks(self.pair.target, self.data, split or self.parameters.split))
 
     def seen_images(self) -> list[Sample]:
         """Return the images of U that translators learn from: development images of the subjects they may see."""
@@ -263,23 +239,23 @@ class Run:
 
     def settings_hash(self, stage: str) -> str:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
-        checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
         parameters = self.parameters.model_dump(exclude={"out", "data"})
+        settings = self.profile.model_dump(include={"folds", "seed", "translator", "segmenter"})
+        if stage == "01_data":
+            settings = {"folds": self.profile.folds}  # it only looks
         if stage == "02_translate" and self.translator_key == "pair":
             parameters.pop("fold")
-        decides = [
-            stage,
-            parameters,
-            self.pair.model_dump(),
-            self.profile.model_dump(),
-            self.translators,
-            checksums,
-        ]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
+        pair = self.pair.model_dump(exclude={"shift", "protocols"})
+        return digest(stage, parameters, pair, settings, self.translators, checksums)
+
+    def mark(self, stage: str) -> Path:
+        """Return the JSON that marks a stage as finished."""
+        return self.stage_folder(stage) / f"{stage}.json"
 
     def finished(self, stage: str) -> bool:
         """Tell whether a stage has been finished with the present settings."""
-        path = self.stage_folder(stage) / f"{stage}.json"
+        path = self.mark(stage)
         return path.exists() and json.loads(path.read_text())["settings_hash"] == self.settings_hash(stage)
 
     def stage_folder(self, stage: str) -> Path:
@@ -289,7 +265,7 @@ class Run:
     def finish(self, stage: str, **facts) -> Path:
         """Write, last and atomically, the JSON that marks a stage as finished, with its provenance."""
         record = {**facts, "settings_hash": self.settings_hash(stage), "provenance": self.provenance()}
-        return write_json(self.stage_folder(stage) / f"{stage}.json", record)
+        return write_json(self.mark(stage), record)
 
     def provenance(self) -> dict:
         """Return how this process came to its numbers."""
@@ -301,7 +277,7 @@ class Run:
             "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
             "python": platform.python_version(),
             "processor": torch.backends.cpu.get_cpu_capability(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": available_cores(),
             "threads": torch.get_num_threads(),
             "minutes": round((time.monotonic() - self.started) / 60, 2),
             "peak_memory_gib": round(peak_memory_gib(), 2),
@@ -361,12 +337,24 @@ def literals(namespace: dict) -> dict:
     return {k: v for k, v in namespace.items() if isinstance(v, plain) and k[0] != "_" and k not in own}
 
 
+@cache
 def data_checksum(dataset: str) -> str:
     """Return one checksum over the manifest records of a dataset, and with them over all its files."""
-    records = [record.model_dump() for record in load_dataset(dataset).images]
-    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()[:16]
+    return digest([record.model_dump() for record in load_dataset(dataset).images])
 
 
+@lru_cache(maxsize=4)
+def _images(at: DomainAt, data: Path, split: str) -> tuple[Sample, ...]:
+    """Read the images of a domain once a process: several steps of a stage ask for them."""
+    return tuple(load_images(at.dataset, at.um_per_px, data, split=split))
+
+
+@lru_cache(maxsize=4)
+def _masks(at: DomainAt, data: Path, split: str) -> dict[str, np.ndarray]:
+    return load_masks(at.dataset, at.um_per_px, data, split=split)
+
+
+@cache
 def git_commit() -> str:
     """Return the last commit that touched what decides a result, with `+` if that has changed since.
 
@@ -381,6 +369,11 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit.strip() + ("+" if changed else "")
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory_gib() -> float:

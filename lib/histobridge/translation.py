@@ -1,11 +1,12 @@
 """What notebook 02 does: find the polarity, train the translators, translate both domains, score the translations.
 
-Everything slow is kept in the run's folder as soon as it exists and is taken from there the next time, so that a
-killed run loses at most one checkpoint interval.
+Everything slow is kept in the run's folder with what it was made from (`kept.py`), and is taken from there the next
+time: a killed run loses at most one checkpoint interval or one image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,22 @@ import pandas as pd
 from histobridge.domains import Sample
 from histobridge.files import write_table
 from histobridge.images import read_image, write_image
+from histobridge.kept import digest, kept
 from histobridge.metrics import ClassSwap, class_swap, l1, offset_px, psnr, seam, ssim
 from histobridge.polarity import choose_sign, evidence
 from histobridge.segmenter import Segmenter
-from histobridge.study import Run
+from histobridge.study import Run, data_checksum
 from histobridge.tiling import window_starts
 from histobridge.training import Say
 from histobridge.translator import CONTROLS, OVERLAP, WINDOW, Control, SynDiff, Translator, load_translator
 
+OTHER = {"L": "U", "U": "L"}
+
 
 def polarity_evidence(run: Run, judge: Segmenter, images: list[Sample]) -> pd.DataFrame:
-    """Return what the source segmenter sees in images of U and in their negatives (kept as polarity.csv)."""
+    """Return what the source segmenter sees in images of U and in their negatives; written as polarity.csv."""
     found = evidence(judge.probabilities, [s.image for s in images])
-    return write_table(run.models / f"polarity-{run.translator_key}.csv", found)
+    return write_table(run.shared / "polarity.csv", found)
 
 
 def sign_for(run: Run, found: pd.DataFrame) -> int:
@@ -36,24 +40,24 @@ def sign_for(run: Run, found: pd.DataFrame) -> int:
 
 def train_syndiff(run: Run, sign: int, source: list[Sample], target: list[Sample]) -> pd.DataFrame:
     """Train SynDiff (resuming) unless that was done before; return the losses of every step."""
-    path, log = _translator_path(run, "syndiff"), run.models / f"losses-{run.translator_key}.csv"
-    if path.exists() and log.exists():
-        return pd.read_csv(log)
-    translator = SynDiff(run.profile.translator, sign=sign, seed=run.seed)
-    draft = path.with_suffix(".checkpoint")
-    history = translator.fit([s.image for s in source], [s.image for s in target], checkpoint=draft)
-    write_table(log, history)
-    translator.save(path)
-    draft.unlink(missing_ok=True)
-    return history
+    images = [[s.image for s in samples] for samples in (source, target)]
+    settings = run.profile.translator.model_dump(mode="json")
+    home = kept(_home(run, "syndiff"), settings=settings, sign=sign, seed=run.seed, images=digest(images))
+    model, log, draft = (home / name for name in ("model.pt", "losses.csv", "model.checkpoint"))
+    if not model.exists():
+        translator = SynDiff(run.profile.translator, sign=sign, seed=run.seed)
+        write_table(log, translator.fit(*images, checkpoint=draft))
+        translator.save(model)
+        draft.unlink(missing_ok=True)
+    return pd.read_csv(log)
 
 
 def fit_controls(run: Run, source: list[Sample], target: list[Sample]) -> None:
-    """Fit and save the classical controls."""
+    """Fit and save the classical controls: a matter of seconds, so always anew."""
     for name in set(run.translators) & set(CONTROLS):
         control = Control(name)
         control.fit([s.image for s in source], [s.image for s in target])
-        control.save(_translator_path(run, name))
+        control.save(_home(run, name) / "model.pt")
 
 
 def trained_translators(run: Run) -> dict[str, Translator]:
@@ -64,46 +68,61 @@ def trained_translators(run: Run) -> dict[str, Translator]:
     UserError
         If notebook 02 has not run yet.
     """
-    return {name: load_translator(name, _translator_path(run, name)) for name in run.translators}
+    return {name: load_translator(name, _home(run, name) / "model.pt") for name in run.translators}
 
 
-def _translator_path(run: Run, name: str) -> Path:
-    file = "syndiff" if name == "cycle" else name  # the cycle generators are part of SynDiff
-    return run.models / "translators" / run.translator_key / f"{file}.pt"
+def _home(run: Run, name: str) -> Path:
+    own = "syndiff" if name == "cycle" else name  # the cycle generators are part of SynDiff
+    return run.models / "translators" / run.translator_key / own
 
 
 def translated(run: Run, translator: Translator, samples: list[Sample], to: str) -> list[Sample]:
-    """Return samples translated `to` L or U, kept as 8-bit PNGs; a second call reads those."""
-    folder, say = run.shared / "translations" / translator.name / f"to-{to}", Say()
-    away = []
+    """Return samples of one domain translated `to` the other (L or U), kept as 8-bit PNGs."""
+    folder = _translations(run, translator, f"to-{to}")
+    return _read_or_make(folder, samples, lambda s: translator.translate(s.image, to, seed=run.seed))
+
+
+def round_trip(run: Run, translator: Translator, there: list[Sample], over: str) -> list[Sample]:
+    """Return translations `there` (in domain `over`) translated back again, kept as 8-bit PNGs."""
+    folder = _translations(run, translator, f"to-{over}-and-back")
+    return _read_or_make(folder, there, lambda s: translator.translate(s.image, OTHER[over], seed=run.seed))
+
+
+def _translations(run: Run, translator: Translator, way: str) -> Path:
+    """Return the folder of one translator's images, which depend on its weights, the seed and both data sets."""
+    sides = {at.dataset: [at.um_per_px, data_checksum(at.dataset)] for at in (run.pair.source, run.pair.target)}
+    folder = run.shared / "translations" / translator.name / way
+    return kept(folder, translator=translator.fingerprint, seed=run.seed, data=sides)
+
+
+def _read_or_make(folder: Path, samples: list[Sample], make: Callable[[Sample], np.ndarray]) -> list[Sample]:
+    say, made = Say(), []
     for number, sample in enumerate(samples, 1):
         path = folder / f"{sample.name}.png"
         if not path.exists():
-            say(f"{translator.name}: translating {sample.name} to {to}, image {number} of {len(samples)}")
-            write_image(path, translator.translate(sample.image, to, seed=run.seed))
-        away.append(Sample(sample.name, sample.subject, read_image(path)))
-    return away
+            say(f"{folder.parent.name} {folder.name}: {sample.name}, image {number} of {len(samples)}")
+            write_image(path, make(sample))
+        made.append(Sample(sample.name, sample.subject, read_image(path)))
+    return made
 
 
 def translation_rows(
-    run: Run, translator: Translator, samples: list[Sample], there: list[Sample], to: str
+    run: Run, translator: str, to: str, samples: list[Sample], there: list[Sample], back: list[Sample]
 ) -> pd.DataFrame:
-    """Score translations `there` of `samples`: round trip by SSIM, PSNR, L1; one way by offset (px) and seam.
+    """Score translations of `samples` `to` a domain: round trip by SSIM, PSNR, L1; one way by offset (px) and seam.
 
     Returns
     -------
     DataFrame
         One row an image, columns as in reports/translation.csv.
     """
-    back = "L" if to == "U" else "U"
-    rows, say = [], Say()
-    for number, (sample, away) in enumerate(zip(samples, there, strict=True), 1):
-        say(f"{translator.name}: round trip of {sample.name} over {to}, image {number} of {len(samples)}")
-        again = translator.translate(away.image, back, seed=run.seed)
-        rows.append({"image": sample.name, **_translation_scores(sample.image, away.image, again)})
+    rows = [
+        {"image": one.name, **_translation_scores(one.image, away.image, again.image)}
+        for one, away, again in zip(samples, there, back, strict=True)
+    ]
     p = run.parameters
-    key = {"pair": p.pair, "protocol": p.protocol, "fold": run.translator_key, "translator": translator.name}
-    return pd.DataFrame(rows).assign(**key, direction=f"{back}->{to}", split=p.split)
+    key = {"pair": p.pair, "protocol": p.protocol, "fold": run.translator_key, "translator": translator}
+    return pd.DataFrame(rows).assign(**key, direction=f"{OTHER[to]}->{to}", split=p.split)
 
 
 def _translation_scores(image: np.ndarray, away: np.ndarray, again: np.ndarray) -> dict[str, float]:
@@ -117,10 +136,7 @@ def _translation_scores(image: np.ndarray, away: np.ndarray, again: np.ndarray) 
     }
 
 
-def round_trip_swap(
-    judge: Segmenter, translator: Translator, samples: list[Sample], there: list[Sample], *, seed: int
-) -> ClassSwap:
+def round_trip_swap(judge: Segmenter, samples: list[Sample], back: list[Sample]) -> ClassSwap:
     """Return the share of pixels of L whose class, as the source segmenter sees it, the round trip changes."""
-    before = [judge.predict(s.image).ravel() for s in samples]
-    after = [judge.predict(translator.translate(s.image, "L", seed=seed)).ravel() for s in there]
-    return class_swap(np.concatenate(before)[None], np.concatenate(after)[None])
+    before, after = (np.concatenate([judge.predict(s.image).ravel() for s in images]) for images in (samples, back))
+    return class_swap(before[None], after[None])

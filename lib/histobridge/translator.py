@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from histobridge import checkpoint as checkpoints
 from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_generators
-from histobridge.compute import device
+from histobridge.compute import device, weights_of
 from histobridge.crops import check_domain, stack
 from histobridge.diffusion import posterior, vp_schedule
 from histobridge.errors import UserError, one_of
+from histobridge.kept import digest
 from histobridge.tiling import Place, noise_canvas, over_windows
 from histobridge.training import Report, train
 
@@ -44,6 +45,8 @@ class Translator(Protocol):
     """What every translator can do; images are float32 [H, W] in 0..1."""
 
     name: str
+    fingerprint: str
+    """A hash of everything `translate` depends on."""
 
     def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
         """Learn from unpaired images of L (`source`) and U (`target`)."""
@@ -77,6 +80,11 @@ class Control:
         if "histogram" in self.name:
             image = match_histograms(image, self.greys[to][None])
         return np.asarray(image, np.float32)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the quantiles."""
+        return digest(self.name, self.greys)
 
     def save(self, path: Path) -> None:
         """Write the quantiles."""
@@ -173,6 +181,11 @@ class SynDiff:
 
     def _settings(self) -> dict:
         return {**self.settings.model_dump(mode="json"), "sign": self.sign, "seed": self.seed}
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the settings and the generators' weights."""
+        return digest(self.name, self._settings(), weights_of(self.generators))
 
     def save(self, path: Path) -> None:
         """Write the averaged generators and the settings."""

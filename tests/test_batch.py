@@ -1,0 +1,194 @@
+"""The study as a graph of jobs: planned fast, resumed after a kill, rerun where a setting changed and nowhere else."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from histobridge.batch import NOTEBOOKS, Prefixed, run_graph
+from histobridge.collect import collect
+from histobridge.errors import UserError
+from histobridge.manifest import ROOT
+from histobridge.plan import Plan
+
+PLANNED = re.compile(r"^(data|look|translate|label|report)\s+(\d+)$", re.M)
+
+
+def histobridge(out, *options, study=None):
+    """Run `histobridge study` on the tiny study in a process group of its own."""
+    command = [sys.executable, "-m", "histobridge.cli", "study", "--profile", "tiny", "--out", str(out), *options]
+    environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
+    kwargs = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return subprocess.run(command, env=environment, **kwargs)
+
+
+def jobs_planned(out, study):
+    """Return how many jobs of each kind a dry run would start."""
+    told = histobridge(out, "--dry-run", study=study).stdout
+    return {kind: int(count) for kind, count in PLANNED.findall(told)}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A study file of one drawn pair, two folds and three translators."""
+    study = yaml.safe_load((ROOT / "study.yaml").read_text())
+    profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
+    tiny = {"pairs": study["pairs"], "translators": ["none", "invert", "syndiff"], "profiles": {"tiny": profile}}
+    path = tmp_path_factory.mktemp("study") / "study.yaml"
+    path.write_text(yaml.safe_dump(tiny))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    """An undisturbed study with one fold too many: its folder, how it ended, and how long it took."""
+    out, begun = tmp_path_factory.mktemp("finished"), time.monotonic()
+    ended = histobridge(out, "--fold", "0", "--fold", "1", "--fold", "99", study=tiny)
+    return out, ended, time.monotonic() - begun
+
+
+def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
+    """Fold 99 does not exist: it is told, the exit code is 1, and folds 0 and 1 are in the tables."""
+    out, ended, _ = finished
+    assert ended.returncode == 1, ended.stdout
+    assert "There is no fold 99" in ended.stdout
+    assert set(collect(out / "tiny", "dice")["fold"]) == {0, 1}
+    assert (out / "tiny" / "report" / "04_report.html").exists()
+
+
+def test_progress_says_what_runs_and_how_much_is_done(finished):
+    """Lines of parallel jobs begin with what they work on, and Snakemake counts the steps; its chatter is left out."""
+    told = finished[1].stdout
+    assert re.search(r"^phantom-sem transductive fold 1 \| .*step \d+ of 120, .* min left", told, re.M)
+    assert re.search(r"^\d+ of \d+ steps \(\d+%\) done", told, re.M)
+    assert "Select jobs" not in told
+
+
+def test_a_finished_study_plans_nothing_and_a_newer_notebook_changes_nothing(finished, tiny):
+    """The notebook is no input: a reworded sentence costs no training."""
+    out, _, _ = finished
+    assert histobridge(out, study=tiny).returncode == 0  # the report, which the failed fold had kept from its mark
+    times = {path: path.stat() for path in NOTEBOOKS.glob("*.ipynb")}
+    try:
+        for path in times:
+            os.utime(path)
+        assert jobs_planned(out, tiny) == {}
+    finally:
+        for path, then in times.items():
+            os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "planned"),
+    [
+        (("pairs", "phantom-sem"), {"shift": "reworded"}, {}),
+        (("profiles", "tiny"), {"run_folds": [0]}, {}),
+        (("profiles", "tiny", "translator"), {"steps": 7}, {"translate": 1, "label": 2, "report": 1}),
+        (("profiles", "tiny"), {"run_folds": [0, 1], "seed": 5}, {"translate": 1, "label": 2, "report": 1}),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it(finished, tiny, tmp_path, section, change, planned):
+    """A number that decides a result plans its jobs again; words and the list of folds do not."""
+    study = yaml.safe_load(tiny.read_text())
+    part = study
+    for name in section:
+        part = part[name]
+    part |= change
+    changed = tmp_path / "study.yaml"
+    changed.write_text(yaml.safe_dump(study))
+    assert histobridge(finished[0], study=tiny).returncode == 0
+    assert jobs_planned(finished[0], changed) == planned
+
+
+def test_a_study_killed_at_random_ends_with_the_same_tables(finished, tiny, tmp_path):
+    """Three times SIGKILL to everything, then to the end: the tables are equal, bit for bit."""
+    out, _, seconds = finished
+    rng = random.Random(0)
+    for _ in range(3):
+        kill_after(rng.uniform(0.15, 0.5) * seconds, tmp_path, tiny)
+    ended = histobridge(tmp_path, study=tiny)
+    assert ended.returncode == 0, ended.stdout
+    for table in ("dice", "translation"):
+        whole, resumed = (collect(folder / "tiny", table).to_csv() for folder in (out, tmp_path))
+        assert whole == resumed
+
+
+def kill_after(seconds, out, study):
+    """Start the study, and kill it with all its processes after some seconds."""
+    command = [sys.executable, "-m", "histobridge.cli", "study", "--profile", "tiny", "--out", str(out)]
+    environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
+    # No pipe: an orphaned kernel would hold it open.
+    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(command, env=environment, **quiet)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+
+
+def test_two_thousand_jobs_are_planned_in_little_memory(tmp_path):
+    """A dry run of 3 pairs, 2 protocols and 250 folds stays under 1 GiB."""
+    program = (
+        "import resource, sys; from pathlib import Path; from histobridge.batch import run_graph;"
+        "from histobridge.plan import Plan;"
+        "plan = Plan('smoke', protocols=('transductive', 'inductive'), folds=tuple(range(220)), out=sys.argv[1]);"
+        "assert run_graph(plan, dry_run=True);"
+        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert sum(int(count) for _, count in PLANNED.findall(done.stdout)) / 2 > 1900  # the table comes twice
+    assert float(done.stdout.split("peak ")[1]) < 1.0
+
+
+def test_two_studies_do_not_share_a_folder(tmp_path):
+    """The second is told to wait."""
+    import fcntl
+
+    plan = Plan("smoke", pairs=("phantom-sem",), out=str(tmp_path))
+    plan.folder.mkdir(parents=True)
+    with (plan.folder / ".study.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="Another process"):
+            run_graph(plan, dry_run=True)
+
+
+def test_lines_of_parallel_jobs_carry_a_prefix(capsys):
+    """Only whole lines are written, each with its prefix."""
+    stream = Prefixed(sys.stdout, "fold 1")
+    stream.write("step 1\nst")
+    stream.write("ep 2\n")
+    assert capsys.readouterr().out == "fold 1 | step 1\nfold 1 | step 2\n"
+
+
+@pytest.fixture
+def stub_sbatch(tmp_path):
+    """A folder with an `sbatch` that runs the job script here, and notes what it was asked for."""
+    script = tmp_path / "bin" / "sbatch"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nfor script; do :; done\nsh "$script" >&2 & echo 7\n')
+    script.chmod(0o755)
+    return script.parent
+
+
+def test_a_cluster_gets_the_same_jobs(stub_sbatch, tmp_path):
+    """Through a stub of sbatch: a job script is submitted with what it needs, runs, and is seen to end."""
+    config = ["profile=smoke", "pairs=phantom-sem", "folds=0", f"out={tmp_path}/out", f"data={tmp_path}/data", "gpu=1"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path]
+    command += ["--profile", ROOT / "profiles" / "slurm", "--latency-wait", "1", "--config", *config]
+    environment = os.environ | {"PATH": f"{stub_sbatch}:{os.environ['PATH']}"}
+    kwargs = dict(env=environment, capture_output=True, text=True, check=False)
+    dry = subprocess.run([*command, "--dry-run"], **kwargs)
+    assert dry.returncode == 0, dry.stderr
+    mark = tmp_path / "out/smoke/phantom-sem/transductive/development/fold0/01_data.json"
+    done = subprocess.run([*command, "--until", "look"], **kwargs)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(mark.read_text())["images"] == {"L": 10, "U": 10}
+    asked = (tmp_path / "asked").read_text()
+    assert "--job-name=histobridge-look" in asked
+    assert "--gres=gpu:0" in asked
