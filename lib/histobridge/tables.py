@@ -169,30 +169,32 @@ def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Col
     DataFrame
         `WAY`, the missing `folds` as text, how many were `planned`, and `why`: `not run` or `data not available`.
     """
-    there = set(_keys(rows, [*WAY, "fold"]))
-    lacks = [cell not in there for cell in _keys(planned, [*WAY, "fold"])]
-    count = planned.groupby(WAY).size()
-    folds = planned[lacks].groupby(WAY)["fold"].agg(lambda fold: ", ".join(map(str, sorted(fold))))
-    table = _in_story_order(folds.to_frame("folds").join(count.rename("planned")).reset_index())
+    lacking = planned[~_among(planned, rows, [*WAY, "fold"])].groupby(WAY)["fold"]
+    folds = lacking.agg(lambda folds: ", ".join(map(str, sorted(folds)))).to_frame("folds")
+    table = _in_story_order(folds.join(planned.groupby(WAY).size().rename("planned")).reset_index())
     return table.assign(why=["data not available" if pair in unavailable else "not run" for pair in table["pair"]])
 
 
 def _with_missing(table: pd.DataFrame, missing: pd.DataFrame) -> pd.DataFrame:
     """Note on cells how many folds they have, and add cells that have none with the reason for it."""
     planned = dict(zip(_keys(missing, WAY), missing["planned"], strict=True))
-    ways, settings = _keys(table, WAY), set(_keys(table, SETTING))
-    there = [
-        f" ({n} of {planned[way]} folds)" if way in planned else "" for way, n in zip(ways, table["folds"], strict=True)
-    ]
-    absent = missing[[way not in ways for way in planned]].rename(columns={"why": "cell"})
-    absent.loc[[setting not in settings for setting in _keys(absent, SETTING)], ["translator", "strategy"]] = "all"
+    of = [planned.get(way) for way in _keys(table, WAY)]
+    notes = [f" ({n} of {all_} folds)" if all_ else "" for n, all_ in zip(table["folds"], of, strict=True)]
+    absent = missing[~_among(missing, table, WAY)].rename(columns={"why": "cell"})
+    absent.loc[~_among(absent, table, SETTING), ["translator", "strategy"]] = "all"
     classes = pd.DataFrame({"class": table["class"].unique() if len(table) else CLASSES})
     added = absent[[*WAY, "cell"]].drop_duplicates().merge(classes, how="cross")
-    return pd.concat([table.assign(cell=table["cell"] + there), added], ignore_index=True)
+    return pd.concat([table.assign(cell=table["cell"] + notes), added], ignore_index=True)
 
 
 def _keys(table: pd.DataFrame, columns: list[str]) -> list[tuple]:
     return list(table[columns].itertuples(index=False, name=None))
+
+
+def _among(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Tell for each row of a table whether another has one with the same keys."""
+    there = set(_keys(other, columns))
+    return np.array([key in there for key in _keys(table, columns)], dtype=bool)
 
 
 # --- Paired tests -------------------------------------------------------------------------------------------
@@ -223,6 +225,16 @@ def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
     columns = [*FAMILY, "best", "strategy", "translator", "images", "subjects"]
     columns += ["median_difference", "effect", "p", "p_holm", "note"]
     return _in_story_order(pd.DataFrame(tests, columns=columns))
+
+
+def paired_overview(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `paired_tests` as text; a p below 0.001 is shown as such, not as 0."""
+    text = tests.astype({"images": str, "subjects": str})
+    for column in ("median_difference", "effect"):
+        text[column] = [f"{value:+.3f}" for value in tests[column]]
+    for column in ("p", "p_holm"):
+        text[column] = ["< 0.001" if value < 0.001 else f"{value:.3f}" for value in tests[column]]
+    return text
 
 
 def best_way(values: pd.DataFrame, translators: Collection[str] = ("syndiff",)) -> tuple[str, str] | None:
