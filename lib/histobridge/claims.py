@@ -3,7 +3,8 @@
 Each claim is a function with its rule in the docstring: rows go in, a `Claim` comes out, and every number in its
 evidence is composed from the rows. Verdicts rest on 95 % bootstrap intervals, mostly of differences in Dice between
 two strategies on the same images (`inference.py`; of few subjects they are a sign, not a proof). An interval speaks
-for a claim, against it, or leaves it open. Where rows are missing a claim may still be refuted, but not hold.
+for a claim, against it, or leaves it open. Where rows are missing a claim may still be refuted; to hold, it needs
+all the rows that its rule names.
 
 "Best" of several rows is chosen by the mean over the same images that are then judged, on both sides alike. What the
 published study calls TEM-MACAQUE has no public location; `tem-pns` stands in for it.
