@@ -1,4 +1,4 @@
-"""tables.py: the arithmetic of mean ± SD, what NaN does to it, and the order of rows."""
+"""tables.py: the arithmetic of mean ± SD, what NaN does to it, the order of rows, tests, missing cells and costs."""
 
 import math
 
@@ -10,9 +10,16 @@ from histobridge.tables import (
     DICE_COLUMNS,
     ORDER,
     TRANSLATION_CELL,
+    best_way,
+    cost_table,
     dice_overview,
     dice_table,
+    image_values,
     markdown,
+    missing_cells,
+    paired_overview,
+    paired_tests,
+    planned_cells,
     translation_overview,
 )
 
@@ -28,6 +35,13 @@ def rows(*folds: list[float], **others) -> pd.DataFrame:
         for i, dice in enumerate(images)
     ]
     return pd.DataFrame(found)[DICE_COLUMNS]
+
+
+def round_trips(*, ssim: list[float], **others) -> pd.DataFrame:
+    """Rows of translation.csv: one for each image; `others` are columns."""
+    rest = {"psnr": 20.0, "l1": 0.1, "offset_px": 0.05, "seam": 1.0, "fold": "pair"}
+    cell = {**dict.fromkeys(TRANSLATION_CELL, "x"), "direction": "L->U"}
+    return pd.DataFrame({"ssim": ssim, "image": [f"image{i}" for i in range(len(ssim))]}).assign(**cell | rest | others)
 
 
 def test_images_are_averaged_before_folds():
@@ -78,20 +92,228 @@ def test_rows_come_in_the_order_of_the_story():
 
 def test_translation_overview_is_over_images():
     """Mean ± SD over images of each measure, a row for each direction; one image has no spread."""
-    cell = dict.fromkeys(TRANSLATION_CELL, "x")
-    measures = {"psnr": 20.0, "l1": 0.1, "offset_px": 0.05, "seam": 1.0}
     found = translation_overview(
-        pd.DataFrame(
-            [
-                {**cell, **measures, "direction": "L->U->L", "ssim": 0.5},
-                {**cell, **measures, "direction": "L->U->L", "ssim": 0.9},
-                {**cell, **measures, "direction": "U->L->U", "ssim": 0.8},
-            ]
-        )
+        pd.concat([round_trips(ssim=[0.5, 0.9]), round_trips(ssim=[0.8], direction="U->L")]),
     )
     assert found["ssim"].tolist() == ["0.700 ± 0.283", "0.800"]
     assert found["psnr"].tolist() == ["20.000 ± 0.000", "20.000"]
-    assert found["direction"].tolist() == ["L->U->L", "U->L->U"]
+    assert found["direction"].tolist() == ["L->U", "U->L"]
+
+
+def test_an_image_that_every_fold_translates_counts_once():
+    """Its value is the mean over folds, so folds do not narrow or widen the spread over images."""
+    folds = [round_trips(ssim=[0.4, 0.8], fold="fold0"), round_trips(ssim=[0.6, 1.0], fold="fold1")]
+    assert translation_overview(pd.concat(folds))["ssim"].item() == "0.700 ± 0.283"
+
+
+@pytest.mark.parametrize("psnr", [[math.inf, math.inf], [math.inf, 30.0]])
+def test_an_exact_round_trip_is_infinite(psnr):
+    """A control that is its own inverse has an infinite PSNR: shown as ∞, neither nan nor a warning."""
+    assert translation_overview(round_trips(ssim=[1.0, 1.0], psnr=psnr))["psnr"].item() == "∞"
+
+
+def test_translators_come_in_the_order_of_the_story():
+    """From none to SynDiff, each with both directions, as in the table of Dice."""
+    shuffled = [round_trips(ssim=[1.0], translator=t) for t in sorted(ORDER["translator"])]
+    assert translation_overview(pd.concat(shuffled))["translator"].tolist() == ORDER["translator"]
+
+
+def test_the_interval_is_over_images_not_folds():
+    """Folds that agree on every image leave it as wide as the images are apart; it does not shrink with folds."""
+    one, five = dice_table(rows([0.2, 0.8])), dice_table(rows(*[[0.2, 0.8]] * 5))
+    ends = ["image_mean", "low", "high"]
+    assert one[ends].values.tolist() == five[ends].values.tolist() == [pytest.approx([0.5, 0.2, 0.8])]
+    assert five["sd"].item() == 0
+
+
+def test_an_image_has_its_mean_over_folds():
+    """Two folds, 0.4 and 0.6 for the first image, only one for the second."""
+    values = image_values(pd.concat([rows([0.4, 0.9]), rows([0.6]).assign(fold=1)]))
+    assert dict(zip(values["image"], values["dice"], strict=True)) == pytest.approx({"image0": 0.5, "image1": 0.9})
+
+
+def test_folds_that_score_other_images_have_two_means():
+    """Mean over folds (0.9 + 0.3) / 2 and over images 0.5: the overview names the one that the interval is around."""
+    found = rows([0.9], []).pipe(lambda one: pd.concat([one, rows([], [0.3, 0.3]).assign(image=["b", "c"])]))
+    assert dice_table(found)[["mean", "image_mean"]].values.tolist() == [pytest.approx([0.6, 0.5])]
+    assert dice_overview(found, interval=True)["axon"].item() == "0.600 ± 0.424 [0.300, 0.900] around 0.500"
+
+
+def test_an_overview_shows_intervals_when_asked():
+    """`mean ± sd [low, high]`; one image has no interval."""
+    assert dice_overview(rows([0.2, 0.8]), interval=True)["axon"].item() == "0.500 [0.200, 0.800]"
+    assert dice_overview(rows([0.2]), interval=True)["axon"].item() == "0.200"
+
+
+def test_the_best_label_free_cell_is_bold():
+    """In each family and class, controls included; the supervised bound never, and equals on paper are both best."""
+    parts = [
+        rows([0.9], strategy="supervised"),
+        rows([0.7], strategy="adaptation", translator="invert"),
+        rows([0.70004], strategy="tutorship", translator="syndiff"),
+        rows([0.2]),
+        rows([0.3], **{"class": "myelin"}),
+        rows([0.1], pair="tem-bf"),
+    ]
+    found = dice_overview(pd.concat(parts), bold=True)
+    assert sorted(found["axon"]) == ["**0.100**", "**0.700**", "**0.700**", "0.200", "0.900"]
+    assert sorted(found["myelin"]) == ["**0.300**", "–", "–", "–", "–"]
+
+
+PLANNED = planned_cells(["tem-sem"], [0, 1], ["none", "syndiff"], strategies=["pretrained", "tutorship"])
+
+
+def test_a_plan_is_a_grid():
+    """Every pair, protocol, split and fold with every way: five translators twice, and twice without."""
+    plan = planned_cells(["a", "b"], range(5), ORDER["translator"], protocols=["p", "q"], splits=["s", "t"])
+    assert len(plan) == len(plan.drop_duplicates()) == 2 * 5 * 2 * 2 * (5 + 5 + 1 + 1)
+
+
+def test_a_complete_study_lacks_nothing():
+    """No row, and an overview that says nothing of folds."""
+    found = pd.concat([rows([0.5], [0.5]), rows([0.5], [0.5], strategy="tutorship", translator="syndiff")])
+    missing = missing_cells(found, PLANNED)
+    assert missing.empty
+    assert dice_overview(found, missing=missing)["axon"].tolist() == ["0.500 ± 0.000"] * 2
+
+
+def test_what_has_not_run_is_named():
+    """A cell without rows with all its folds, a cell with some rows with those it lacks."""
+    missing = missing_cells(rows([0.5]), PLANNED)
+    assert missing[["strategy", "folds", "planned", "why"]].values.tolist() == [
+        ["pretrained", "1", 2, "not run"],
+        ["tutorship", "0, 1", 2, "not run"],
+    ]
+    overview = dice_overview(pd.concat([rows([0.5]), rows([0.6], **{"class": "myelin"})]), missing=missing)
+    assert overview[["strategy", "axon", "myelin"]].values.tolist() == [
+        ["pretrained", "0.500 (1 of 2 folds)", "0.600 (1 of 2 folds)"],
+        ["tutorship", "not run", "not run"],
+    ]
+
+
+def test_a_pair_that_nobody_can_run_says_so():
+    """`data not available` instead of `not run`; a pair without any row is one line."""
+    plan = planned_cells(["tem-macaque", "tem-sem"], [0], ["none", "syndiff"])
+    missing = missing_cells(rows([0.5]), plan, unavailable=["tem-macaque"])
+    overview = dice_overview(rows([0.5]), missing=missing)
+    assert overview[["pair", "strategy", "axon"]].values.tolist() == [
+        ["tem-macaque", "all", "data not available"],
+        ["tem-sem", "pretrained", "0.500"],
+        ["tem-sem", "adaptation", "not run"],
+        ["tem-sem", "tutorship", "not run"],
+        ["tem-sem", "supervised", "not run"],
+    ]
+
+
+def test_before_the_first_run_everything_is_missing():
+    """No row at all is a table of what is planned, with both classes."""
+    nothing = rows([0.5])[:0]
+    overview = dice_overview(nothing, interval=True, bold=True, missing=missing_cells(nothing, PLANNED))
+    assert overview[["pair", "axon", "myelin"]].values.tolist() == [["tem-sem", "not run", "not run"]]
+
+
+def family(n: int, **dice: float) -> pd.DataFrame:
+    """Rows of `n` images: SynDiff's tutorship at 0.7 and more, and others that differ from it by about `dice`."""
+    images = 0.7 + np.arange(n) / 100
+    found = [rows(list(images), strategy="tutorship", translator="syndiff")]
+    for way, less in dice.items():
+        strategy, translator = way.split("_")
+        found.append(rows(list(images + less * (1 + np.arange(n))), strategy=strategy, translator=translator))
+    return pd.concat(found)
+
+
+def test_the_best_syndiff_strategy_is_compared_with_every_label_free_row():
+    """SynDiff's other strategy, controls and the pre-trained model; not the bound, and not itself."""
+    found = family(
+        8, adaptation_syndiff=-0.01, adaptation_invert=0.01, pretrained_none=-0.02, supervised_none=0.1, tutorship_x=0.0
+    )
+    tests = paired_tests(found)
+    assert tests[["best", "strategy", "translator"]].values.tolist() == [
+        ["tutorship", "pretrained", "none"],
+        ["tutorship", "adaptation", "invert"],
+        ["tutorship", "adaptation", "syndiff"],
+        ["tutorship", "tutorship", "x"],
+    ]
+    assert tests["median_difference"].tolist() == pytest.approx([0.09, -0.045, 0.045, 0])
+    assert tests["effect"].tolist() == pytest.approx([1, -1, 1, 0])
+    assert tests["p"].tolist() == pytest.approx([2 / 256, 2 / 256, 2 / 256, 1])
+    assert tests["p_holm"].tolist() == pytest.approx([8 / 256, 8 / 256, 8 / 256, 1])
+    assert tests["note"].tolist() == [""] * 4
+
+
+def test_the_best_is_chosen_by_mean():
+    """Of adaptation and tutorship with SynDiff the one that is higher on average; a better control is not it."""
+    assert best_way(image_values(family(6, adaptation_syndiff=0.01, adaptation_invert=0.1))) == (
+        "adaptation",
+        "syndiff",
+    )
+    assert best_way(image_values(rows([0.5]))) is None
+
+
+def test_families_are_corrected_apart():
+    """Two classes with one comparison each: nothing to correct, though there are two p values."""
+    one = family(6, pretrained_none=-0.01)
+    tests = paired_tests(pd.concat([one, one.assign(**{"class": "myelin"})]))
+    assert tests["class"].tolist() == ["axon", "myelin"]
+    assert tests["p_holm"].tolist() == tests["p"].tolist() == pytest.approx([2 / 64] * 2)
+
+
+def test_only_images_that_both_have_are_compared():
+    """A row that lacks an image, or has it undefined, is compared on the others."""
+    found = family(8, pretrained_none=-0.01)
+    lacking = (found["strategy"] == "pretrained") & (found["image"] == "image0")
+    undefined = (found["strategy"] == "tutorship") & (found["image"] == "image1")
+    found.loc[undefined, "dice"] = np.nan
+    assert paired_tests(found[~lacking])["images"].item() == 6
+
+
+def test_subjects_are_counted_beside_images():
+    """Six images of two subjects: the test cannot know that they are alike, its reader can."""
+    found = family(6, pretrained_none=-0.01).assign(subject=list("aabbbb") * 2)
+    assert paired_tests(found)[["images", "subjects"]].values.tolist() == [[6, 2]]
+
+
+@pytest.mark.parametrize(
+    ("n", "others", "note"),
+    [
+        (5, {"pretrained_none": -0.01}, "5 images: p cannot reach 0.05"),
+        (6, {"pretrained_none": -0.01}, ""),
+        (
+            6,
+            {"pretrained_none": -0.01, "adaptation_invert": -0.02},
+            "6 images, 2 comparisons: p_holm cannot reach 0.05",
+        ),
+    ],
+)
+def test_too_few_images_are_flagged(n, others, note):
+    """The row stays, with its p and a note that no outcome could have been significant."""
+    tests = paired_tests(family(n, **others))
+    assert set(tests["note"]) == {note}
+    assert (tests["p_holm"] >= 0.05).all() == bool(note)
+
+
+def test_without_syndiff_there_is_nothing_to_test():
+    """Controls alone make no test, and no error."""
+    assert paired_tests(rows([0.5, 0.6])).empty
+
+
+def test_tests_as_text():
+    """Signs are shown, and a tiny p is not 0.000."""
+    tests = paired_tests(family(12, pretrained_none=-0.01, adaptation_invert=0.01))
+    text = paired_overview(tests)[["median_difference", "effect", "p", "images"]].values.tolist()
+    assert text == [["+0.065", "+1.000", "< 0.001", "12"], ["-0.065", "-1.000", "< 0.001", "12"]]
+    assert paired_overview(paired_tests(family(5, pretrained_none=-0.01)))["p"].item() == "0.062"
+
+
+def test_costs_are_summed_over_folds():
+    """Minutes as sum and median, memory as median and largest, each stage by itself."""
+    record = {"profile": "cpu", "pair": "a", "protocol": "transductive", "split": "development", "stage": "03"}
+    records = [{**record, "minutes": m, "peak_memory_gib": g} for m, g in ((1.0, 3.0), (2.0, 1.0), (6.0, 2.5))]
+    records.append({**record, "stage": "02", "minutes": 17.0, "peak_memory_gib": 1.8})
+    assert cost_table(records).drop(columns=["profile", "pair", "protocol", "split"]).values.tolist() == [
+        ["02", 1, 17.0, 17.0, 1.8, 1.8],
+        ["03", 3, 9.0, 2.0, 2.5, 3.0],
+    ]
 
 
 def test_markdown():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ from histobridge import figures, strategies, translation
 from histobridge.errors import UserError
 from histobridge.files import whole_file, write_json, write_text
 from histobridge.folds import PROTOCOLS
-from histobridge.study import open_run
+from histobridge.manifest import load_dataset
+from histobridge.study import Pair, open_run
 from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
@@ -49,6 +51,11 @@ def _finished(folder: Path, stage: str, seed: int) -> list[Path]:
     """Return the files that mark a stage as finished: folder/pair/protocol/split/fold/stage.json."""
     protocols = [f"{protocol}-seed{seed}" if seed else protocol for protocol in PROTOCOLS]
     return sorted(mark for protocol in protocols for mark in folder.glob(f"*/{protocol}/*/*/{stage}.json"))
+
+
+def pairs_without_data(pairs: Mapping[str, Pair]) -> list[str]:
+    """Return the pairs of which a dataset lists no image: there is no public location, nothing can be run."""
+    return [name for name, p in pairs.items() if not all(load_dataset(d.dataset).images for d in (p.source, p.target))]
 
 
 def provenance_table(records: list[dict]) -> pd.DataFrame:
@@ -96,5 +103,7 @@ def publish_example(out: Path, path: Path) -> None:
 
 def with_dice(text: str, dice: Path) -> str:
     """Return a Markdown text whose part between the `dice` comments is the table of `dice` (a CSV of rows)."""
-    table = markdown(dice_overview(pd.read_csv(dice)).drop(columns=["protocol", "split"]))
-    return re.sub(r"(<!-- dice:.*?-->\n).*?(<!-- /dice -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.S)
+    table = dice_overview(pd.read_csv(dice), interval=True, bold=True).drop(columns=["protocol", "split"])
+    return re.sub(
+        r"(<!-- dice:.*?-->\n).*?(<!-- /dice -->)", lambda m: f"{m[1]}{markdown(table)}\n{m[2]}", text, flags=re.S
+    )

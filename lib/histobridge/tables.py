@@ -2,28 +2,52 @@
 
 The rule: Dice is the mean over images of the per-image Dice of one fold; a cell shows its mean and sample standard
 deviation over folds. An image in which a class is neither annotated nor predicted has Dice NaN and is left out
-(and counted in `undefined`).
+(and counted in `undefined`). Intervals and tests count images, not folds (`inference.py` says why): the value of an
+image is its mean over folds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+from itertools import product
+
+import numpy as np
 import pandas as pd
 
-CELL = ["pair", "protocol", "split", "translator", "strategy", "class"]
+from histobridge.inference import holm, mean_interval, signed_rank, smallest_p
+
+SETTING = ["pair", "protocol", "split"]
+FAMILY = [*SETTING, "class"]  # within which a best is chosen and p values are corrected
+WAY = [*SETTING, "translator", "strategy"]
+CELL = [*WAY, "class"]
 DICE_COLUMNS = [*CELL[:2], "fold", "translator", "strategy", "split", "image", "subject", "class"]
 DICE_COLUMNS += ["dice", "iou", "n_true", "n_predicted", "f1_50"]
-TRANSLATION_CELL = ["pair", "protocol", "split", "translator", "direction"]
+TRANSLATION_CELL = [*SETTING, "translator", "direction"]
 ORDER = {"translator": ["none", "invert", "histogram", "invert-histogram", "cycle", "syndiff"]}
 ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "supervised"]
+UNTRANSLATED = ("pretrained", "supervised")  # strategies without a translator
+CLASSES = ["axon", "myelin"]
+LEVEL = 0.05
+
+
+# --- Table 1: Dice ------------------------------------------------------------------------------------------
 
 
 def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Summarise rows of `dice.csv`, one row a cell: `mean`, `sd` (NaN for one fold), `folds`, `undefined`.
+    """Summarise rows of `dice.csv`, one row a cell.
 
     Parameters
     ----------
     rows : DataFrame
         Columns `DICE_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        `mean` and `sd` over `folds` (NaN for one fold), `undefined` images; and over images: their mean
+        `image_mean`, its 95 % bootstrap interval `low` to `high`, and what was `resampled`. `image_mean` equals
+        `mean` where every fold scores the same images, and differs for the supervised bound, whose folds score
+        other subjects each.
 
     Examples
     --------
@@ -35,33 +59,281 @@ def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
     per_fold = rows.groupby([*CELL, "fold"])["dice"].mean().groupby(CELL)
     table = per_fold.agg(mean="mean", sd="std", folds="count")
     table["undefined"] = rows["dice"].isna().groupby([rows[c] for c in CELL]).sum()
-    return table.reset_index()
+    found = {cell: mean_interval(of["dice"], of["subject"]) for cell, of in image_values(rows).groupby(CELL)}
+    columns = ["image_mean", "low", "high", "resampled"]
+    over_images = pd.DataFrame(found.values(), pd.MultiIndex.from_tuples(found, names=CELL), columns)
+    return table.join(over_images).reset_index()
 
 
-def dice_overview(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return text `mean ± sd` with a row for each (pair, protocol, split, translator, strategy), a column a class."""
+def image_values(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one `dice` for each image of each cell: its mean over the folds that scored it."""
+    return rows.groupby([*CELL, "subject", "image"], as_index=False)["dice"].mean()
+
+
+def dice_overview(
+    rows: pd.DataFrame, *, interval: bool = False, bold: bool = False, missing: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return text `mean ± sd` with a row for each (pair, protocol, split, translator, strategy), a column a class.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `DICE_COLUMNS`.
+    interval : bool
+        Add `[low, high]`, the interval of the mean over images; where that is another number than the mean over
+        folds, it is named: `[low, high] around image_mean`.
+    bold : bool
+        Put `**` around the best label-free mean (or means) of each pair, protocol, split and class: Markdown.
+    missing : DataFrame, optional
+        From `missing_cells`. A cell without any row shows why; one that lacks folds says how many it has; a pair,
+        protocol and split without any row is one line, translator and strategy `all`.
+    """
     table = dice_table(rows)
-    table["cell"] = [_cell(mean, sd) for mean, sd in zip(table["mean"], table["sd"], strict=True)]
-    wide = table.pivot(index=CELL[:-1], columns="class", values="cell").reset_index()
-    for column, order in ORDER.items():
-        others = sorted(set(wide[column]) - set(order))
-        wide[column] = pd.Categorical(wide[column], [*order, *others], ordered=True)
-    wide = wide.sort_values(["pair", "protocol", "split", "strategy", "translator"], ignore_index=True)
-    return wide.rename_axis(columns=None).astype(str)
+    cells = [_dice_cell(cell, interval) for cell in table.itertuples()]
+    marks = _best(table) & bold
+    table["cell"] = [f"**{cell}**" if mark else cell for cell, mark in zip(cells, marks, strict=True)]
+    if missing is not None:
+        table = _with_missing(table, missing)
+    wide = table.pivot(index=WAY, columns="class", values="cell").fillna("–").reset_index()
+    return _in_story_order(wide).rename_axis(columns=None)
+
+
+def _dice_cell(cell, interval: bool) -> str:
+    text = _cell(cell.mean, cell.sd)
+    if not interval or pd.isna(cell.low):
+        return text
+    text += f" [{cell.low:.3f}, {cell.high:.3f}]"
+    return text if f"{cell.mean:.3f}" == f"{cell.image_mean:.3f}" else f"{text} around {cell.image_mean:.3f}"
+
+
+def _best(table: pd.DataFrame) -> pd.Series:
+    """Mark the best label-free cells of each family; what looks equal on paper is equal."""
+    mean = table["mean"].round(3).where(table["strategy"] != "supervised")
+    return mean.notna() & (mean == mean.groupby([table[c] for c in FAMILY]).transform("max"))
+
+
+def _in_story_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort: baseline first, bound last, within a strategy from the plainest translator to SynDiff."""
+    keys = [*FAMILY, "strategy", "translator", "direction"]
+    return table.sort_values([key for key in keys if key in table], key=_places, ignore_index=True)
+
+
+def _places(column: pd.Series) -> pd.Series:
+    """Replace names by their place in `ORDER`; others come last."""
+    order = ORDER.get(column.name, [])
+    names = [*order, *sorted(set(column) - set(order))]
+    return column.map({name: place for place, name in enumerate(names)})
+
+
+# --- What is missing ----------------------------------------------------------------------------------------
+
+
+def planned_cells(
+    pairs: Iterable[str],
+    folds: Iterable[int],
+    translators: Iterable[str],
+    *,
+    strategies: Iterable[str] = tuple(ORDER["strategy"]),
+    protocols: Iterable[str] = ("transductive",),
+    splits: Iterable[str] = ("development",),
+) -> pd.DataFrame:
+    """Return the cells that a study plans, one row a fold: the columns of `WAY` and `fold`.
+
+    A strategy that translates goes with every translator but `none`, the others with `none` only.
+
+    Examples
+    --------
+    >>> planned_cells(["tem-sem"], [0], ["none", "syndiff"])[["strategy", "translator"]].values.tolist()
+    [['pretrained', 'none'], ['adaptation', 'syndiff'], ['tutorship', 'syndiff'], ['supervised', 'none']]
+    """
+    ways = [(s, t) for s, t in product(strategies, translators) if (s in UNTRANSLATED) == (t == "none")]
+    grid = product(pairs, protocols, splits, ways, folds)
+    cells = [(pair, protocol, split, t, s, fold) for pair, protocol, split, (s, t), fold in grid]
+    return pd.DataFrame(cells, columns=[*WAY, "fold"])
+
+
+def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Collection[str] = ()) -> pd.DataFrame:
+    """Return the planned cells that lack folds, one row a cell.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `dice.csv`; may be empty.
+    planned : DataFrame
+        From `planned_cells`.
+    unavailable : collection of str
+        Pairs of which a dataset has no public location.
+
+    Returns
+    -------
+    DataFrame
+        `WAY`, the missing `folds` as text, how many were `planned`, and `why`: `not run` or `data not available`.
+    """
+    lacking = planned[~_among(planned, rows, [*WAY, "fold"])].groupby(WAY)["fold"]
+    folds = lacking.agg(lambda folds: ", ".join(map(str, sorted(folds)))).to_frame("folds")
+    table = _in_story_order(folds.join(planned.groupby(WAY).size().rename("planned")).reset_index())
+    return table.assign(why=["data not available" if pair in unavailable else "not run" for pair in table["pair"]])
+
+
+def _with_missing(table: pd.DataFrame, missing: pd.DataFrame) -> pd.DataFrame:
+    """Note on cells how many folds they have, and add cells that have none with the reason for it."""
+    planned = dict(zip(_keys(missing, WAY), missing["planned"], strict=True))
+    of = [planned.get(way) for way in _keys(table, WAY)]
+    notes = [f" ({n} of {all_} folds)" if all_ else "" for n, all_ in zip(table["folds"], of, strict=True)]
+    absent = missing[~_among(missing, table, WAY)].rename(columns={"why": "cell"})
+    absent.loc[~_among(absent, table, SETTING), ["translator", "strategy"]] = "all"
+    classes = pd.DataFrame({"class": table["class"].unique() if len(table) else CLASSES})
+    added = absent[[*WAY, "cell"]].drop_duplicates().merge(classes, how="cross")
+    return pd.concat([table.assign(cell=table["cell"] + notes), added], ignore_index=True)
+
+
+def _keys(table: pd.DataFrame, columns: list[str]) -> list[tuple]:
+    return list(table[columns].itertuples(index=False, name=None))
+
+
+def _among(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """Tell for each row of a table whether another has one with the same keys."""
+    there = set(_keys(other, columns))
+    return np.array([key in there for key in _keys(table, columns)], dtype=bool)
+
+
+# --- Paired tests -------------------------------------------------------------------------------------------
+
+
+def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare the best SynDiff strategy with every other label-free row, image by image.
+
+    A family is one pair, protocol, split and class. Its best SynDiff strategy is the one with the highest mean over
+    images; it is chosen on the images it is then tested on, which favours it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `DICE_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        `best` (strategy), the row it is `strategy`, `translator` compared with, the `images` that both have and
+        their `subjects`; the `median_difference` in Dice (positive: SynDiff is better), the rank-biserial `effect`,
+        `p` of the signed-rank test, `p_holm` corrected within the family, and a `note` where too few images make
+        p < 0.05 impossible. Images of one subject are not independent: with many of them p is too small, and the
+        interval in `dice_table`, which draws subjects, is the better guide.
+    """
+    free = image_values(rows[rows["strategy"] != "supervised"])
+    tests = [test for _, family in free.groupby(FAMILY) for test in _family_tests(family)]
+    columns = [*FAMILY, "best", "strategy", "translator", "images", "subjects"]
+    columns += ["median_difference", "effect", "p", "p_holm", "note"]
+    return _in_story_order(pd.DataFrame(tests, columns=columns))
+
+
+def paired_overview(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `paired_tests` as text; a p below 0.001 is shown as such, not as 0."""
+    text = tests.astype({"images": str, "subjects": str})
+    for column in ("median_difference", "effect"):
+        text[column] = [f"{value:+.3f}" for value in tests[column]]
+    for column in ("p", "p_holm"):
+        text[column] = ["< 0.001" if value < 0.001 else f"{value:.3f}" for value in tests[column]]
+    return text
+
+
+def best_way(values: pd.DataFrame, translators: Collection[str] = ("syndiff",)) -> tuple[str, str] | None:
+    """Return the (strategy, translator) with the highest mean among rows of `image_values`, None if there is none."""
+    mean = values[values["translator"].isin(translators)].groupby(["strategy", "translator"])["dice"].mean().dropna()
+    return mean.idxmax() if len(mean) else None
+
+
+def of_way(values: pd.DataFrame, way: tuple[str, str]) -> pd.DataFrame:
+    """Return the rows of one (strategy, translator)."""
+    return values[(values["strategy"] == way[0]) & (values["translator"] == way[1])]
+
+
+def paired_values(values: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
+    """Return Dice `one` and `other` of the images of a family that two (strategy, translator) both have.
+
+    Rows are indexed by `subject` and `image`.
+    """
+    sides = [of_way(values, way).set_index(["subject", "image"])["dice"] for way in (one, other)]
+    return pd.concat(sides, axis=1, join="inner", keys=["one", "other"]).dropna()
+
+
+def _family_tests(family: pd.DataFrame) -> list[dict]:
+    best = best_way(family)
+    if best is None:
+        return []
+    others = [way for way in family.groupby(["strategy", "translator"]).groups if way != best]
+    tests = [_test(paired_values(family, best, other)) for other in others]
+    corrected = holm([test["p"] for test in tests])
+    head = {**family[FAMILY].iloc[0], "best": best[0]}
+    return [
+        {**head, "strategy": other[0], "translator": other[1], **test, "p_holm": p, "note": _flag(test, len(tests))}
+        for other, test, p in zip(others, tests, corrected, strict=True)
+    ]
+
+
+def _test(pairs: pd.DataFrame) -> dict:
+    found = signed_rank(pairs["one"] - pairs["other"])
+    subjects = pairs.index.get_level_values("subject").nunique()
+    counts = {"images": found.n, "subjects": subjects}
+    return {**counts, "median_difference": found.median, "effect": found.effect, "p": found.p}
+
+
+def _flag(test: dict, comparisons: int) -> str:
+    """Say when no outcome whatever of so few images could have been significant."""
+    least = smallest_p(test["images"])
+    if least >= LEVEL:
+        return f"{test['images']} images: p cannot reach {LEVEL}"
+    if least * comparisons >= LEVEL:
+        return f"{test['images']} images, {comparisons} comparisons: p_holm cannot reach {LEVEL}"
+    return ""
+
+
+# --- Table 2: translations, and costs -----------------------------------------------------------------------
 
 
 def translation_overview(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return text `mean ± sd` over images of SSIM, PSNR, L1, offset (px) and seam, a row for each direction."""
+    """Return text `mean ± sd` over images of SSIM, PSNR (dB), L1, offset (px) and seam, a row for each direction.
+
+    The value of an image is its mean over folds. A PSNR of ∞ means that at least one image came back exactly.
+    """
     measures = ["ssim", "psnr", "l1", "offset_px", "seam"]
-    groups = rows.groupby(TRANSLATION_CELL)[measures]
-    mean, sd = groups.mean(), groups.std()
+    images = rows.groupby([*TRANSLATION_CELL, "image"])[measures].mean()
+    groups = images.groupby(TRANSLATION_CELL)
+    mean, sd = groups.mean(), images.replace(np.inf, np.nan).groupby(TRANSLATION_CELL).std()
     text = {m: [_cell(a, b) for a, b in zip(mean[m], sd[m], strict=True)] for m in measures}
-    return pd.DataFrame(text, index=mean.index).reset_index()
+    return _in_story_order(pd.DataFrame(text, index=mean.index).reset_index())
+
+
+def cost_table(records: Iterable[dict]) -> pd.DataFrame:
+    """Return what each stage has cost: a row for each profile, pair, protocol, split and stage.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        Of `reports/provenance.json`, one a finished stage; a translator that serves all folds has one.
+
+    Returns
+    -------
+    DataFrame
+        `runs`, the sum `minutes` over them and the median `minutes_a_run` (wall clock of the process that finished
+        the stage: of a resumed run the last part only), and the median and largest peak memory in GiB.
+    """
+    groups = pd.DataFrame(list(records)).groupby(["profile", "pair", "protocol", "split", "stage"])
+    table = groups.agg(
+        runs=("minutes", "size"),
+        minutes=("minutes", "sum"),
+        minutes_a_run=("minutes", "median"),
+        memory_gib=("peak_memory_gib", "median"),
+        memory_gib_most=("peak_memory_gib", "max"),
+    )
+    return table.round(2).reset_index()
 
 
 def _cell(mean: float, sd: float) -> str:
     if pd.isna(mean):
         return "–"
+    if np.isinf(mean):
+        return "∞"
     return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
 
 
