@@ -102,8 +102,8 @@ class DataFile(NamedTuple):
 class Dataset(_Strict):
     """A dataset as its manifest describes it; see `load_dataset`.
 
-    `mask_values` are the grey values of background, myelin and axon in the mask files. `procedural` is the
-    modality of a drawn dataset, None for files. `base_url` is None where no public location is known.
+    `procedural` is the modality of a drawn dataset, None for files. `base_url` is None where no public location is
+    known.
     """
 
     name: str
@@ -117,7 +117,6 @@ class Dataset(_Strict):
     repository: str | None = None
     commit: str | None = None
     base_url: str | None = Field(default=None, pattern=r"^https?://.*[^/]$")
-    mask_values: tuple[int, int, int] = (0, 127, 255)
     known_faults: tuple[str, ...] = ()
     notes: str = ""
     procedural: Literal["tem", "tem-other", "sem", "bf"] | None = None
