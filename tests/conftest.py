@@ -1,6 +1,7 @@
-"""Shared by all tests: the folder of real images, drawn domains, and the smallest models that still train."""
+"""Shared by all tests: the command line, real images, drawn domains, and the smallest models that still train."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,22 @@ def pytest_runtest_setup(item):
 def mirror() -> Path:
     """The folder of real images; only for tests marked `real`."""
     return real_images() or pytest.skip(NOT_HERE)
+
+
+@pytest.fixture
+def histobridge(monkeypatch, capsys):
+    """Run the command line in this process; return exit code, standard output and standard error."""
+
+    from histobridge import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["histobridge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        told = capsys.readouterr()
+        return exit_.value.code, told.out, told.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,6 @@
 """The command line: a user's mistake is one sentence, no traceback, exit code 2."""
 
-import sys
-
 import pytest
-
-from histobridge import cli
-
-
-@pytest.fixture
-def histobridge(monkeypatch, capsys):
-    """Run the command line in this process; return exit code, standard output and standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["histobridge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        told = capsys.readouterr()
-        return exit_.value.code, told.out, told.err
-
-    return run
 
 
 @pytest.mark.parametrize(

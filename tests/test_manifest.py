@@ -19,6 +19,7 @@ from histobridge.manifest import (
     ImageRecord,
     complaints,
     dataset_names,
+    describe_dataset,
     fetch,
     load_dataset,
     status,
@@ -26,6 +27,13 @@ from histobridge.manifest import (
 )
 
 COUNTS = {"tem": (17, 4), "sem": (7, 3), "bf": (8, 4), "tem-pns": (45, 15)}
+DANDISETS = {
+    "dandi-tem1": ("001436", "0.250512.1625"),
+    "dandi-tem2": ("001350", "0.250511.1527"),
+    "dandi-sem1": ("001442", "0.250512.1626"),
+    "dandi-bf1": ("001440", "0.250509.1913"),
+    "dandi-bf2": ("001630", "0.251127.1424"),
+}
 PHANTOMS = ["phantom-bf", "phantom-sem", "phantom-tem", "phantom-tem-other"]
 CONTENT = {f"{role}/{n}.png": f"{role} {n}".encode() * 5000 for role in ("images", "masks") for n in "abc"}
 
@@ -144,10 +152,19 @@ def test_phantoms_are_unpaired():
 
 
 def test_all_shipped_manifests_load():
-    """The folder holds the real datasets, the phantoms and TEM-MACAQUE, which lists nothing."""
-    assert dataset_names() == sorted([*COUNTS, *PHANTOMS, "tem-macaque"])
+    """The folder holds the real datasets, the phantoms, dandisets and TEM-MACAQUE, which lists nothing."""
+    assert dataset_names() == sorted([*COUNTS, *PHANTOMS, *DANDISETS, "tem-macaque"])
     macaque = load_dataset("tem-macaque")
     assert macaque.images == () and macaque.url("x.png") is None
+
+
+@pytest.mark.parametrize("name", sorted(DANDISETS))
+def test_dandisets_name_a_published_version(name):
+    """Each dandiset has the version that the project names, cites its DOI, and lists no file by itself."""
+    dataset = describe_dataset(name)
+    assert (dataset.dandiset.id, dataset.dandiset.version) == DANDISETS[name]
+    assert "doi:10.48324/dandi.{}/{}".format(*DANDISETS[name]) in dataset.citation
+    assert dataset.images == () and dataset.dandiset.api == "https://api.dandiarchive.org/api"
 
 
 @pytest.mark.real
@@ -197,6 +214,7 @@ def test_development_files_come_from_the_mirror(mirror, tmp_path, name):
         ({"colour": "red"}, "images[0].colour"),
         ({"mask_sha256": None}, "images[0]: give all or none of mask"),
         ({"seed": 1, "name": "a"}, "images[0]: an image is either a file"),
+        ({"width": None}, "images[0]: give all or none of width, height"),
         ({"path": None, "sha256": None, "bytes": None}, "images[0]: an image is either a file"),
         ({"path": "/images/a.png"}, "images[0].path"),
         ({"path": "images/../../a.png"}, "images[0].path"),
@@ -221,6 +239,10 @@ def test_a_bad_dataset_is_refused_by_name(tmp_path):
         ([record("a")], {"procedural": "sem"}, "a procedural dataset lists names and seeds"),
         ([record("a")], {"name": "other"}, "'other' must be the name of the file"),
         ([record("a")], {"base_url": "ftp://x/"}, "base_url"),
+        ([{"name": "a1", "seed": 1, "subject": "a", "um_per_px": 1, "split": "development"}], {}, "needs its width"),
+        ([], {"dandiset": {"id": "001442", "version": "draft"}}, "dandiset.version"),
+        ([], {"dandiset": {"id": 1442, "version": "0.250512.1626"}}, "dandiset.id"),  # 001442 without its quotes
+        ([record("a")], {"dandiset": {"id": "001442", "version": "0.250512.1626"}}, "no identifier of the archive"),
     ]:
         with pytest.raises(UserError, match=phrase):
             load_dataset("toy", folder=write_manifest(tmp_path, images, **changes))
@@ -228,7 +250,7 @@ def test_a_bad_dataset_is_refused_by_name(tmp_path):
 
 def test_unknown_and_broken_manifests(tmp_path):
     """An unknown name lists the valid ones; broken YAML and an empty file name the file."""
-    with pytest.raises(UserError, match="Valid: bf, phantom-bf"):
+    with pytest.raises(UserError, match=r"Valid: bf, dandi-bf1, .*, phantom-bf"):
         load_dataset("tme")
     for text in ("images: [", "", "- a"):
         (tmp_path / "toy.yaml").write_text(text)

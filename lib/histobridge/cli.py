@@ -18,6 +18,7 @@ console = Console()
 
 Data = Annotated[Path, typer.Option(help="Folder that holds (or will hold) the datasets.")]
 Out = Annotated[Path, typer.Option(help="Folder for everything a run makes.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Datasets; by default all whose files are listed.")]
 Mirror = Annotated[
     Path | None,
     typer.Option(envvar="HISTOBRIDGE_MIRROR", help="Local folder to take files from, by the same checksums."),
@@ -33,11 +34,14 @@ Seed = Annotated[int, typer.Option(min=0, help="Added to the seed of the profile
 
 @app.command()
 def fetch(
-    datasets: Annotated[list[str] | None, typer.Argument(help="Datasets; all by default.")] = None,
+    datasets: Names = None,
     mirror: Mirror = None,
     data: Data = Path("data"),
 ) -> None:
-    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong."""
+    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong.
+
+    A dandiset is fetched only if it is named; the DANDI archive is then asked which files it has.
+    """
     from histobridge.manifest import fetch as fetch_dataset
 
     done = 0
@@ -48,7 +52,8 @@ def fetch(
         if console.is_terminal:
             print(f"\r{file.dataset}: {done} files", end="", flush=True)
 
-    statuses = [s for d in _datasets(datasets) for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
+    chosen = _datasets(datasets, ask=bool(datasets))
+    statuses = [s for d in chosen for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
     _show(statuses)
     if any(s.state != "here" and s.split == "development" for s in statuses):
         raise typer.Exit(2)
@@ -56,7 +61,7 @@ def fetch(
 
 @app.command("data")
 def show_data(
-    datasets: Annotated[list[str] | None, typer.Argument(help="Datasets; all by default.")] = None,
+    datasets: Names = None,
     data: Data = Path("data"),
 ) -> None:
     """Show which files of the datasets are here, missing or wrong."""
@@ -176,20 +181,38 @@ def _some(values: list | None) -> tuple | None:
     return tuple(values) if values else None
 
 
-def _datasets(names: list[str] | None) -> list:
-    from histobridge.manifest import dataset_names, load_dataset
+def _datasets(names: list[str] | None, *, ask: bool = False) -> list:
+    """Return the named datasets, or all whose files are listed; `ask` the archive for those that are not."""
+    from histobridge.manifest import dataset_names, describe_dataset, is_unresolved, load_dataset
 
-    return [load_dataset(name) for name in names or dataset_names()]
+    waiting = [name for name in names or dataset_names() if is_unresolved(describe_dataset(name))]
+    if ask:
+        for name in waiting:
+            _ask_archive(name)
+    elif waiting and not names:
+        console.print(f"Left out until `histobridge fetch NAME` asks for their files: {', '.join(waiting)}")
+    return [load_dataset(name) for name in names or dataset_names() if names or name not in waiting]
+
+
+def _ask_archive(name: str) -> None:
+    from histobridge.dandisets import resolve
+    from histobridge.manifest import describe_dataset
+
+    described = describe_dataset(name)
+    print(f"Asking {described.dandiset.api} for the files of {name} ...", flush=True)
+    images = resolve(described).images
+    masks, subjects = sum(image.mask is not None for image in images), len({image.subject for image in images})
+    print(f"{name}: {len(images)} images, {masks} with a mask, of {subjects} subjects", flush=True)
 
 
 def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
     """Get what the pair needs: development images always, those of the scored split too."""
-    from histobridge.manifest import complaints, load_dataset, status
+    from histobridge.manifest import complaints, status
     from histobridge.manifest import fetch as fetch_dataset
 
     splits = ("development", "locked-test") if split == "locked-test" else ("development",)
     for name in (pair.source.dataset, pair.target.dataset):
-        dataset = load_dataset(name)
+        (dataset,) = _datasets([name], ask=True)
         found = [s for s in status(dataset, data) if s.split in splits]
         missing = sum(s.state == "missing" for s in found)
         if missing:

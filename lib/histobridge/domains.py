@@ -57,7 +57,6 @@ def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "
         As `load_images`; also if a mask has another size than its image or foreign values.
     """
     described = load_dataset(dataset)
-    described = load_dataset(dataset)
     annotated = [r for r in _records(described, split) if r.mask or described.procedural]
     return {_name(record): _mask(described, record, um_per_px, data_dir) for record in annotated}
 

@@ -2,7 +2,8 @@
 
 One YAML in `data_manifest/` describes one dataset: provenance, licence, and one line an image with its
 checksum, subject, pixel size and split. Nothing about a file is guessed: a record without a pixel size is
-refused. Procedural datasets list seeds instead of files; `histobridge.phantom` draws them.
+refused. Procedural datasets list seeds instead of files; `histobridge.phantom` draws them. A dandiset is listed
+by its archive: `histobridge.dandisets` asks for the list once and writes it to `data_manifest/resolved/`.
 """
 
 import hashlib
@@ -52,7 +53,8 @@ class _Strict(BaseModel):
 class ImageRecord(_Strict):
     """One image: a file (`path`, with a `mask` where there is one) or a drawing (`name`, `seed`).
 
-    `width` and `height` are in px, `um_per_px` is the side of a pixel in µm; `bytes` are file sizes.
+    `width` and `height` are in px (needed to draw; None where a file's archive does not say), `um_per_px` is the side
+    of a pixel in µm; `bytes` are file sizes.
 
     >>> drawn = {"name": "a1", "seed": 7, "subject": "a", "split": "development"}
     >>> ImageRecord(**drawn, um_per_px=0.1, width=256, height=256).key
@@ -69,8 +71,8 @@ class ImageRecord(_Strict):
     seed: int | None = Field(default=None, ge=0)
     subject: str = Field(min_length=1)
     um_per_px: Positive
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int | None = Field(default=None, gt=0)
+    height: int | None = Field(default=None, gt=0)
     split: Split
 
     @property
@@ -81,9 +83,12 @@ class ImageRecord(_Strict):
     @model_validator(mode="after")
     def _is_whole(self):
         """Refuse half a file, half a drawing, a mask without its checksum, and a mixture."""
-        for names in (("path", "sha256", "bytes"), ("mask", "mask_sha256", "mask_bytes"), ("name", "seed")):
+        file, mask = ("path", "sha256", "bytes"), ("mask", "mask_sha256", "mask_bytes")
+        for names in (file, mask, ("name", "seed"), ("width", "height")):
             if len({getattr(self, name) is None for name in names}) > 1:
                 raise ValueError(f"give all or none of {', '.join(names)}")
+        if self.name and self.width is None:
+            raise ValueError("a drawing needs its width and height")
         if (self.path is None) == (self.name is None) or (self.mask and self.name):
             raise ValueError("an image is either a file (path, sha256, bytes) or a drawing (name, seed)")
         return self
@@ -99,11 +104,25 @@ class DataFile(NamedTuple):
     split: str
 
 
+class Dandiset(_Strict):
+    """A published version of a dandiset: a draft may change under its name, so only its versions are welcome.
+
+    `api` is the address at which the archive answers programs.
+
+    >>> Dandiset(id="001442", version="0.250512.1626").api
+    'https://api.dandiarchive.org/api'
+    """
+
+    id: str = Field(pattern=r"^\d{6}$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    api: str = Field(default="https://api.dandiarchive.org/api", pattern=r"^https?://.*[^/]$")
+
+
 class Dataset(_Strict):
     """A dataset as its manifest describes it; see `load_dataset`.
 
-    `mask_values` are the grey values of background, myelin and axon in the mask files. `procedural` is the
-    modality of a drawn dataset, None for files. `base_url` is None where no public location is known.
+    `procedural` is the modality of a drawn dataset, None for files. `base_url` is None where no public location is
+    known. A dandiset has `assets` instead: the archive's identifier of each file, by path.
     """
 
     name: str
@@ -117,15 +136,16 @@ class Dataset(_Strict):
     repository: str | None = None
     commit: str | None = None
     base_url: str | None = Field(default=None, pattern=r"^https?://.*[^/]$")
-    mask_values: tuple[int, int, int] = (0, 127, 255)
     known_faults: tuple[str, ...] = ()
     notes: str = ""
     procedural: Literal["tem", "tem-other", "sem", "bf"] | None = None
+    dandiset: Dandiset | None = None
     images: tuple[ImageRecord, ...]
+    assets: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _agrees_with_its_images(self):
-        """Refuse what is listed twice, and drawings among files."""
+        """Refuse what is listed twice, drawings among files, and files that a dandiset does not have."""
         names = [file.path for file in self.files()]
         names += [PurePosixPath(image.key).stem for image in self.images]  # by which results are told apart
         twice = [name for name, count in Counter(names).items() if count > 1]
@@ -133,6 +153,9 @@ class Dataset(_Strict):
             raise ValueError(f"images: '{twice[0]}' is listed twice")
         if any((image.name is None) == bool(self.procedural) for image in self.images):
             raise ValueError("images: a procedural dataset lists names and seeds, any other lists files")
+        unknown = [file.path for file in self.files() if self.dandiset and file.path not in self.assets]
+        if unknown:
+            raise ValueError(f"assets: '{unknown[0]}' has no identifier of the archive")
         return self
 
     def files(self) -> list[DataFile]:
@@ -151,6 +174,8 @@ class Dataset(_Strict):
 
     def url(self, path: str) -> str | None:
         """Return the public address of the file `path`, or None where none is known."""
+        if self.dandiset:
+            return f"{self.dandiset.api}/assets/{self.assets[path]}/download/"
         return f"{self.base_url}/{quote(path)}" if self.base_url else None
 
 
@@ -164,27 +189,66 @@ def dataset_names(*, folder: Path = MANIFESTS) -> list[str]:
 
 
 def load_dataset(name: str, *, folder: Path = MANIFESTS) -> Dataset:
-    """Read and check the manifest of one dataset.
+    """Read and check the manifest of one dataset, with the list of its files.
 
     Raises
     ------
     UserError
-        No such dataset, or its YAML is broken or breaks a rule; the message names the file and the field.
+        No such dataset, or its YAML is broken or breaks a rule; the message names the file and the field. Or the
+        archive has not been asked yet which files a dandiset has.
 
     >>> dataset = load_dataset("phantom-sem")
     >>> len(dataset.images), dataset.images[0].um_per_px
     (10, 0.1)
     """
+    described = describe_dataset(name, folder=folder)
+    if described.dandiset is None:
+        return described
+    if is_unresolved(described, folder=folder):
+        raise UserError(f"The files of '{name}' are not listed yet: run `histobridge fetch {name}`.")
+    path = resolved_path(name, folder=folder)
+    return check_dataset(described.model_dump() | _read_yaml(path), source=path)
+
+
+def describe_dataset(name: str, *, folder: Path = MANIFESTS) -> Dataset:
+    """Read and check a manifest alone: a dandiset comes without its images. Raises as `load_dataset` does."""
     path = folder / f"{one_of('dataset', name, dataset_names(folder=folder))}.yaml"
-    try:
-        dataset = Dataset.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first_fault(error)}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    dataset = check_dataset(_read_yaml(path), source=path)
     if dataset.name != name:
         raise UserError(f"{path}: name: '{dataset.name}' must be the name of the file, '{name}'.")
     return dataset
+
+
+def resolved_path(name: str, *, folder: Path = MANIFESTS) -> Path:
+    """Return where the list of a dandiset's files lies once the archive has been asked: beside the manifests."""
+    return folder / "resolved" / f"{name}.yaml"
+
+
+def is_unresolved(described: Dataset, *, folder: Path = MANIFESTS) -> bool:
+    """Say whether the archive must (again) be asked for the files of a dataset.
+
+    That is so for a dandiset without a list, and if the manifest names another version than the list is of.
+    """
+    path = resolved_path(described.name, folder=folder)
+    if described.dandiset is None:
+        return False
+    found = _read_yaml(path) if path.is_file() else None
+    return not isinstance(found, dict) or found.get("dandiset") != described.dandiset.model_dump()
+
+
+def check_dataset(fields: dict, *, source: object) -> Dataset:
+    """Return the dataset of these fields, or raise a `UserError` that names `source` and the first fault."""
+    try:
+        return Dataset.model_validate(fields)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_first_fault(error)}.") from None
+
+
+def _read_yaml(path: Path):
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
 
 
 def _first_fault(error: ValidationError) -> str:
@@ -263,7 +327,7 @@ def fetch(
     return statuses
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """The content of a file, intact, or why it could not be had and what that means for other attempts."""
 
     content: bytes | None = None
@@ -281,9 +345,9 @@ def _fetch_one(
     target = dataset.local(data_dir, file.path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        answers = [_copy(dataset.local(mirror, file.path), file)] if mirror else [_Answer()]
+        answers = [_copy(dataset.local(mirror, file.path), file)] if mirror else [Answer()]
         if answers[0].content is None:
-            answers.append(_download(dataset.url(file.path), file, silent_hosts))
+            answers.append(download(dataset.url(file.path), file, silent_hosts))
         if answers[-1].content is not None:
             with whole_file(target) as draft:
                 draft.write_bytes(answers[-1].content)
@@ -293,20 +357,20 @@ def _fetch_one(
     return _status(dataset, file, data_dir, reason="; ".join(a.reason for a in answers if a.reason))
 
 
-def _copy(source: Path, file: DataFile) -> _Answer:
+def _copy(source: Path, file: DataFile) -> Answer:
     content = source.read_bytes() if source.is_file() else None
     if content is None or _is_intact(content, file):
-        return _Answer(content)
-    return _Answer(reason="the mirror's copy was refused: wrong checksum")
+        return Answer(content)
+    return Answer(reason="the mirror's copy was refused: wrong checksum")
 
 
-def _download(url: str | None, file: DataFile, silent_hosts: dict[str, str]) -> _Answer:
-    """Ask for a file, again where that may help; remember a host that does not answer."""
+def download(url: str | None, file: DataFile, silent_hosts: dict[str, str]) -> Answer:
+    """Ask for a file, to memory, again where that may help; remember in `silent_hosts` a host that does not answer."""
     if url is None:
-        return _Answer(reason="no public location known")
+        return Answer(reason="no public location known")
     host = urlsplit(url).netloc
     if host in silent_hosts:
-        return _Answer(reason=silent_hosts[host])
+        return Answer(reason=silent_hosts[host])
     for attempt in range(ATTEMPTS):
         time.sleep(attempt)
         answer = _ask(host, url, file)
@@ -317,7 +381,7 @@ def _download(url: str | None, file: DataFile, silent_hosts: dict[str, str]) -> 
     return answer
 
 
-def _ask(host: str, url: str, file: DataFile) -> _Answer:
+def _ask(host: str, url: str, file: DataFile) -> Answer:
     """Ask for a file once. It goes to memory, so what fails here is the network and never the disk."""
     received = io.BytesIO()
     try:
@@ -326,13 +390,13 @@ def _ask(host: str, url: str, file: DataFile) -> _Answer:
         code = getattr(getattr(error, "response", None), "status_code", 0)
         if code:
             busy = code >= 500 or code in (408, 429)  # any other code is the host's last word
-            return _Answer(None, f"{host} answered with HTTP {code}", busy, busy)
+            return Answer(None, f"{host} answered with HTTP {code}", busy, busy)
         if not received.tell():
-            return _Answer(None, f"{host} could not be reached", True, True)
-        return _Answer(None, f"the download from {host} broke off", True)
+            return Answer(None, f"{host} could not be reached", True, True)
+        return Answer(None, f"the download from {host} broke off", True)
     if not _is_intact(received.getvalue(), file):
-        return _Answer(None, f"{host} sent other content: wrong checksum", True)
-    return _Answer(received.getvalue())
+        return Answer(None, f"{host} sent other content: wrong checksum", True)
+    return Answer(received.getvalue())
 
 
 def summary(statuses: Iterable[FileStatus]) -> list[dict[str, str | int]]:
