@@ -106,7 +106,7 @@ def test_no_label_free_prediction_depends_on_a_target_mask(finished, tmp_path, m
     noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in true_masks.items()}
     monkeypatch.setattr(Run, "target_masks", lambda *_, **__: noise)
     source, target = blind.source_images(), blind.seen_images()
-    evidence = translation.polarity_evidence(blind, strategies.source_segmenter(blind), target)
+    evidence = translation.polarity_evidence(blind, strategies.polarity_judge(blind), target)
     sign = translation.sign_for(blind, evidence)
     translation.train_syndiff(blind, sign, source, target)
     translation.fit_controls(blind, source, target)

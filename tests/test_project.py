@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 import tomllib
 
 import pytest
 import yaml
 
-from histobridge.collect import with_dice
+from histobridge.collect import recompute
 from histobridge.manifest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -53,11 +54,15 @@ def test_notebooks_carry_a_story_and_nothing_else(path):
     assert literals
 
 
-def test_the_numbers_of_the_readme_are_those_of_the_reports():
-    """Publishing again from reports/dice.csv leaves the README as it is."""
-    readme = (ROOT / "README.md").read_text()
-    assert with_dice(readme, ROOT / "reports" / "dice.csv") == readme
-    assert "| tem-sem | syndiff | tutorship |" in readme
+def test_the_published_rows_recompute_to_every_published_table(tmp_path):
+    """`histobridge recompute` leaves the tables of reports/ and of the README as they are."""
+    for path in (*(ROOT / "reports").glob("*.*"), ROOT / "README.md"):
+        shutil.copy(path, tmp_path)
+    before = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix in (".csv", ".md", ".json")}
+    recompute(tmp_path, tmp_path / "README.md")
+    assert {name: (tmp_path / name).read_text() for name in before} == before
+    assert {"table1.csv", "table2.csv", "tests.csv", "claims.csv", "costs.csv"} <= before.keys()
+    assert "| syndiff | tutorship |" in before["README.md"]
 
 
 def test_no_machine_path_and_no_address_of_a_registry_is_committed():

@@ -160,13 +160,14 @@ def test_the_best_label_free_cell_is_bold():
     assert sorted(found["myelin"]) == ["**0.300**", "–", "–", "–", "–"]
 
 
-PLANNED = planned_cells(["tem-sem"], [0, 1], ["none", "syndiff"], strategies=["pretrained", "tutorship"])
+CELLS = [("tem-sem", "transductive", fold) for fold in (0, 1)]
+PLANNED = planned_cells(CELLS, ["none", "syndiff"], strategies=["pretrained", "tutorship"])
 
 
 def test_a_plan_is_a_grid():
-    """Every pair, protocol, split and fold with every way: five translators twice, and twice without."""
-    plan = planned_cells(["a", "b"], range(5), ORDER["translator"], protocols=["p", "q"], splits=["s", "t"])
-    assert len(plan) == len(plan.drop_duplicates()) == 2 * 5 * 2 * 2 * (5 + 5 + 1 + 1)
+    """Every cell with every way: five translators twice, and twice without."""
+    plan = planned_cells(CELLS, ORDER["translator"])
+    assert len(plan) == len(plan.drop_duplicates()) == 2 * (5 + 5 + 1 + 1)
 
 
 def test_a_complete_study_lacks_nothing():
@@ -193,7 +194,7 @@ def test_what_has_not_run_is_named():
 
 def test_a_pair_that_nobody_can_run_says_so():
     """`data not available` instead of `not run`; a pair without any row is one line."""
-    plan = planned_cells(["tem-macaque", "tem-sem"], [0], ["none", "syndiff"])
+    plan = planned_cells([("tem-macaque", "transductive", 0), CELLS[0]], ["none", "syndiff"])
     missing = missing_cells(rows([0.5]), plan, unavailable=["tem-macaque"])
     overview = dice_overview(rows([0.5]), missing=missing)
     assert overview[["pair", "strategy", "axon"]].values.tolist() == [

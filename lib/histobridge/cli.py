@@ -177,6 +177,16 @@ def publish(
     console.print(f"Published in {reports}")
 
 
+@app.command()
+def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
+    """Compute every table and plot of reports/ and the README anew from the published rows."""
+    from histobridge import collect
+    from histobridge.manifest import ROOT
+
+    collect.recompute(reports, ROOT / "README.md")
+    console.print(f"Recomputed {reports} and the tables of README.md")
+
+
 def _some(values: list | None) -> tuple | None:
     return tuple(values) if values else None
 

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from histobridge import figures, strategies, translation
+from histobridge.claims import claims
 from histobridge.errors import UserError
-from histobridge.files import whole_file, write_json, write_text
+from histobridge.files import whole_file, write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
-from histobridge.manifest import load_dataset
-from histobridge.study import Pair, open_run
-from histobridge.tables import DICE_COLUMNS, dice_overview, dice_table, markdown
+from histobridge.plan import Plan
+from histobridge.study import open_run
+from histobridge.tables import (
+    DICE_COLUMNS,
+    cost_table,
+    dice_overview,
+    dice_table,
+    markdown,
+    missing_cells,
+    paired_overview,
+    paired_tests,
+    planned_cells,
+    translation_overview,
+)
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 EXAMPLE = (("pretrained", "none"), ("adaptation", "invert"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
@@ -53,11 +64,6 @@ def _finished(folder: Path, stage: str, seed: int) -> list[Path]:
     return sorted(mark for protocol in protocols for mark in folder.glob(f"*/{protocol}/*/*/{stage}.json"))
 
 
-def pairs_without_data(pairs: Mapping[str, Pair]) -> list[str]:
-    """Return the pairs of which a dataset lists no image: there is no public location, nothing can be run."""
-    return [name for name, p in pairs.items() if not all(load_dataset(d.dataset).images for d in (p.source, p.target))]
-
-
 def provenance_table(records: list[dict]) -> pd.DataFrame:
     """Return one row a finished stage: what ran, on which code, how long, how much memory."""
     shown = [
@@ -75,13 +81,43 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
 
 
 def publish(folder: Path, reports: Path, readme: Path) -> None:
-    """Write dice.csv, translation.csv, provenance.json and a plot of finished runs, and the table of the README."""
-    rows = collect(folder, "dice")[DICE_COLUMNS]
-    for name, table in (("dice", rows), ("translation", collect(folder, "translation"))):
+    """Write the rows and the provenance of finished runs to `reports`, then all that follows from them."""
+    for name, table in (
+        ("dice", collect(folder, "dice")[DICE_COLUMNS]),
+        ("translation", collect(folder, "translation")),
+    ):
         write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
     write_json(reports / "provenance.json", collect_provenance(folder))
+    recompute(reports, readme)
+
+
+def recompute(reports: Path, readme: Path) -> None:
+    """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the README."""
+    rows, translation = (pd.read_csv(reports / f"{name}.csv") for name in ("dice", "translation"))
+    for name, table in derived_tables(rows, translation, json.loads((reports / "provenance.json").read_text())).items():
+        write_table(reports / f"{name}.csv", table)
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
-    write_text(readme, with_dice(readme.read_text(encoding="utf-8"), reports / "dice.csv"))
+    figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
+    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), reports))
+
+
+def derived_tables(rows: pd.DataFrame, translation: pd.DataFrame, records: list[dict]) -> dict[str, pd.DataFrame]:
+    """Return the tables of the study by name: Dice, reconstruction, paired tests, claims and costs."""
+    profile = records[0]["profile"]
+    return {
+        "table1": dice_overview(rows, interval=True, missing=missing(profile, rows)),
+        "table2": translation_overview(translation),
+        "tests": paired_overview(paired_tests(rows)),
+        "claims": claims(rows, translation),
+        "costs": cost_table(records),
+    }
+
+
+def missing(profile: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells that the study plans for a profile and that no finished run has filled."""
+    plan = Plan(profile)
+    planned = planned_cells(plan.wanted, plan.study.translators)
+    return missing_cells(rows, planned, unavailable=plan.gone)
 
 
 def publish_example(out: Path, path: Path) -> None:
@@ -101,9 +137,15 @@ def publish_example(out: Path, path: Path) -> None:
         figure.savefig(draft, format="png", dpi=120)
 
 
-def with_dice(text: str, dice: Path) -> str:
-    """Return a Markdown text whose part between the `dice` comments is the table of `dice` (a CSV of rows)."""
-    table = dice_overview(pd.read_csv(dice), interval=True, bold=True).drop(columns=["protocol", "split"])
-    return re.sub(
-        r"(<!-- dice:.*?-->\n).*?(<!-- /dice -->)", lambda m: f"{m[1]}{markdown(table)}\n{m[2]}", text, flags=re.S
+def with_tables(text: str, reports: Path) -> str:
+    """Return a Markdown text with the tables of `reports` between the comments that name them."""
+    rows, profile = (
+        pd.read_csv(reports / "dice.csv"),
+        json.loads((reports / "provenance.json").read_text())[0]["profile"],
     )
+    dice = dice_overview(rows, interval=True, bold=True, missing=missing(profile, rows))
+    tables = {"dice": dice.drop(columns="split"), "claims": pd.read_csv(reports / "claims.csv")[["claim", "verdict"]]}
+    for name, table in tables.items():
+        part = re.compile(rf"(<!-- {name}:.*?-->\n).*?(<!-- /{name} -->)", re.S)
+        text = part.sub(lambda m, table=table: f"{m[1]}{markdown(table)}\n{m[2]}", text)
+    return text

@@ -100,8 +100,12 @@ class Plan:
         for pair in self.pairs or ():
             if missing := self.unavailable(pair):
                 raise UserError(f"The pair '{pair}' cannot run: {missing}.")
-        gone = {pair for pair in self.settings.pairs if self.unavailable(pair)}
-        return [cell for cell in self.wanted if cell[0] not in gone]
+        return [cell for cell in self.wanted if cell[0] not in self.gone]
+
+    @cached_property
+    def gone(self) -> set[str]:
+        """The pairs that cannot run: a dataset of theirs has no images."""
+        return {pair for pair in self.pairs or self.settings.pairs if self.unavailable(pair)}
 
     def unavailable(self, pair: str) -> str:
         """Return why a pair cannot run, or nothing if it can."""

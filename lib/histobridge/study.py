@@ -9,7 +9,7 @@ import platform
 import resource
 import subprocess
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -191,13 +191,6 @@ class Run:
     def translator_key(self) -> str:
         """`pair` for a translator that serves all folds (transductive), else `foldK`."""
         return "pair" if self.parameters.protocol == "transductive" else f"fold{self.parameters.fold}"
-
-    @property
-    def judge(self) -> Run:
-        """The run whose source segmenter judges polarity: always fold 0's for a translator that serves all folds."""
-        if self.translator_key != "pair":
-            return self
-        return replace(self, parameters=self.parameters.model_copy(update={"fold": 0}))
 
     @cached_property
     def folds(self) -> dict[str, list[list[str]]]:

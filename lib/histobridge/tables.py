@@ -129,27 +129,32 @@ def _places(column: pd.Series) -> pd.Series:
 
 
 def planned_cells(
-    pairs: Iterable[str],
-    folds: Iterable[int],
+    cells: Iterable[tuple[str, str, int]],
     translators: Iterable[str],
     *,
     strategies: Iterable[str] = tuple(ORDER["strategy"]),
-    protocols: Iterable[str] = ("transductive",),
-    splits: Iterable[str] = ("development",),
+    split: str = "development",
 ) -> pd.DataFrame:
-    """Return the cells that a study plans, one row a fold: the columns of `WAY` and `fold`.
+    """Return what a study plans, one row a fold: the columns of `WAY` and `fold`.
 
-    A strategy that translates goes with every translator but `none`, the others with `none` only.
+    Parameters
+    ----------
+    cells : iterable of (pair, protocol, fold)
+        Such as `plan.Plan.wanted`.
+    translators, strategies : iterable of str
+        A strategy that translates goes with every translator but `none`, the others with `none` only.
+    split : str
+        Which images are scored.
 
     Examples
     --------
-    >>> planned_cells(["tem-sem"], [0], ["none", "syndiff"])[["strategy", "translator"]].values.tolist()
+    >>> found = planned_cells([("tem-sem", "transductive", 0)], ["none", "syndiff"])
+    >>> found[["strategy", "translator"]].values.tolist()
     [['pretrained', 'none'], ['adaptation', 'syndiff'], ['tutorship', 'syndiff'], ['supervised', 'none']]
     """
-    ways = [(s, t) for s, t in product(strategies, translators) if (s in UNTRANSLATED) == (t == "none")]
-    grid = product(pairs, protocols, splits, ways, folds)
-    cells = [(pair, protocol, split, t, s, fold) for pair, protocol, split, (s, t), fold in grid]
-    return pd.DataFrame(cells, columns=[*WAY, "fold"])
+    ways = [(t, s) for s, t in product(strategies, translators) if (s in UNTRANSLATED) == (t == "none")]
+    planned = [(pair, protocol, split, *way, fold) for (pair, protocol, fold), way in product(cells, ways)]
+    return pd.DataFrame(planned, columns=[*WAY, "fold"])
 
 
 def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Collection[str] = ()) -> pd.DataFrame:
