@@ -17,6 +17,8 @@ here = f"{base}/{{pair}}/{{protocol}}{f'-seed{plan.seed}' if plan.seed else ''}/
 runs = {cell: plan.run(*cell) for cell in plan.cells}
 translators = {(pair, protocol, run.translator_key) for (pair, protocol, _), run in runs.items()}
 first_folds = {(pair, protocol): run for (pair, protocol, _), run in reversed(runs.items())}
+marks = [str(run.mark("03_pseudo_label")) for run in runs.values()]
+marks += [str(run.mark("01_data")) for run in first_folds.values()]
 
 histobridge = f"OMP_NUM_THREADS={{threads}} {shlex.quote(sys.executable)} -m histobridge.cli"
 places = shlex.join(["--out", plan.out, "--data", plan.data])
@@ -55,6 +57,7 @@ wildcard_constraints:
 rule all:
     localrule: True
     input:
+        marks,  # by name: Snakemake does not make what is missing behind a report that is there
         f"{base}/report/04_report.html",
 
 
@@ -107,8 +110,7 @@ rule label:
 
 rule report:
     input:
-        [str(run.mark("03_pseudo_label")) for run in runs.values()],
-        [str(run.mark("01_data")) for run in first_folds.values()],
+        marks,
     output:
         f"{base}/report/04_report.html",
     shell:
