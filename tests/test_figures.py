@@ -93,7 +93,6 @@ def every_figure(tem) -> list[tuple]:
         (figures.translations, (grid,), {"um_per_px": [0.1, 0.1]}),
         (figures.pseudo_labels, (image, mask, {"pretrained": 2 * (mask == 1), long_name: mask}), labels),
         (figures.losses, (training(),), {}),
-        (figures.segmenter_losses, ({"source": pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})},), {}),
         (figures.polarity, (evidence([0.5, 0.6], [0.7, math.nan]),), {}),
         (figures.dice_bars, (dice(("tem-sem", "tem-pns", "tem-bf"), ("inductive", "transductive")),), {}),
         (figures.dice_bars, (dice(ways=[("supervised", "none"), ("pretrained", "none")], sd=math.nan),), {}),
@@ -289,17 +288,10 @@ def test_losses_draws_every_column_and_chance():
 
 def test_running_mean_is_a_mean():
     """The strong line averages a twentieth of the training; the faint one is the data."""
-    history = pd.DataFrame({"step": range(STEPS), "loss": np.tile([1.0, 3.0], STEPS // 2)})
-    faint, strong = figures.segmenter_losses({"source": history}).axes[0].lines
-    np.testing.assert_array_equal(faint.get_ydata(), history["loss"])
+    history = training().assign(cycle=np.tile([1.0, 3.0], STEPS // 2))
+    faint, strong = figures.losses(history).axes[0].lines[:2]
+    np.testing.assert_array_equal(faint.get_ydata(), history["cycle"])
     np.testing.assert_allclose(strong.get_ydata()[1:], 2.0)
-
-
-def test_segmenter_losses_names_every_history():
-    """More segmenters than colours are all drawn and named."""
-    history = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
-    axes = figures.segmenter_losses({f"student {number}": history for number in range(9)}).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"student {n}" for n in range(9)]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ Images = Mapping[str, np.ndarray]
 
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#777777"
-PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "black")
 CLASS_COLOURS = {"myelin": BLUE, "axon": ORANGE}
 ERROR_COLOURS = {"missed": VERMILLION, "invented": SKY, "swapped": "black"}
 CORRECT_COLOURS = {"correct myelin": "#AAAAAA", "correct axon": "#DDDDDD"}
