@@ -17,17 +17,24 @@ a column is missing, shapes differ or a pixel size is not positive.
 """
 
 from histobridge.drawing import save
+from histobridge.figures.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge.figures.images import domains, pseudo_labels, translations
+from histobridge.figures.method import method_overview
 from histobridge.figures.scores import dice_bars, reconstruction_bars
 from histobridge.figures.training import losses, polarity
 
 __all__ = [
+    "Example",
     "dice_bars",
     "domains",
     "losses",
+    "method_overview",
     "polarity",
+    "pseudo_label_examples",
     "pseudo_labels",
     "reconstruction_bars",
     "save",
+    "translation_examples",
     "translations",
+    "two_strategies",
 ]

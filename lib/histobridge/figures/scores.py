@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import pandas as pd
@@ -9,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from histobridge.drawing import (
     BLUE,
@@ -26,6 +28,8 @@ from histobridge.tables import CELL, ORDER, TRANSLATION_CELL
 
 SETTING = ["pair", "protocol", "split"]
 TALLEST_PSNR = 50  # dB; a control that is its own inverse comes back exactly, which no axis can hold
+MEASURES = {"ssim": "SSIM ↑", "psnr": f"PSNR, dB, cut at {TALLEST_PSNR} ↑", "l1": "L1 ↓"}
+DIRECTION_COLOURS = (BLUE, VERMILLION)
 
 
 @styled
@@ -108,30 +112,50 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
         Rows of `translation.csv`: the columns of `TRANSLATION_CELL` and `ssim`, `psnr` (dB) and `l1`. A row
         of panels for each pair, protocol and split.
     """
-    measures = {"ssim": "SSIM ↑", "psnr": f"PSNR, dB, cut at {TALLEST_PSNR} ↑", "l1": "L1 ↓"}
-    require_columns(rows, [*TRANSLATION_CELL, *measures], "the table of translations")
-    rows = rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
-    groups = list(rows.groupby(SETTING, sort=False))
-    names = sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
+    rows = translation_scores(rows)
+    groups, names = list(rows.groupby(SETTING, sort=False)), translators_in_order(rows)
     figure = new_figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.25 * len(names)))
-    grid = figure.subplots(len(groups), len(measures), sharex="col", sharey=True, squeeze=False)
-    bars = {
-        "y": "translator",
-        "order": names,
-        "hue": "direction",
-        "hue_order": sorted(set(rows["direction"])),
-    }
-    bars |= {"palette": [BLUE, VERMILLION], "saturation": 1, "width": 0.7}
-    bars |= {"errorbar": "sd", "err_kws": {"linewidth": 0.8, "color": "black"}}
+    grid = figure.subplots(len(groups), len(MEASURES), sharex="col", sharey=True, squeeze=False)
+    directions = sorted(set(rows["direction"]))
     for panels, (group, cells) in zip(grid, groups, strict=True):
-        for axes, measure in zip(panels, measures, strict=True):
-            sns.barplot(cells, x=measure, ax=axes, legend=axes is grid[0, 0], **bars)
-            axes.set(xlabel="", ylabel="")
+        measure_bars(panels, cells, names, directions)
         panels[0].set_ylabel("\n".join(group))
-    for axes, title in zip(grid[0], measures.values(), strict=True):
+    for axes, title in zip(grid[0], MEASURES.values(), strict=True):
         axes.set_title(title)
         axes.set_xlim(left=0)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    grid[0, 0].get_legend().remove()
+    figure.legend(handles=direction_legend(directions), loc="outside lower center", ncols=2)
     headline(figure, "What a round trip brings back, mean ± SD over images")
     return figure
+
+
+def translation_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Check rows of `translation.csv` and return them with the PSNR cut at `TALLEST_PSNR`.
+
+    Raises
+    ------
+    UserError
+        If a column is missing or there are no rows.
+    """
+    require_columns(rows, [*TRANSLATION_CELL, *MEASURES], "the table of translations")
+    return rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
+
+
+def translators_in_order(rows: pd.DataFrame) -> list[str]:
+    """Return the translators of a table as `tables.ORDER` has them, unknown ones last."""
+    return sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
+
+
+def measure_bars(panels: Sequence[Axes], rows: pd.DataFrame, names: list[str], directions: list[str]) -> None:
+    """Draw SSIM, PSNR and L1 into three panels: a bar a translator and direction, mean ± SD over images."""
+    colours = dict(zip(directions, DIRECTION_COLOURS, strict=False))
+    bars = {"y": "translator", "order": names, "hue": "direction", "hue_order": directions, "palette": colours}
+    bars |= {"errorbar": "sd", "err_kws": {"linewidth": 0.8, "color": "black"}, "saturation": 1, "width": 0.7}
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        sns.barplot(rows, x=measure, ax=axes, legend=False, **bars)
+        axes.set(xlabel="", ylabel="")
+
+
+def direction_legend(directions: list[str]) -> list[Patch]:
+    """Return what a legend needs to name the colours of `measure_bars`."""
+    colours = zip(directions, DIRECTION_COLOURS, strict=False)
+    return [Patch(fc=colour, label=name.replace("->", " to ")) for name, colour in colours]
