@@ -213,7 +213,8 @@ def translation_examples(examples: Examples, rows: pd.DataFrame, *, side: int = 
         measure_bars(panels, rows[rows["pair"] == pair], names, directions)
         _finish_bars(panels, _limits(rows), last=pair == list(found)[-1])
     _titles(ground, bars_at, panels, ("SSIM ↑", "PSNR, dB ↑", "L1 ↓"))
-    _legend(ground.figure, direction_legend(directions), "Round trip, mean ± SD over images. First step:")
+    words = f"Round trip, mean ± SD over images, PSNR cut at {TALLEST_PSNR} dB. First step:"
+    _legend(ground.figure, direction_legend(directions), words)
     return ground.figure
 
 
@@ -341,7 +342,7 @@ def _pictures(
 def _bar_panels(ground: Axes, left: float, top: float, count: int, inches: float) -> list[Axes]:
     """Return panels for bars from `left` to the end of the page."""
     pitch = (PAGE - 0.08 - left) / count
-    return [axes_at(ground, left + number * pitch, top, pitch - 0.12, inches) for number in range(count)]
+    return [axes_at(ground, left + number * pitch, top, pitch - 0.17, inches) for number in range(count)]
 
 
 def _finish_bars(panels: list[Axes], limits: tuple[float, ...], *, last: bool) -> None:
