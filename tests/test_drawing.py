@@ -13,6 +13,9 @@ from histobridge.drawing import (
     CORRECT_COLOURS,
     ERROR_COLOURS,
     ORANGE,
+    PAGE,
+    arrow,
+    axes_at,
     blank,
     common_side,
     error_map,
@@ -26,7 +29,9 @@ from histobridge.drawing import (
     require_columns,
     save,
     scale_bar_um,
+    sheet,
     styled,
+    word_box,
 )
 from histobridge.errors import UserError
 
@@ -91,6 +96,26 @@ def test_save_says_where_it_cannot_write(tmp_path):
         save(drawn(), tmp_path / "file" / "a")
 
 
+def test_things_on_a_sheet_stand_where_they_are_put():
+    """A sheet is a page wide, in inches from its upper left corner; axes, boxes and arrows keep to that."""
+    figure, ground = sheet(3.0)
+    assert figure.get_size_inches().tolist() == [PAGE, 3.0]
+    axes = axes_at(ground, 1.0, 0.5, 2.0, 1.5)
+    word_box(ground, (2.0, 1.25), (1.0, 0.5), "in the middle", BLUE)
+    arrow(ground, (1.0, 0.5), (1.0, 2.0), (3.0, 2.0))
+    figure.draw_without_rendering()
+    inches = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    np.testing.assert_allclose(inches.extents, [1.0, 3.0 - 2.0, 3.0, 3.0 - 0.5])
+    np.testing.assert_allclose(ground.transData.transform((1.0, 0.5)), axes.transAxes.transform((0, 1)))
+    box, line = ground.patches
+    np.testing.assert_allclose(box.get_path().get_extents().extents, [1.5, 1.0, 2.5, 1.5])
+    assert box.get_facecolor()[:3] == to_rgb(BLUE) and ground.texts[0].get_text() == "in the middle"
+    corner, tip = ground.transData.transform([(1.0, 0.5), (3.0, 2.0)])
+    reach = line.get_window_extent()
+    np.testing.assert_allclose([reach.x0, reach.y1], corner, atol=2)
+    np.testing.assert_allclose([reach.x1, reach.y0], tip, atol=6)  # its head is a few pixels wide
+
+
 # --- Panels ---------------------------------------------------------------------------------------------
 
 
@@ -147,6 +172,7 @@ def test_crops_are_central_and_of_one_side():
     images = [np.zeros((50, 60)), np.zeros((70, 40))]
     assert (common_side(images, 256), common_side(images, 32)) == (40, 32)
     np.testing.assert_array_equal(middle(np.arange(30).reshape(5, 6), 2), [[8, 9], [14, 15]])
+    assert middle(np.zeros((5, 6, 3)), 2).shape == (2, 2, 3)
 
 
 # --- Checks ---------------------------------------------------------------------------------------------

@@ -13,12 +13,28 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from histobridge import figures
-from histobridge.drawing import BLUE, CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, PAGE, VERMILLION, error_map
+from histobridge import figures, gallery
+from histobridge.drawing import (
+    BLUE,
+    CLASS_COLOURS,
+    CORRECT_COLOURS,
+    ERROR_COLOURS,
+    PAGE,
+    VERMILLION,
+    error_map,
+    overlay,
+)
 from histobridge.errors import UserError
+from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
+from histobridge.images import write_image, write_mask
+from histobridge.manifest import ROOT
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP
+from histobridge.segmenter import Segmenter
+from histobridge.study import load_study, open_run
 from histobridge.tables import CELL
+from histobridge.translation import fit_controls
+from histobridge.translator import SynDiff
 
 STEPS = 40
 WAYS = {  # (axon, myelin) in no good order
@@ -79,11 +95,21 @@ def round_trips(pairs=("tem-sem",)) -> pd.DataFrame:
     )
 
 
+def example(images, mask, um_per_px=(0.1, 0.25)) -> figures.Example:
+    """An example in which every picture is another one."""
+    one, two, *_ = images.values()
+    source = {"image": one, "mask": mask, "translation": 1 - one}
+    target = {"image": two, "translation": 1 - two, "truth": mask}
+    target |= {name: np.roll(mask, shift, 0) for shift, name in enumerate(STRATEGIES)}
+    return figures.Example(source, target, um_per_px, ("phantom-tem", "phantom-tem-other"))
+
+
 def every_figure(tem) -> list[tuple]:
     """Each function that draws, with arguments and options as a notebook would give them."""
     images, mask = tem
     image = images["tem-0"]
     long_name = "adaptation, invert-histogram"
+    pairs = {"phantom-tem-other": example(images, mask), "phantom-bf": "not run"}
     grid = [("tem to sem", {"image": image, "syndiff": 1 - image}), ("tem to bf", {"image": image})]
     dice_text = {long_name: "axon 0.765 ± 0.011, myelin 0.690 ± 0.020"}
     labels = {"translations": {long_name: 1 - image}, "dice": dice_text, "um_per_px": 0.1}
@@ -93,11 +119,14 @@ def every_figure(tem) -> list[tuple]:
         (figures.translations, (grid,), {"um_per_px": [0.1, 0.1]}),
         (figures.pseudo_labels, (image, mask, {"pretrained": 2 * (mask == 1), long_name: mask}), labels),
         (figures.losses, (training(),), {}),
-        (figures.segmenter_losses, ({"source": pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})},), {}),
         (figures.polarity, (evidence([0.5, 0.6], [0.7, math.nan]),), {}),
         (figures.dice_bars, (dice(("tem-sem", "tem-pns", "tem-bf"), ("inductive", "transductive")),), {}),
         (figures.dice_bars, (dice(ways=[("supervised", "none"), ("pretrained", "none")], sd=math.nan),), {}),
         (figures.reconstruction_bars, (round_trips(("tem-sem", "tem-pns")),), {}),
+        (figures.method_overview, (), {}),
+        (figures.two_strategies, (example(images, mask),), {}),
+        (figures.translation_examples, (pairs, round_trips(("phantom-tem-other",))), {}),
+        (figures.pseudo_label_examples, (pairs, dice(("phantom-tem-other",))), {}),
     ]
 
 
@@ -183,6 +212,14 @@ def test_what_cannot_be_drawn_is_refused_in_words(tem):
         figures.dice_bars(dice(ways=[("supervised", "none")]))
     with pytest.raises(UserError, match="pixel of 0 µm"):
         figures.translations([("a", {"image": image})], um_per_px=0)
+
+
+def test_nothing_is_smaller_than_what_print_can_show(drawn):
+    """No word of any figure is set in less than 7 pt."""
+    for name, figure in drawn:
+        words = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+        assert len(words) > 5, name
+        assert min(word.get_fontsize() for word in words) >= 7, name
 
 
 # --- Images ---------------------------------------------------------------------------------------------
@@ -289,17 +326,10 @@ def test_losses_draws_every_column_and_chance():
 
 def test_running_mean_is_a_mean():
     """The strong line averages a twentieth of the training; the faint one is the data."""
-    history = pd.DataFrame({"step": range(STEPS), "loss": np.tile([1.0, 3.0], STEPS // 2)})
-    faint, strong = figures.segmenter_losses({"source": history}).axes[0].lines
-    np.testing.assert_array_equal(faint.get_ydata(), history["loss"])
+    history = training().assign(cycle=np.tile([1.0, 3.0], STEPS // 2))
+    faint, strong = figures.losses(history).axes[0].lines[:2]
+    np.testing.assert_array_equal(faint.get_ydata(), history["cycle"])
     np.testing.assert_allclose(strong.get_ydata()[1:], 2.0)
-
-
-def test_segmenter_losses_names_every_history():
-    """More segmenters than colours are all drawn and named."""
-    history = pd.DataFrame({"step": [0, 1], "loss": [2.0, 1.0]})
-    axes = figures.segmenter_losses({f"student {number}": history for number in range(9)}).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"student {n}" for n in range(9)]
 
 
 @pytest.mark.parametrize(
@@ -378,3 +408,199 @@ def test_reconstruction_bars_values():
     colours = [container[0].get_facecolor()[:3] for container in figure.axes[0].containers]
     np.testing.assert_allclose(colours, [to_rgb(BLUE), to_rgb(VERMILLION)])
     assert legend_words(figure) == ["L-U-L", "U-L-U"]
+
+
+# --- The published study's figures ----------------------------------------------------------------------
+
+
+def words_of(figure) -> list[str]:
+    """All that is written on a figure."""
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_method_overview_shows_the_whole_method():
+    """Five parts, both generators of either kind in both directions, and both walks of four steps from noise."""
+    figure = figures.method_overview()
+    words = words_of(figure)
+    assert [word for word in words if word in "abcde"] == list("abcde")
+    for word, count in {"F\nto U": 2, "F\nto L": 2, "G\nto U": 4 + 1, "G\nto L": 4 + 1}.items():
+        assert words.count(word) == count
+    assert all(words.count(word) == 2 for word in ("noise", "step 3", "step 2", "step 1", "pseudo label", "2 µm"))
+    assert words.count("student") == words.count("segmenter\nof L") == 1
+    grey = [picture for picture in shown(figure) if picture.ndim == 2]
+    walk = grey[4 + 6 + 1 :][:5]  # after both sets, both cycles and the partner
+    likeness = [np.corrcoef(picture.ravel(), walk[-1].ravel())[0, 1] for picture in walk]
+    assert abs(likeness[0]) < 0.05 < likeness[2] < likeness[3] < likeness[4] == pytest.approx(1)
+
+
+def test_two_strategies_step_by_step(tem):
+    """Four pictures a strategy and the truth; the mask of L is drawn on L and on its translation alike."""
+    images, mask = tem
+    given = example(images, mask)
+    figure = figures.two_strategies(given, side=60)
+    pictures, crop = shown(figure), (slice(6, 66), slice(10, 70))
+    assert len(pictures) == 9 and {picture.shape[:2] for picture in pictures} == {(60, 60)}
+    np.testing.assert_array_equal(pictures[1], given.source["translation"][crop])
+    np.testing.assert_array_equal(pictures[5], given.target["translation"][crop])
+    np.testing.assert_allclose(pictures[2], overlay(given.source["translation"], mask)[crop])
+    np.testing.assert_allclose(pictures[0][:, 30:], overlay(given.source["image"], mask)[crop][:, 30:])
+    assert np.ptp(pictures[0][:, :30], axis=2).max() == 0  # the other half is grey: no mask
+    for number, name in ((3, "tutorship"), (7, "adaptation"), (8, "truth")):
+        np.testing.assert_allclose(pictures[number], overlay(given.target["image"], given.target[name])[crop])
+    assert [bar.get_width() for bar in bars(figure)] == pytest.approx([1 / 0.1, 2 / 0.25])
+    told = [word for word in words_of(figure) if word.startswith("Dice")]
+    for sentence, name in zip(told, ("tutorship", "adaptation"), strict=True):
+        true, predicted = mask == 2, given.target[name] == 2
+        value = 2 * (true & predicted).sum() / (true.sum() + predicted.sum())
+        assert sentence.endswith(f"axon {value:.2f}")
+
+
+def test_translation_examples_rows_and_bars(tem):
+    """A row a pair: both images with their translations, a bar a translator and direction; a note where none is."""
+    given = example(*tem)
+    pairs = {"tem-macaque": NO_DATA, "tem-sem": given, "tem-pns": given, "tem-bf": NOT_RUN}
+    figure = figures.translation_examples(pairs, round_trips(("tem-sem", "tem-pns")), side=60)
+    pictures, crop = shown(figure), (slice(6, 66), slice(10, 70))
+    assert len(pictures) == 2 * 4
+    row = [domain[name] for domain in (given.source, given.target) for name in ("image", "translation")]
+    for picture, image in zip(pictures, row * 2, strict=True):
+        np.testing.assert_array_equal(picture, image[crop])
+    sizes = [bar.get_width() for axes in figure.axes if axes.get_images() for bar in axes.patches]
+    assert sizes == pytest.approx([1 / 0.1, 2 / 0.25] * 2)
+    assert {"tem-macaque: data not available", "tem-bf: not run", "tem-sem", "tem-pns"} <= set(words_of(figure))
+    panels = [axes for axes in figure.axes if axes.containers]
+    assert len(panels) == 2 * 3
+    for axes, (invert, syndiff) in zip(panels, [(1, 0.7), (50, 20), (0, 0.08)] * 2, strict=True):
+        np.testing.assert_allclose([[b.get_width() for b in c] for c in axes.containers], [[invert, syndiff]] * 2)
+    assert len({axes.get_xlim() for axes in panels}) == 3  # the same for every pair
+
+
+def test_pseudo_label_examples_rows_and_bars(tem):
+    """A row a pair: image, translation, three labels and the truth; Dice of the chosen translator, and the bound."""
+    given = example(*tem)
+    pairs = {"tem-sem": given, "tem-bf": NOT_RUN}
+    figure = figures.pseudo_label_examples(pairs, dice(("tem-sem",)), side=60)
+    pictures, crop = shown(figure), (slice(6, 66), slice(10, 70))
+    assert len(pictures) == 6
+    np.testing.assert_array_equal(pictures[1], given.target["translation"][crop])
+    for picture, name in zip(pictures[2:], (*STRATEGIES, "truth"), strict=True):
+        np.testing.assert_allclose(picture, overlay(given.target["image"], given.target[name])[crop])
+    (panel,) = (axes for axes in figure.axes if axes.containers)
+    lengths = [[bar.get_width() for bar in c] for c in panel.containers if hasattr(c, "patches")]
+    assert lengths == [[0.01, 0.69, 0.69], [0.21, 0.76, 0.77]]  # myelin, axon; pre-trained, adaptation, tutorship
+    assert [line.get_xdata()[0] for line in panel.lines if line.get_linestyle() == "--"] == [0.80, 0.87]
+    assert {"tem-bf: not run", "Dice, 5 folds", "Dice, mean ± SD over folds:"} <= set(words_of(figure))
+
+
+def test_an_example_that_cannot_be_drawn_is_refused_in_words(tem):
+    """What lacks an image, has another shape or was not made yet says so, and a mixed table is not averaged."""
+    images, mask = tem
+    given = example(images, mask)
+    with pytest.raises(UserError, match="source of an example has no 'image'"):
+        figures.Example({}, given.target, (0.1, 0.1))
+    with pytest.raises(UserError, match=r"'mask' has shape \(72, 79\)"):
+        figures.Example({**given.source, "mask": mask[:, 1:]}, given.target, (0.1, 0.1))
+    bare = figures.Example(given.source, {"image": given.target["image"]}, (0.1, 0.1))
+    with pytest.raises(UserError, match="target of an example lacks translation, tutorship, adaptation, truth"):
+        figures.two_strategies(bare)
+    with pytest.raises(UserError, match="no finished pairs"):
+        figures.translation_examples({"tem-sem": NOT_RUN}, round_trips())
+    mixed = dice(("tem-sem",), ("inductive", "transductive"))
+    with pytest.raises(UserError, match=r"more than one protocol \(inductive, transductive\)"):
+        figures.pseudo_label_examples({"tem-sem": given}, mixed)
+
+
+# --- Gathered from finished runs ------------------------------------------------------------------------
+
+
+def flat_tissue(modality, seed, shape, um_per_px):
+    """In place of grown tissue: an image of one grey that tells its seed, and three stripes of a mask."""
+    stripes = (np.arange(shape[1]) * 3 // shape[1]).astype(np.uint8)
+    return np.full(shape, (seed % 100) / 100, np.float32), np.tile(stripes, (shape[0], 1))
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch, tiny_syndiff, tiny_segmenter):
+    """A folder in which phantom-sem has been run: untrained models, and results that tell where they are from."""
+    monkeypatch.setattr("histobridge.domains.phantom", flat_tissue)
+    run = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(tmp_path / "runs")})
+    source, target = run.source_images(), run.target_images()
+    fit_controls(run, source, target)
+    SynDiff(tiny_syndiff, sign=1).save(run.models / "translators" / "pair" / "syndiff.pt")
+    for name in ("source", "tutorship-syndiff", "supervised"):
+        Segmenter(tiny_segmenter).save(run.models / "fold0" / f"{name}.pt")
+    for images, to, grey in ((source, "U", 0.2), (target, "L", 0.8)):
+        for sample in images:
+            path = run.shared / "translations" / "syndiff" / f"to-{to}" / f"{sample.name}.png"
+            write_image(path, np.full(sample.image.shape, grey, np.float32))
+    for number, name in enumerate(("pretrained-none", "adaptation-syndiff", "tutorship-syndiff", "supervised-none")):
+        for sample in target:
+            path = run.results / "pseudo_labels" / name / f"{sample.name}.png"
+            write_mask(path, np.full(sample.image.shape, number % 3, np.uint8))
+    write_rows(run, [s.name for s in source], [s.name for s in target])
+    for stage in ("02_translate", "03_pseudo_label"):
+        run.finish(stage)
+    return tmp_path / "runs"
+
+
+def write_rows(run, source: list[str], target: list[str]) -> None:
+    """Write dice.csv and translation.csv in which the first image is the best and the third has the median."""
+    value = [0.9, 0.1, 0.5, 0.2, 0.8, 0.3, 0.7, 0.05, 0.95, 0.6]
+    key = {"pair": run.parameters.pair, "protocol": "transductive", "split": "development"}
+    rows = [
+        {**key, "fold": 0, "strategy": s, "translator": t, "image": name, "class": c, "dice": score}
+        for s, t in (("pretrained", "none"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
+        for name, score in zip(target, value, strict=True)
+        for c in ("axon", "myelin")
+    ]
+    pd.DataFrame(rows).to_csv(run.results / "dice.csv", index=False)
+    rows = [
+        {**key, "fold": "pair", "translator": "syndiff", "direction": direction, "image": name, "ssim": score}
+        for direction, names in (("L->U", source), ("U->L", target))
+        for name, score in zip(names, value, strict=True)
+    ]
+    pd.DataFrame(rows).assign(psnr=20.0, l1=0.1).to_csv(run.shared / "translation.csv", index=False)
+
+
+def test_the_gallery_draws_what_is_finished_and_trains_nothing(finished, tmp_path, monkeypatch):
+    """Figures 1 to 4 come from the files of the run, of the median images; other drawn pairs are notes."""
+    saved = {}
+    monkeypatch.setattr(figures, "save", lambda figure, path: saved.update({path.name: figure}) or (path,))
+    monkeypatch.setattr(Segmenter, "fit", None)
+    monkeypatch.setattr(Segmenter, "predict", None)
+    monkeypatch.setattr(SynDiff, "translate", None)
+    paths = gallery.write(finished, "smoke", tmp_path / "figures")
+    expected = ["method", "strategies-phantom-sem", "translations-phantom", "pseudo_labels-phantom"]
+    assert paths == [tmp_path / "figures" / name for name in expected]
+    notes = [word for word in words_of(saved["translations-phantom"]) if ":" in word and "phantom" in word]
+    assert notes == ["phantom-tem-other: not run", "phantom-bf: not run"]
+    greys = [float(picture.mean()) for picture in shown(saved["translations-phantom"])]
+    assert greys == pytest.approx([0.02, 0.2, 0.02, 0.8], abs=0.005)  # the third images, and their translations
+    assert len(shown(saved["pseudo_labels-phantom"])) == 6
+
+
+def test_real_images_do_not_enter_the_repository(tmp_path):
+    """With a real pair finished, figures go below the runs or outside the repository; without any run to nowhere."""
+    with pytest.raises(UserError, match="no finished runs"):
+        gallery.write(tmp_path, "cpu", tmp_path / "figures")
+    run = open_run({"pair": "tem-sem", "profile": "cpu", "out": str(tmp_path)})
+    for stage in ("02_translate", "03_pseudo_label"):
+        run.stage_folder(stage).mkdir(parents=True, exist_ok=True)
+        (run.stage_folder(stage) / f"{stage}.json").touch()
+    with pytest.raises(UserError, match="tem-sem show real images, which are never committed"):
+        gallery.write(tmp_path, "cpu", ROOT / "reports")
+
+
+def test_a_missing_pair_says_why():
+    """Images that nobody can have are told from a pair that was not run; drawn pairs from real ones."""
+    pairs = load_study().pairs
+    assert gallery.why_missing(pairs["tem-macaque"]) == NO_DATA
+    assert gallery.why_missing(pairs["tem-sem"]) == gallery.why_missing(pairs["phantom-bf"]) == NOT_RUN
+    assert (gallery.kind_of(pairs["tem-sem"]), gallery.kind_of(pairs["phantom-bf"])) == ("real", "phantom")
+
+
+def test_the_typical_image_is_the_median():
+    """Neither the best nor the worst; of an even number the lower of the middle two; undefined Dice is left out."""
+    rows = pd.DataFrame({"image": list("aabcde"), "dice": [0.9, 0.7, 0.1, 0.5, math.nan, 0.6]})
+    assert gallery.typical(rows, "dice") == "c"
+    assert gallery.typical(rows[rows["image"] != "b"], "dice") == "e"

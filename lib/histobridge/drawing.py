@@ -17,7 +17,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.path import Path as Polyline
 from matplotlib.patheffects import withStroke
 
 from histobridge.errors import UserError
@@ -28,7 +29,6 @@ Images = Mapping[str, np.ndarray]
 
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#777777"
-PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "black")
 CLASS_COLOURS = {"myelin": BLUE, "axon": ORANGE}
 ERROR_COLOURS = {"missed": VERMILLION, "invented": SKY, "swapped": "black"}
 CORRECT_COLOURS = {"correct myelin": "#AAAAAA", "correct axon": "#DDDDDD"}
@@ -45,6 +45,7 @@ STYLE = {
     "svg.hashsalt": "histobridge",  # the same figure gives the same file
 }
 PAGE = 7.1  # inches: the width of a printed page of two columns
+SMALL = 7  # pt: the smallest type that is read in print without effort
 
 styled = matplotlib.rc_context(STYLE)
 """Decorates a function that draws: it draws in `STYLE`, and matplotlib's settings stay as they were."""
@@ -69,6 +70,28 @@ def panel_grid(rows: int, columns: int, *, gap: float = 0.05) -> tuple[Figure, n
     side = min(1.75, (PAGE - 0.4) / columns)
     figure = new_figure(0.4 + columns * side, 0.25 + rows * (side + gap))
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def sheet(height: float) -> tuple[Figure, Axes]:
+    """Return a figure a page wide and, all over it, axes to draw on: inches from the upper left corner.
+
+    For figures whose parts stand where they are put; `axes_at` puts them.
+    """
+    figure = new_figure(PAGE, height)
+    figure.set_layout_engine("none")
+    ground = figure.add_axes((0, 0, 1, 1))
+    ground.set(xlim=(0, PAGE), ylim=(height, 0))
+    ground.set_axis_off()
+    return figure, ground
+
+
+def axes_at(ground: Axes, left: float, top: float, width: float, height: float) -> Axes:
+    """Return new axes on a `sheet`, placed in inches from its upper left corner."""
+    whole_width, whole_height = ground.figure.get_size_inches()
+    bottom = whole_height - top - height
+    return ground.figure.add_axes(
+        (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
+    )
 
 
 def headline(figure: Figure, sentence: str) -> None:
@@ -118,12 +141,12 @@ def blank(panels: Iterable[Axes], note: str = "") -> None:
 
 def scale_bar(axes: Axes, shape: tuple[int, int], um_per_px: float) -> None:
     """Draw a white bar with a dark edge at the lower left of a picture of `shape`, to be seen on any grey."""
-    length, margin, height = scale_bar_um(shape[1], um_per_px), 0.05 * shape[0], 0.02 * shape[0]
+    length, margin, height = scale_bar_um(shape[1], um_per_px), 0.05 * shape[0], 0.03 * shape[0]
     corner = (margin, shape[0] - margin - height)
     axes.add_patch(Rectangle(corner, length / um_per_px, height, fc="white", ec="black", linewidth=0.5))
     edge = [withStroke(linewidth=1.5, foreground="black")]
-    text = {"color": "white", "fontsize": 7, "va": "bottom", "path_effects": edge}
-    axes.text(margin, corner[1] - height / 2, f"{length:g} µm", **text)
+    text = {"color": "white", "fontsize": SMALL, "va": "bottom", "path_effects": edge}
+    axes.text(margin, corner[1] - height, f"{length:g} µm", **text)
 
 
 def scale_bar_um(width_px: int, um_per_px: float) -> float:
@@ -142,6 +165,23 @@ def scale_bar_um(width_px: int, um_per_px: float) -> float:
     longest = 0.3 * width_px * um_per_px * (1 + 1e-9)  # round-off must not cost a whole step
     decade = 10.0 ** math.floor(math.log10(longest))
     return max(step * decade for step in (1, 2, 5) if step * decade <= longest)
+
+
+def arrow(ground: Axes, *points: tuple[float, float], colour: str = GREY) -> None:
+    """Draw an arrow along points of a `sheet`, (x, y) in inches; it ends at the last."""
+    ground.add_patch(
+        FancyArrowPatch(
+            path=Polyline(points), arrowstyle="-|>", mutation_scale=7, color=colour, linewidth=1, fill=False
+        )
+    )
+
+
+def word_box(ground: Axes, centre: tuple[float, float], size: tuple[float, float], words: str, colour: str) -> None:
+    """Draw a filled box of `size` (inches) around words in white on a `sheet`."""
+    corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
+    ground.add_patch(FancyBboxPatch(corner, *size, boxstyle="round,pad=0,rounding_size=0.06", fc=colour, ec="none"))
+    text = {"color": "white", "fontsize": SMALL, "fontweight": "bold", "ha": "center", "va": "center"}
+    ground.text(*centre, words, **text)
 
 
 # --- Pictures -----------------------------------------------------------------------------------------------
@@ -193,12 +233,12 @@ def common_side(images: Iterable[np.ndarray], side: int) -> int:
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the central square of `side` px.
+    """Return the central square of `side` px of an image or a colour picture.
 
     >>> middle(np.arange(5)[None].repeat(3, axis=0), 1).tolist()
     [[2]]
     """
-    top, left = ((length - side) // 2 for length in image.shape)
+    top, left = ((length - side) // 2 for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 
 

@@ -1,0 +1,40 @@
+"""The figures, each from arrays or a table: a function takes what is to be seen and returns a `Figure`.
+
+Nothing is shown and no setting of matplotlib stays changed. A returned figure is not known to pyplot, so a
+notebook cell that ends with the call displays it once. What they are drawn with is in `histobridge.drawing`.
+
+Images are float32 [H, W] in 0..1 (their contrast is never stretched), masks uint8 [H, W] with 0 background,
+1 myelin and 2 axon, and pixel sizes in µm/px. Every function raises `UserError` if there is nothing to draw,
+a column is missing, shapes differ or a pixel size is not positive.
+
+============  =================================================================================================
+`images`      what the notebooks look at: domains, translations, pseudo labels
+`training`    losses, and the evidence on polarity
+`scores`      Dice and reconstruction
+`method`      the method on one page, from drawn tissue
+`examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
+============  =================================================================================================
+"""
+
+from histobridge.drawing import save
+from histobridge.figures.examples import Example, pseudo_label_examples, translation_examples, two_strategies
+from histobridge.figures.images import domains, pseudo_labels, translations
+from histobridge.figures.method import method_overview
+from histobridge.figures.scores import dice_bars, reconstruction_bars
+from histobridge.figures.training import losses, polarity
+
+__all__ = [
+    "Example",
+    "dice_bars",
+    "domains",
+    "losses",
+    "method_overview",
+    "polarity",
+    "pseudo_label_examples",
+    "pseudo_labels",
+    "reconstruction_bars",
+    "save",
+    "translation_examples",
+    "translations",
+    "two_strategies",
+]
