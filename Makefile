@@ -20,7 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 study: $(STAMP)  ## the embedded study: three modality shifts on drawn tissue, no download; ends with a Dice table
-	$(BIN)/histobridge run --profile phantom
+	$(BIN)/histobridge study --profile phantom
 
 test: $(STAMP)  ## all tests but the slow ones
 	$(BIN)/python -m pytest
@@ -32,8 +32,8 @@ lint: $(STAMP)  ## style and mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-smoke: $(STAMP)  ## every notebook for real, in seconds, to see that it runs
-	$(BIN)/histobridge run --profile smoke --out runs
+smoke: $(STAMP)  ## the whole graph of jobs in minutes, to see that everything runs
+	$(BIN)/histobridge study --profile smoke
 
 lab: $(STAMP)  ## JupyterLab in that environment
 	$(BIN)/jupyter lab notebooks

@@ -1,10 +1,14 @@
 """Shared by all tests: the command line, real images, drawn domains, and the smallest models that still train."""
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 NOT_HERE = "real images not here: set HISTOBRIDGE_MIRROR to a folder that holds them"
 
@@ -69,3 +73,43 @@ def tiny_segmenter():
     from histobridge.segmenter import SegmenterSettings
 
     return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory):
+    """A study file of one drawn pair, two folds and three translators; its only profile is `tiny`."""
+    from histobridge.manifest import ROOT
+
+    study = yaml.safe_load((ROOT / "study.yaml").read_text())
+    profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
+    tiny = {"pairs": study["pairs"], "translators": ["none", "invert", "syndiff"], "profiles": {"tiny": profile}}
+    path = tmp_path_factory.mktemp("study") / "study.yaml"
+    path.write_text(yaml.safe_dump(tiny))
+    return path
+
+
+@pytest.fixture(scope="session")
+def in_a_process(tiny_study):
+    """Run `histobridge COMMAND --profile tiny --out OUT ...` in a process of its own, or kill it after some seconds."""
+
+    def run(command, out, *options, study=tiny_study, kill_after=None):
+        line = [sys.executable, "-m", "histobridge.cli", command, "--profile", "tiny", "--out", out, *options]
+        environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
+        started = dict(env=environment, text=True, stderr=subprocess.STDOUT, start_new_session=True)
+        if kill_after is None:
+            return subprocess.run(list(map(str, line)), stdout=subprocess.PIPE, check=False, **started)
+        # No pipe: an orphaned kernel would hold it open.
+        process = subprocess.Popen(list(map(str, line)), stdout=subprocess.DEVNULL, **started)
+        time.sleep(kill_after)
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.wait(timeout=60)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(in_a_process, tmp_path_factory):
+    """The tiny study, run with one fold too many: its folder, how it ended, and how long it took (s)."""
+    out, begun = tmp_path_factory.mktemp("finished"), time.monotonic()
+    ended = in_a_process("study", out, "--fold", 0, "--fold", 1, "--fold", 99)
+    return out, ended, time.monotonic() - begun

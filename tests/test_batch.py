@@ -4,10 +4,8 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -19,39 +17,6 @@ from histobridge.manifest import ROOT
 from histobridge.plan import Plan
 
 PLANNED = re.compile(r"^(data|look|translate|label|report)\s+(\d+)$", re.M)
-
-
-def histobridge(out, *options, study=None):
-    """Run `histobridge study` on the tiny study in a process group of its own."""
-    command = [sys.executable, "-m", "histobridge.cli", "study", "--profile", "tiny", "--out", str(out), *options]
-    environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
-    kwargs = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return subprocess.run(command, env=environment, **kwargs)
-
-
-def jobs_planned(out, study):
-    """Return how many jobs of each kind a dry run would start."""
-    told = histobridge(out, "--dry-run", study=study).stdout
-    return {kind: int(count) for kind, count in PLANNED.findall(told)}
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A study file of one drawn pair, two folds and three translators."""
-    study = yaml.safe_load((ROOT / "study.yaml").read_text())
-    profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
-    tiny = {"pairs": study["pairs"], "translators": ["none", "invert", "syndiff"], "profiles": {"tiny": profile}}
-    path = tmp_path_factory.mktemp("study") / "study.yaml"
-    path.write_text(yaml.safe_dump(tiny))
-    return path
-
-
-@pytest.fixture(scope="module")
-def finished(tiny, tmp_path_factory):
-    """An undisturbed study with one fold too many: its folder, how it ended, and how long it took."""
-    out, begun = tmp_path_factory.mktemp("finished"), time.monotonic()
-    ended = histobridge(out, "--fold", "0", "--fold", "1", "--fold", "99", study=tiny)
-    return out, ended, time.monotonic() - begun
 
 
 def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
@@ -71,15 +36,33 @@ def test_progress_says_what_runs_and_how_much_is_done(finished):
     assert "Select jobs" not in told
 
 
-def test_a_finished_study_plans_nothing_and_a_newer_notebook_changes_nothing(finished, tiny):
-    """The notebook is no input: a reworded sentence costs no training."""
+@pytest.fixture(scope="module")
+def complete(finished, in_a_process):
+    """The folder of the tiny study, with nothing left to do."""
     out, _, _ = finished
-    assert histobridge(out, study=tiny).returncode == 0  # the report, which the failed fold had kept from its mark
+    ended = in_a_process("study", out)  # the report that stood for a failed study is built anew
+    assert ended.returncode == 0, ended.stdout
+    return out
+
+
+@pytest.fixture(scope="module")
+def jobs_planned(complete, in_a_process):
+    """Return how many jobs of each kind a dry run with a study file would start in the complete folder."""
+
+    def count(**options):
+        told = in_a_process("study", complete, "--dry-run", **options).stdout
+        return {kind: int(jobs) for kind, jobs in PLANNED.findall(told)}
+
+    return count
+
+
+def test_a_newer_notebook_changes_nothing(jobs_planned):
+    """The notebook is no input: a reworded sentence costs no training."""
     times = {path: path.stat() for path in NOTEBOOKS.glob("*.ipynb")}
     try:
         for path in times:
             os.utime(path)
-        assert jobs_planned(out, tiny) == {}
+        assert jobs_planned() == {}
     finally:
         for path, then in times.items():
             os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
@@ -88,48 +71,36 @@ def test_a_finished_study_plans_nothing_and_a_newer_notebook_changes_nothing(fin
 @pytest.mark.parametrize(
     ("section", "change", "planned"),
     [
-        (("pairs", "phantom-sem"), {"shift": "reworded"}, {}),
-        (("profiles", "tiny"), {"run_folds": [0]}, {}),
-        (("profiles", "tiny", "translator"), {"steps": 7}, {"translate": 1, "label": 2, "report": 1}),
-        (("profiles", "tiny"), {"run_folds": [0, 1], "seed": 5}, {"translate": 1, "label": 2, "report": 1}),
+        (["pairs", "phantom-sem"], {"shift": "reworded"}, {}),
+        (["profiles", "tiny"], {"run_folds": [0]}, {}),
+        (["profiles", "tiny", "translator"], {"steps": 7}, {"translate": 1, "label": 2, "report": 1}),
+        (["profiles", "tiny"], {"seed": 5}, {"translate": 1, "label": 2, "report": 1}),
+        (["pairs", "phantom-sem"], {"polarity": -1}, {"look": 1, "translate": 1, "label": 2, "report": 1}),
     ],
 )
-def test_a_changed_setting_reruns_what_depends_on_it(finished, tiny, tmp_path, section, change, planned):
+def test_a_changed_setting_reruns_what_depends_on_it(jobs_planned, tiny_study, tmp_path, section, change, planned):
     """A number that decides a result plans its jobs again; words and the list of folds do not."""
-    study = yaml.safe_load(tiny.read_text())
+    study = yaml.safe_load(tiny_study.read_text())
     part = study
     for name in section:
         part = part[name]
     part |= change
     changed = tmp_path / "study.yaml"
     changed.write_text(yaml.safe_dump(study))
-    assert histobridge(finished[0], study=tiny).returncode == 0
-    assert jobs_planned(finished[0], changed) == planned
+    assert jobs_planned(study=changed) == planned
 
 
-def test_a_study_killed_at_random_ends_with_the_same_tables(finished, tiny, tmp_path):
+def test_a_study_killed_at_random_ends_with_the_same_tables(finished, in_a_process, tmp_path):
     """Three times SIGKILL to everything, then to the end: the tables are equal, bit for bit."""
     out, _, seconds = finished
     rng = random.Random(0)
     for _ in range(3):
-        kill_after(rng.uniform(0.15, 0.5) * seconds, tmp_path, tiny)
-    ended = histobridge(tmp_path, study=tiny)
+        in_a_process("study", tmp_path, kill_after=rng.uniform(0.15, 0.5) * seconds)
+    ended = in_a_process("study", tmp_path)
     assert ended.returncode == 0, ended.stdout
     for table in ("dice", "translation"):
         whole, resumed = (collect(folder / "tiny", table).to_csv() for folder in (out, tmp_path))
         assert whole == resumed
-
-
-def kill_after(seconds, out, study):
-    """Start the study, and kill it with all its processes after some seconds."""
-    command = [sys.executable, "-m", "histobridge.cli", "study", "--profile", "tiny", "--out", str(out)]
-    environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
-    # No pipe: an orphaned kernel would hold it open.
-    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    process = subprocess.Popen(command, env=environment, **quiet)
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=60)
 
 
 def test_two_thousand_jobs_are_planned_in_little_memory(tmp_path):

@@ -1,11 +1,6 @@
-"""The notebooks, run for real in the smoke profile: finished, skipped, refused, killed and taken up again."""
+"""The notebooks, run for real: skipped when finished, refused when mistyped, blind to what they must not see."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
+import dataclasses
 
 import numpy as np
 import papermill
@@ -15,72 +10,39 @@ from papermill.exceptions import PapermillExecutionError
 from histobridge import strategies, translation
 from histobridge.batch import NOTEBOOKS
 from histobridge.collect import collect
-from histobridge.study import Run, open_run
-
-COMMAND = ["run", "--profile", "smoke", "--pair", "phantom-sem", "--fold", "0"]
-
-
-def _histobridge(out, *, kill_after=None):
-    """Run the command in a process group of its own, and kill the whole group after some seconds if asked to."""
-    command = [sys.executable, "-m", "histobridge.cli", *COMMAND, "--out", str(out)]
-    if kill_after is None:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        return done.returncode, done.stdout
-    # No pipe: the orphaned kernel would hold it open.
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(kill_after)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=60)
-    return None, ""
+from histobridge.plan import Plan
+from histobridge.study import Run, load_study
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One undisturbed smoke run: its folder, what it printed and how long it took."""
-    out = tmp_path_factory.mktemp("smoke")
-    begun = time.monotonic()
-    code, told = _histobridge(out)
-    assert code == 0, told
-    return out, told, time.monotonic() - begun
+@pytest.fixture
+def run_in(tiny_study):
+    """Return the run of one cell of the tiny study in a folder."""
+
+    def run(out, protocol="transductive", fold=0):
+        return Plan("tiny", out=str(out), study=load_study(tiny_study)).run("phantom-sem", protocol, fold)
+
+    return run
 
 
-def test_a_run_prints_the_dice_table_and_the_path_of_the_report(finished):
-    """All stages run, and the command ends with the table and a page that exists."""
-    out, told, _ = finished
-    assert all(stage in told for stage in ("01_data", "02_translate", "03_pseudo_label", "Dice"))
-    assert (out / "smoke" / "report" / "04_report.html").exists()
-    rows = collect(out / "smoke", "dice")
-    cells = set(zip(rows["strategy"], rows["translator"], strict=True))
-    assert {
+def test_every_strategy_and_control_is_in_the_table(finished):
+    """One row an image and class, of every way to a pseudo label; Dice in 0..1."""
+    rows = collect(finished[0] / "tiny", "dice")
+    assert set(zip(rows["strategy"], rows["translator"], strict=True)) == {
         ("pretrained", "none"),
-        ("adaptation", "syndiff"),
-        ("tutorship", "cycle"),
         ("supervised", "none"),
-    } <= cells
+        *((strategy, name) for strategy in ("adaptation", "tutorship") for name in ("invert", "syndiff")),
+    }
     assert rows["dice"].between(0, 1).sum() > 100
 
 
-def test_a_finished_run_is_skipped(finished):
-    """A second call trains nothing."""
-    out, _, _ = finished
-    code, told = _histobridge(out)
-    assert code == 0
-    assert told.count("finished before, skipped") == 3
-    assert "step 1 of" not in told
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_random_ends_with_the_same_tables(finished, tmp_path):
-    """Three times SIGKILL to the whole group, then to the end: the tables are equal, bit for bit."""
-    out, _, seconds = finished
-    rng = random.Random(0)
-    for _ in range(3):
-        _histobridge(tmp_path, kill_after=rng.uniform(0.15, 0.6) * seconds)
-    code, told = _histobridge(tmp_path)
-    assert code == 0, told
-    for table in ("dice", "translation"):
-        whole, resumed = (collect(folder / "smoke", table).to_csv() for folder in (out, tmp_path))
-        assert whole == resumed
+def test_a_finished_run_is_skipped_and_told_again(finished, in_a_process):
+    """`histobridge run` trains nothing that is there, and ends with the Dice table and the path of the report."""
+    ended = in_a_process("run", finished[0])
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout.count("finished before, skipped") == 5  # all but notebook 01 of fold 1
+    assert "step 1 of" not in ended.stdout
+    assert "Dice: mean over images" in ended.stdout
+    assert "04_report.html" in ended.stdout
 
 
 def test_a_mistyped_parameter_stops_the_notebook_at_once(tmp_path):
@@ -95,22 +57,48 @@ def test_a_mistyped_parameter_stops_the_notebook_at_once(tmp_path):
         )
 
 
-@pytest.mark.slow
-def test_no_label_free_prediction_depends_on_a_target_mask(finished, tmp_path, monkeypatch):
+def trained(run):
+    """Train what notebook 02 trains; return the sign and the translators."""
+    source, target = run.source_images(), run.seen_images()
+    sign = translation.sign_for(run, translation.polarity_evidence(run, strategies.polarity_judge(run), target))
+    translation.train_syndiff(run, sign, source, target)
+    translation.fit_controls(run, source, target)
+    return sign, translation.trained_translators(run)
+
+
+def test_no_label_free_prediction_depends_on_a_target_mask(finished, run_in, tmp_path, monkeypatch):
     """With noise for every mask of U, all strategies but the supervised bound predict the same, bit for bit."""
-    out, _, _ = finished
-    run = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(out)})
-    expected = strategies.all_pseudo_labels(run, translation.trained_translators(run))
-    blind = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(tmp_path)})
-    true_masks, rng = run.target_masks(), np.random.default_rng(0)
-    noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in true_masks.items()}
+    run = run_in(finished[0])
+    expected, rng = strategies.all_pseudo_labels(run, trained(run)[1]), np.random.default_rng(0)
+    noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in run.target_masks().items()}
     monkeypatch.setattr(Run, "target_masks", lambda *_, **__: noise)
-    source, target = blind.source_images(), blind.seen_images()
-    evidence = translation.polarity_evidence(blind, strategies.polarity_judge(blind), target)
-    sign = translation.sign_for(blind, evidence)
-    translation.train_syndiff(blind, sign, source, target)
-    translation.fit_controls(blind, source, target)
-    found = strategies.all_pseudo_labels(blind, translation.trained_translators(blind))
-    for key, masks in expected.items():
-        same = all(np.array_equal(masks[name], found[key][name]) for name in masks)
-        assert same == (key[0] != "supervised"), key
+    blind = run_in(tmp_path)
+    found = strategies.all_pseudo_labels(blind, trained(blind)[1])
+    assert expected.keys() == found.keys()
+    for way, masks in expected.items():
+        same = all(np.array_equal(masks[name], found[way][name]) for name in masks)
+        assert same == (way[0] != "supervised"), way
+
+
+def test_inductive_translators_never_see_the_held_out_images(run_in, tmp_path, monkeypatch):
+    """With noise for the images of the left-out subjects, sign and translators stay the same, bit for bit."""
+    before = fingerprints(run_in(tmp_path / "true", "inductive"))
+    true_images = Run.target_images
+
+    def noisy(run, *, split=None):
+        rng, held_out = np.random.default_rng(0), run.split.target_scored
+        return [
+            dataclasses.replace(s, image=rng.random(s.image.shape, dtype=np.float32)) if s.subject in held_out else s
+            for s in true_images(run, split=split)
+        ]
+
+    monkeypatch.setattr(Run, "target_images", noisy)
+    assert fingerprints(run_in(tmp_path / "noise", "inductive")) == before
+    monkeypatch.setattr(Run, "seen_images", Run.target_images)  # the test would see a leak
+    assert fingerprints(run_in(tmp_path / "leak", "inductive")) != before
+
+
+def fingerprints(run):
+    """Return the sign and the hashes of the translators."""
+    sign, translators = trained(run)
+    return sign, {name: translator.fingerprint for name, translator in translators.items()}

@@ -128,9 +128,10 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
         return batch.returncode == 0
 
 
-def report(out: Path, profile: str, seed: int = 0) -> Path:
-    """Run notebook 04 over everything found under `out`/`profile` of one seed; return the path of its HTML."""
-    return execute("04_report", out / profile / "report", {"out": str(out), "profile": profile, "seed": seed})
+def report(plan: Plan) -> Path:
+    """Run notebook 04 over everything found of the plan's profile and seed; return the path of its HTML."""
+    places = {"out": str(Path(plan.out).resolve()), "data": str(Path(plan.data).resolve())}
+    return execute("04_report", plan.folder / "report", {**places, "profile": plan.profile, "seed": plan.seed})
 
 
 def execute(stage: str, folder: Path, parameters: dict, *, told: TextIO = sys.stdout) -> Path:

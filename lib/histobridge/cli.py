@@ -96,7 +96,7 @@ def run(
     for number, cell in enumerate(plan.cells, 1):
         print(f"[{number}/{len(plan.cells)}]", *cell, flush=True)
         run_fold(plan.parameters(*cell))
-    page = report(out.resolve(), profile, seed)
+    page = report(plan)
     _print_dice(out / profile, seed)
     console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
 
@@ -152,10 +152,10 @@ def notebook(
     from histobridge.plan import Plan
 
     one_of("notebook", stage, (*STAGES, "04_report"))
-    if stage == "04_report":
-        report(out.resolve(), profile, seed)
-        return
     plan = Plan(profile, split=split, seed=seed, out=str(out), data=str(data))
+    if stage == "04_report":
+        report(plan)
+        return
     told = Prefixed(sys.stdout, f"{pair} {protocol} fold {fold}")
     run_stage(stage, plan.parameters(pair, protocol, fold), told=told)
 
@@ -166,12 +166,12 @@ def publish(
     out: Out = Path("runs"),
     reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
 ) -> None:
-    """Publish finished runs in reports/ and the README: tables of a real profile, the picture of a drawn one."""
-    from histobridge import collect
+    """Publish finished runs: of a real profile the tables, in reports/ and the README; of `phantom` the figures."""
+    from histobridge import collect, gallery
     from histobridge.manifest import ROOT
 
     if profile == "phantom":
-        collect.publish_example(out.resolve(), reports / "example.png")
+        gallery.write(out.resolve(), profile, reports.resolve())
     else:
         collect.publish(out / profile, reports, ROOT / "README.md")
     console.print(f"Published in {reports}")

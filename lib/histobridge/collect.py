@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from histobridge import figures, strategies, translation
+from histobridge import figures
 from histobridge.claims import claims
 from histobridge.errors import UserError
-from histobridge.files import whole_file, write_json, write_table, write_text
+from histobridge.files import write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
 from histobridge.plan import Plan
-from histobridge.study import open_run
 from histobridge.tables import (
     DICE_COLUMNS,
     cost_table,
@@ -29,7 +28,6 @@ from histobridge.tables import (
 )
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
-EXAMPLE = (("pretrained", "none"), ("adaptation", "invert"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
@@ -118,23 +116,6 @@ def missing(profile: str, rows: pd.DataFrame) -> pd.DataFrame:
     plan = Plan(profile)
     planned = planned_cells(plan.wanted, plan.study.translators)
     return missing_cells(rows, planned, unavailable=plan.gone)
-
-
-def publish_example(out: Path, path: Path) -> None:
-    """Draw the README's picture: strategies on one drawn SEM image of the `phantom` profile, run before.
-
-    Real images are never committed; drawn ones may be.
-    """
-    run = open_run({"pair": "phantom-sem", "profile": "phantom", "out": str(out)})
-    translators = translation.trained_translators(run)
-    labels = strategies.all_pseudo_labels(run, translators)
-    shown = {key: labels[key] for key in EXAMPLE}
-    image, truth, masks, translations, dice = strategies.panels(run, translators, shown, next(iter(shown[EXAMPLE[0]])))
-    figure = figures.pseudo_labels(
-        image, truth, masks, translations=translations, dice=dice, um_per_px=run.pair.target.um_per_px
-    )
-    with whole_file(path) as draft:
-        figure.savefig(draft, format="png", dpi=120)
 
 
 def with_tables(text: str, reports: Path) -> str:

@@ -101,6 +101,7 @@ class ReportParameters(_Strict):
     profile: str
     seed: int = Field(default=0, ge=0)
     out: str = "runs"
+    data: str = "data"
 
     @property
     def folder(self) -> Path:
