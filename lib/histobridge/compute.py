@@ -142,6 +142,7 @@ def _launch_many(processes: int, function: Callable, args: tuple) -> tuple:
 
 def _write_answer(fabric: Fabric, file: Path, function: Callable, args: tuple) -> None:
     """Leave the first process's answer in a file: Fabric empties its pipe, of 64 KiB, only when all have ended."""
+    _end_with_parent()
     answer = _answer(fabric, function, args)
     if fabric.is_global_zero:
         file.write_bytes(pickle.dumps(answer))
@@ -152,6 +153,6 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         multiprocessing.parent_process().join()
-        os._exit(1)  # the training processes, started by PyTorch, end with this one
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
