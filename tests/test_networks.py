@@ -8,7 +8,7 @@ import torch
 from histobridge.networks import DiffusiveGenerator, Discriminator, Generator, time_embedding
 
 SMALL = dict(width=16, multipliers=(1, 2), blocks=1, stem=2)
-PUBLISHED = dict(width=64, multipliers=(1, 1, 2, 2, 4, 4), blocks=2, attention=(4,))
+PUBLISHED = dict(width=64, multipliers=(1, 1, 2, 2, 4, 4), blocks=2, attention=(5,))
 SIGNS = (1, -1)
 
 
@@ -61,7 +61,7 @@ def test_every_parameter_learns():
 
 
 def test_the_published_size_builds_and_learns():
-    """Width 64, multipliers 1,1,2,2,4,4, two blocks, attention at level 4: 20 to 30 M parameters, one step."""
+    """Width 64, multipliers 1,1,2,2,4,4, two blocks, attention at level 5: 20 to 30 M parameters, one step."""
     network = diffusive(1, latent=100, embedding=256, **PUBLISHED)
     assert 20e6 < sum(p.numel() for p in network.parameters()) < 30e6
     optimiser = torch.optim.Adam(network.parameters(), lr=1.6e-4, betas=(0.5, 0.9), fused=True)

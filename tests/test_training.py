@@ -9,10 +9,12 @@ import torch
 from histobridge import checkpoint as checkpoints
 from histobridge import training
 from histobridge.adversarial import SynDiffTraining
+from histobridge.compute import fabric
 from histobridge.crops import stack
 from histobridge.errors import UserError
 from histobridge.segmenter import Segmenter, SegmenterTraining
-from histobridge.training import Say, linear_decay, step_generator, train
+from histobridge.study import load_study
+from histobridge.training import Say, cosine_decay, linear_decay, step_generator, train
 
 MODELS = ("syndiff", "segmenter")
 
@@ -42,11 +44,12 @@ class Counter:
 def start(drawn, tiny_syndiff, tiny_segmenter):
     """A function that returns a fresh training of a real model: SynDiff or the segmenter."""
 
-    def begin(model: str, *, seed: int = 0):
+    def begin(model: str, *, seed: int = 0, **changes):
         if model == "segmenter":
             return SegmenterTraining(Segmenter(tiny_segmenter, seed=seed), [stack(*pair) for pair in drawn["tem"]])
         source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
-        return SynDiffTraining(tiny_syndiff, -1, seed, source, target)
+        settings = tiny_syndiff.model_copy(update=changes)
+        return SynDiffTraining(fabric(), settings, -1, seed, source, target)
 
     return begin
 
@@ -140,6 +143,55 @@ def test_generators_learn_at_every_level_they_will_be_asked(start):
         generator.register_forward_pre_hook(lambda module, inputs: levels.update(inputs[2].tolist()))
     run(trainee, 3)
     assert levels == {1, 2, 3, 4}
+
+
+def gradients(trainee: SynDiffTraining) -> list[torch.Tensor]:
+    """A list to which every optimiser step adds its gradients, as one vector."""
+    found = []
+
+    def note(optimiser, *_):
+        found.append(torch.cat([p.grad.flatten() for p in optimiser.param_groups[0]["params"]]))
+
+    for optimiser in (trainee.generator_optimiser, trainee.critic_optimiser):
+        optimiser.register_step_pre_hook(note)
+    return found
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(2, 2), (1, 4)])
+def test_micro_batches_make_the_step_of_the_whole_batch(start, batch, accumulate):
+    """Gradients, R1's included, and losses are those of four images at once, and so is the step after."""
+    whole = start("syndiff", batch=4)
+    parts = start("syndiff", batch=batch, accumulate=accumulate)
+    expected, found = gradients(whole), gradients(parts)
+    for number in range(2):
+        assert parts.step(number) == pytest.approx(whole.step(number), rel=1e-4, abs=1e-6)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.linalg.norm(mine - theirs) < 1e-3 * torch.linalg.norm(theirs)
+
+
+def test_no_micro_batch_is_left_out(start):
+    """Each of four images changes the gradient: with one put in the place of another the gradient is not the same."""
+    whole, parts = start("syndiff", batch=4), start("syndiff", batch=1, accumulate=4)
+    expected, found = gradients(whole), gradients(parts)
+    whole.step(0)
+    original = parts._parts
+    parts._parts = lambda number: (lambda p, w: ([*p[:3], p[0]], w))(*original(number))
+    parts.step(0)
+    assert torch.linalg.norm(found[1] - expected[1]) > 1e-2 * torch.linalg.norm(expected[1])
+
+
+def test_the_published_size_takes_a_whole_step(drawn):
+    """The profile gpu, at full width on one crop of 64 px: every loss is finite and every network has moved."""
+    settings = load_study().profiles["gpu"].translator.model_copy(update={"crop": 64, "batch": 1})
+    source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
+    trainee = SynDiffTraining(fabric(), settings, 1, 0, source, target)
+    before = [p.detach().clone() for net in (trainee.generators, trainee.critics) for p in net.parameters()]
+    assert all(map(math.isfinite, trainee.step(0).values()))
+    after = [p for net in (trainee.generators, trainee.critics) for p in net.parameters()]
+    assert all(torch.isfinite(p).all() for p in after)
+    last = [n.unet.last.weight for n in trainee.generators.values()]  # the residual starts at zero: the rest waits
+    assert all(p.abs().max().item() == pytest.approx(1.6e-4, rel=0.01) for p in last)
+    assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) > 20
 
 
 RATES = [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")]
@@ -255,3 +307,27 @@ def test_the_learning_rate_is_constant_and_then_falls_to_zero():
     """1 up to the middle, then a straight line that would reach 0 after the last step."""
     factors = np.array([linear_decay(step, 10) for step in range(11)])
     np.testing.assert_allclose(factors, [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-12)
+
+
+def test_the_cosine_falls_from_one_to_zero():
+    """cos²(pi s / 2 S) in closed form, the identity of half angles; settings choose it by name."""
+    steps = np.arange(11)
+    factors = np.array([cosine_decay(step, 10) for step in steps])
+    np.testing.assert_allclose(factors, np.cos(np.pi * steps / 20) ** 2, atol=1e-12)
+
+
+@pytest.mark.parametrize(("decay", "factor"), [("linear", 1.0), ("cosine", 0.75)])
+def test_the_decay_of_the_settings_sets_both_rates(start, decay, factor):
+    """A third of the way, linear decay has not begun and the cosine is at (1 + cos 60°) / 2."""
+    trainee = start("syndiff", decay=decay)
+    trainee.step(2)  # of 6
+    s = trainee.settings
+    assert trainee.generator_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_generator)
+    assert trainee.critic_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_critic)
+
+
+def test_settings_of_before_are_the_settings_of_now(tiny_syndiff):
+    """A setting added later is not dumped at its default, so that older checkpoints and folders still fit."""
+    assert not {"decay", "accumulate"} & tiny_syndiff.model_dump().keys()
+    changed = tiny_syndiff.model_copy(update={"decay": "cosine", "accumulate": 3})
+    assert type(changed)(**changed.model_dump(mode="json")) == changed

@@ -6,13 +6,16 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 import torch
 
 from histobridge import checkpoint as checkpoints
 from histobridge.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Report = Callable[[str], None]
 
@@ -65,6 +68,7 @@ def train(
     checkpoint: Path | None = None,
     save_every: int = 100,
     report: Report | None = None,
+    save: Callable[[Path, dict, dict], None] = checkpoints.save,
 ) -> pd.DataFrame:
     """Train to step `steps`, from the last checkpoint if there is one.
 
@@ -82,6 +86,8 @@ def train(
         Where to save, every `save_every` steps and at the end; None trains in memory only.
     report : callable, optional
         Called with a progress line each step; prints one every ten seconds by default.
+    save : callable
+        Writes a checkpoint; several processes give `saver`.
 
     Returns
     -------
@@ -109,8 +115,28 @@ def train(
         if checkpoint is not None and ((number + 1) % save_every == 0 or number + 1 == steps):
             state = trainee.state()
             _refuse_nan({"weights": _total(state)}, name, number, checkpoint)
-            checkpoints.save(checkpoint, {"trainee": state, "history": history}, settings)
+            save(checkpoint, {"trainee": state, "history": history}, settings)
     return pd.DataFrame(history)
+
+
+def saver(fabric: Fabric) -> Callable[[Path, dict, dict], None]:
+    """Return a `save` for several processes: the first one writes, and a failure of it stops them all."""
+
+    def save(path: Path, state: dict, settings: dict) -> None:
+        error = None
+        if fabric.is_global_zero:
+            try:
+                checkpoints.save(path, state, settings)
+            except UserError as failed:
+                error = failed
+        if error := fabric.broadcast(error):  # else the others would wait for the first one for ever
+            raise error
+
+    return save
+
+
+def silent(line: str) -> None:
+    """Report nothing: for all processes but the first."""
 
 
 def _refuse_nan(losses: dict[str, float], name: str, step: int, checkpoint: Path | None) -> None:
@@ -153,3 +179,15 @@ def linear_decay(step: int, steps: int) -> float:
     [1.0, 1.0, 0.5, 0.0]
     """
     return min(1.0, 2.0 * (1.0 - step / steps))
+
+
+def cosine_decay(step: int, steps: int) -> float:
+    """Factor of the learning rate: half a cosine from 1 to 0 (Loshchilov and Hutter, arXiv 1608.03983, eq. 5).
+
+    >>> [round(cosine_decay(step, 100), 6) for step in (0, 50, 100)]
+    [1.0, 0.5, 0.0]
+    """
+    return 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+DECAYS = {"linear": linear_decay, "cosine": cosine_decay}

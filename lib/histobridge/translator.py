@@ -15,7 +15,7 @@ A translator learns from images alone; nothing here has ever heard of a mask.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,16 @@ from torch import Tensor, nn
 
 from histobridge import checkpoint as checkpoints
 from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_generators
-from histobridge.compute import device, weights_of
+from histobridge.compute import device, launch, weights_of
 from histobridge.crops import check_domain, stack
 from histobridge.diffusion import posterior, vp_schedule
 from histobridge.errors import UserError, one_of
 from histobridge.kept import digest
 from histobridge.tiling import Place, noise_canvas, over_windows
-from histobridge.training import Report, train
+from histobridge.training import Report, saver, silent, train
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Domain = Literal["L", "U"]
 CONTROLS = ("none", "invert", "histogram", "invert-histogram")
@@ -134,6 +137,9 @@ class SynDiff:
     ) -> pd.DataFrame:
         """Train on unpaired images, resuming from `checkpoint`; return the losses of every step (see `train`).
 
+        All visible GPUs share each batch, as far as it can be shared (see `compute.launch`); the result is the same,
+        up to rounding, for any number of them.
+
         Raises
         ------
         UserError
@@ -142,18 +148,10 @@ class SynDiff:
         """
         for images, name in (source, "L (labelled)"), (target, "U (unlabelled)"):
             check_domain(images, self.settings.crop, name)
-        tensors = [[stack(_to_network(image)) for image in images] for images in (source, target)]
-        training = SynDiffTraining(self.settings, self.sign, self.seed, *tensors)
-        history = train(
-            training,
-            self.settings.steps,
-            name=self.name,
-            settings=self._settings(),
-            checkpoint=checkpoint,
-            save_every=self.settings.save_every,
-            report=report,
+        history, weights = launch(
+            _train, self._settings(), source, target, checkpoint, report, batch=self.settings.joint_batch
         )
-        self.generators.load_state_dict(training.average.state_dict())
+        self.generators.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         return history
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
@@ -195,10 +193,43 @@ class SynDiff:
     def load(cls, path: Path) -> SynDiff:
         """Read a saved translator."""
         saved = checkpoints.load(path)
-        settings = dict(saved["settings"])
-        translator = cls(sign=settings.pop("sign"), seed=settings.pop("seed"), settings=SynDiffSettings(**settings))
+        translator = cls(**_arguments(saved["settings"]))
         translator.generators.load_state_dict(saved["state"])
         return translator
+
+
+def _arguments(saved: dict) -> dict:
+    """Return what `SynDiff` is made with from the settings that it saves."""
+    settings = dict(saved)
+    return {"sign": settings.pop("sign"), "seed": settings.pop("seed"), "settings": SynDiffSettings(**settings)}
+
+
+def _train(
+    fabric: Fabric,
+    settings: dict,
+    source: list[np.ndarray],
+    target: list[np.ndarray],
+    checkpoint: Path | None,
+    report: Report | None,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Train in each of the processes that Fabric started; return the history and the averaged generators.
+
+    All that goes in and comes out is NumPy, which passes through a pipe: tensors would go through /dev/shm, which
+    containers keep small.
+    """
+    tensors = [[stack(_to_network(image)) for image in images] for images in (source, target)]
+    training = SynDiffTraining(fabric, **_arguments(settings), source=tensors[0], target=tensors[1])
+    history = train(
+        training,
+        training.settings.steps,
+        name=SynDiff.name,
+        settings=settings,
+        checkpoint=checkpoint,
+        save_every=training.settings.save_every,
+        report=report if fabric.is_global_zero else silent,
+        save=saver(fabric),
+    )
+    return history, weights_of(training.average)
 
 
 class Cycle(SynDiff):
