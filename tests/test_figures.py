@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from histobridge import figures, gallery
+from histobridge import figures
 from histobridge.drawing import (
     BLUE,
     CLASS_COLOURS,
@@ -26,15 +26,9 @@ from histobridge.drawing import (
 )
 from histobridge.errors import UserError
 from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
-from histobridge.images import write_image, write_mask
-from histobridge.manifest import ROOT
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP
-from histobridge.segmenter import Segmenter
-from histobridge.study import load_study, open_run
 from histobridge.tables import CELL
-from histobridge.translation import fit_controls
-from histobridge.translator import SynDiff
 
 STEPS = 40
 WAYS = {  # (axon, myelin) in no good order
@@ -508,99 +502,3 @@ def test_an_example_that_cannot_be_drawn_is_refused_in_words(tem):
     mixed = dice(("tem-sem",), ("inductive", "transductive"))
     with pytest.raises(UserError, match=r"more than one protocol \(inductive, transductive\)"):
         figures.pseudo_label_examples({"tem-sem": given}, mixed)
-
-
-# --- Gathered from finished runs ------------------------------------------------------------------------
-
-
-def flat_tissue(modality, seed, shape, um_per_px):
-    """In place of grown tissue: an image of one grey that tells its seed, and three stripes of a mask."""
-    stripes = (np.arange(shape[1]) * 3 // shape[1]).astype(np.uint8)
-    return np.full(shape, (seed % 100) / 100, np.float32), np.tile(stripes, (shape[0], 1))
-
-
-@pytest.fixture
-def finished(tmp_path, monkeypatch, tiny_syndiff, tiny_segmenter):
-    """A folder in which phantom-sem has been run: untrained models, and results that tell where they are from."""
-    monkeypatch.setattr("histobridge.domains.phantom", flat_tissue)
-    run = open_run({"pair": "phantom-sem", "profile": "smoke", "out": str(tmp_path / "runs")})
-    source, target = run.source_images(), run.target_images()
-    fit_controls(run, source, target)
-    SynDiff(tiny_syndiff, sign=1).save(run.models / "translators" / "pair" / "syndiff.pt")
-    for name in ("source", "tutorship-syndiff", "supervised"):
-        Segmenter(tiny_segmenter).save(run.models / "fold0" / f"{name}.pt")
-    for images, to, grey in ((source, "U", 0.2), (target, "L", 0.8)):
-        for sample in images:
-            path = run.shared / "translations" / "syndiff" / f"to-{to}" / f"{sample.name}.png"
-            write_image(path, np.full(sample.image.shape, grey, np.float32))
-    for number, name in enumerate(("pretrained-none", "adaptation-syndiff", "tutorship-syndiff", "supervised-none")):
-        for sample in target:
-            path = run.results / "pseudo_labels" / name / f"{sample.name}.png"
-            write_mask(path, np.full(sample.image.shape, number % 3, np.uint8))
-    write_rows(run, [s.name for s in source], [s.name for s in target])
-    for stage in ("02_translate", "03_pseudo_label"):
-        run.finish(stage)
-    return tmp_path / "runs"
-
-
-def write_rows(run, source: list[str], target: list[str]) -> None:
-    """Write dice.csv and translation.csv in which the first image is the best and the third has the median."""
-    value = [0.9, 0.1, 0.5, 0.2, 0.8, 0.3, 0.7, 0.05, 0.95, 0.6]
-    key = {"pair": run.parameters.pair, "protocol": "transductive", "split": "development"}
-    rows = [
-        {**key, "fold": 0, "strategy": s, "translator": t, "image": name, "class": c, "dice": score}
-        for s, t in (("pretrained", "none"), ("adaptation", "syndiff"), ("tutorship", "syndiff"))
-        for name, score in zip(target, value, strict=True)
-        for c in ("axon", "myelin")
-    ]
-    pd.DataFrame(rows).to_csv(run.results / "dice.csv", index=False)
-    rows = [
-        {**key, "fold": "pair", "translator": "syndiff", "direction": direction, "image": name, "ssim": score}
-        for direction, names in (("L->U", source), ("U->L", target))
-        for name, score in zip(names, value, strict=True)
-    ]
-    pd.DataFrame(rows).assign(psnr=20.0, l1=0.1).to_csv(run.shared / "translation.csv", index=False)
-
-
-def test_the_gallery_draws_what_is_finished_and_trains_nothing(finished, tmp_path, monkeypatch):
-    """Figures 1 to 4 come from the files of the run, of the median images; other drawn pairs are notes."""
-    saved = {}
-    monkeypatch.setattr(figures, "save", lambda figure, path: saved.update({path.name: figure}) or (path,))
-    monkeypatch.setattr(Segmenter, "fit", None)
-    monkeypatch.setattr(Segmenter, "predict", None)
-    monkeypatch.setattr(SynDiff, "translate", None)
-    paths = gallery.write(finished, "smoke", tmp_path / "figures")
-    expected = ["method", "strategies-phantom-sem", "translations-phantom", "pseudo_labels-phantom"]
-    assert paths == [tmp_path / "figures" / name for name in expected]
-    notes = [word for word in words_of(saved["translations-phantom"]) if ":" in word and "phantom" in word]
-    assert notes == ["phantom-tem-other: not run", "phantom-bf: not run"]
-    greys = [float(picture.mean()) for picture in shown(saved["translations-phantom"])]
-    assert greys == pytest.approx([0.02, 0.2, 0.02, 0.8], abs=0.005)  # the third images, and their translations
-    assert len(shown(saved["pseudo_labels-phantom"])) == 6
-
-
-def test_real_images_do_not_enter_the_repository(tmp_path):
-    """With a real pair finished, figures go below the runs or outside the repository; without any run to nowhere."""
-    with pytest.raises(UserError, match="no finished runs"):
-        gallery.write(tmp_path, "cpu", tmp_path / "figures")
-    run = open_run({"pair": "tem-sem", "profile": "cpu", "out": str(tmp_path)})
-    for stage in ("02_translate", "03_pseudo_label"):
-        run.stage_folder(stage).mkdir(parents=True, exist_ok=True)
-        (run.stage_folder(stage) / f"{stage}.json").touch()
-    with pytest.raises(UserError, match="tem-sem show real images, which are never committed"):
-        gallery.write(tmp_path, "cpu", ROOT / "reports")
-
-
-def test_a_missing_pair_says_why():
-    """Images that nobody can have are told from a pair that was not run; drawn pairs from real ones."""
-    pairs = load_study().pairs
-    assert gallery.why_missing(pairs["tem-macaque"]) == NO_DATA
-    assert gallery.why_missing(pairs["tem-sem"]) == gallery.why_missing(pairs["phantom-bf"]) == NOT_RUN
-    assert (gallery.kind_of(pairs["tem-sem"]), gallery.kind_of(pairs["phantom-bf"])) == ("real", "phantom")
-
-
-def test_the_typical_image_is_the_median():
-    """Neither the best nor the worst; of an even number the lower of the middle two; undefined Dice is left out."""
-    rows = pd.DataFrame({"image": list("aabcde"), "dice": [0.9, 0.7, 0.1, 0.5, math.nan, 0.6]})
-    assert gallery.typical(rows, "dice") == "c"
-    assert gallery.typical(rows[rows["image"] != "b"], "dice") == "e"
