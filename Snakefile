@@ -29,7 +29,7 @@ mirror = shlex.join(["--mirror", config["mirror"]] if config.get("mirror") else 
 
 def share(jobs):
     """Threads of a job where `jobs` of its kind may run at once: all cores are used, none twice."""
-    return max(1, (workflow.cores or 1) // max(1, len(jobs)))
+    return max(1, int(config.get("cores", 1)) // max(1, len(jobs)))
 
 
 def run_of(w):

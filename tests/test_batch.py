@@ -24,6 +24,7 @@ def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
     out, ended, _ = finished
     assert ended.returncode == 1, ended.stdout
     assert "There is no fold 99" in ended.stdout
+    assert "Not finished (why stands above): phantom-sem transductive 99" in ended.stdout
     assert set(collect(out / "tiny", "dice")["fold"]) == {0, 1}
     assert (out / "tiny" / "report" / "04_report.html").exists()
 
@@ -151,7 +152,8 @@ def test_a_cluster_gets_the_same_jobs(stub_sbatch, tmp_path):
     """Through a stub of sbatch: a job script is submitted with what it needs, runs, and is seen to end."""
     config = ["profile=smoke", "pairs=phantom-sem", "folds=0", f"out={tmp_path}/out", f"data={tmp_path}/data", "gpu=1"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path]
-    command += ["--profile", ROOT / "profiles" / "slurm", "--latency-wait", "1", "--config", *config]
+    command += ["--profile", ROOT / "profiles" / "slurm", "--latency-wait", "1"]
+    command += ["--seconds-between-status-checks", "1", "--config", *config]
     environment = os.environ | {"PATH": f"{stub_sbatch}:{os.environ['PATH']}"}
     kwargs = dict(env=environment, capture_output=True, text=True, check=False)
     dry = subprocess.run([*command, "--dry-run"], **kwargs)

@@ -33,6 +33,15 @@ CHATTER = (
     "Provided",
     "host:",
 )
+CHATTER += (
+    "Assuming ",
+    "Rules claiming",
+    "RuleException",
+    "CalledProcessError",
+    "Command '",
+    "WorkflowError",
+    "At least one",
+)
 """How the lines of Snakemake begin that tell a user nothing."""
 
 
@@ -114,9 +123,10 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
     config = {"profile": plan.profile, "split": plan.split, "seed": plan.seed, "out": plan.out, "data": plan.data}
     config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(plan, k))}
     config |= {"mirror": str(mirror.resolve())} if mirror else {}
+    config["cores"] = cores or available_cores()
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(plan.folder), "--profile", str(ROOT / "profiles" / "local")]
-    command += ["--cores", str(cores or available_cores()), *(["--dry-run"] if dry_run else [])]
+    command += ["--cores", str(config["cores"]), *(["--dry-run"] if dry_run else [])]
     command += ["--config", *(f"{k}={v}" for k, v in config.items())]
     plan.folder.mkdir(parents=True, exist_ok=True)
     with _alone(plan.folder / ".study.lock", wait=False) as lock:

@@ -132,6 +132,9 @@ def study(
     if not dry_run:
         _print_dice(out / profile, seed)
         console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '04_report.html')}", soft_wrap=True)
+        for cell in plan.cells:
+            if not plan.run(*cell).finished("03_pseudo_label"):
+                console.print("Not finished (why stands above):", *cell, highlight=False)
     raise typer.Exit(0 if done else 1)
 
 
