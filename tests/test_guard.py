@@ -10,7 +10,7 @@ from histobridge.segmenter import Segmenter, SegmenterSettings
 from histobridge.translator import SynDiff
 
 SMALL = SynDiffSettings(steps=30, crop=48, batch=4, width=16, multipliers=(1, 2), cycle_width=16, critic_width=16)
-QUICK = SegmenterSettings(steps=120, crop=96, batch=4, widths=(16, 16, 32, 32, 64, 16), class_shift=(0, 0, 0))
+QUICK = SegmenterSettings(steps=120, crop=96, batch=4, widths=(16, 16, 32, 32, 64, 16), blank=0.0)
 
 
 def drawn(modality, seed, n=4):

@@ -111,7 +111,7 @@ def crops(settings: SegmenterSettings, step: int = 0, side: int = 96) -> tuple[t
 @pytest.mark.parametrize("zoom", [0.6, 0.77, 1, 1.4, 2])
 def test_augmented_crops_keep_image_and_mask_aligned(zoom):
     """At any zoom and turn image and mask fit best as they are, and equally worse one pixel to either side."""
-    image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(zoom, zoom), class_shift=(0, 0, 0)))
+    image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(zoom, zoom), blank=0.0))
     assert image.shape == mask.shape == (16, 1, 48, 48) and set(mask.unique().tolist()) == {0, 1, 2}
     grey = torch.from_numpy(GREYS)[mask.long()]
     for axis in (2, 3):
@@ -145,23 +145,31 @@ def test_a_zoom_beyond_the_image_takes_all_of_it():
 
 def test_contrast_varies_but_polarity_does_not():
     """Brightness and contrast differ from crop to crop, but without class shifts dark sheaths stay dark."""
-    image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(1, 1), class_shift=(0, 0, 0)))
+    image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(1, 1), blank=0.0))
     greys = torch.tensor([[one[classes == value].mean() for value in (1, 0, 2)] for one, classes in
                           zip(image, mask, strict=True)])  # fmt: skip
     assert (greys.diff(dim=1) > 0.1).all()
     assert (greys.std(dim=0) > 0.02).all()
 
 
-def test_class_shifts_move_the_greys_of_whole_classes():
-    """The crops differ from unshifted ones by one grey a class within its bounds, and only smoothly at borders."""
-    settings = SegmenterSettings(crop=48, batch=16, zoom=(1, 1))
-    (shifted, mask), (plain, same) = crops(settings), crops(settings.model_copy(update={"class_shift": (0, 0, 0)}))
-    assert torch.equal(mask, same)
-    for value, most in enumerate(settings.class_shift):
-        inside = torch.nn.functional.avg_pool2d((mask == value).float(), 3, 1, 1) > 0.99
-        moved = [(a - b)[i] for a, b, i in zip(shifted, plain, inside, strict=True) if i.any()]
-        assert all(m.std() < 1e-3 and m.abs().max() <= most + 1e-3 for m in moved if len(m) > 1)
-        assert torch.stack([m.mean() for m in moved]).std() > most / 4
+def test_blank_parts_are_even_and_background():
+    """Every crop has a part of 5 to 45 %, of one grey but for a little noise, that is background; the rest stays."""
+    settings = SegmenterSettings(crop=48, batch=16, zoom=(1, 1), blank=1.0)
+    (painted, mask), (plain, same) = crops(settings), crops(settings.model_copy(update={"blank": 0.0}))
+    part = painted != plain
+    assert ((part.float().mean((1, 2, 3)) > 0.04) & (part.float().mean((1, 2, 3)) < 0.46)).all()
+    assert (mask[part] == 0).all() and torch.equal(mask[~part], same[~part])
+    assert (same[part] > 0).any()  # fibres are painted over too
+    greys = [one[where] for one, where in zip(painted, part, strict=True)]
+    assert all(grey.std() < 0.09 for grey in greys)
+    assert torch.stack([grey.mean() for grey in greys]).std() > 0.2
+
+
+def test_blank_is_the_share_of_crops():
+    """With 0 no crop is painted, with 0.5 about half of many."""
+    half, none = (SegmenterSettings(crop=32, batch=64, zoom=(1, 1), blank=share) for share in (0.5, 0.0))
+    painted = (crops(half)[0] != crops(none)[0]).flatten(1).any(1)
+    assert 16 < painted.sum() < 48
 
 
 def test_crops_are_a_function_of_the_step(tiny_segmenter):

@@ -29,8 +29,8 @@ class SegmenterSettings(BaseModel):
     """Size and training of the segmenter; the defaults suit two CPU cores.
 
     `stem` x `stem` pixels are folded into channels before the U-Net and unfolded behind it: half the cost, and twice
-    the field of view, which tells an axon from background of the same grey. `class_shift` is the largest change
-    of grey of (background, myelin, axon) in a training crop: shape must count for more than grey.
+    the field of view, which tells an axon from background of the same grey. `blank` is the share of training crops
+    in which a part is painted over with one grey and called background: an even area is no axon without a sheath.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +42,7 @@ class SegmenterSettings(BaseModel):
     widths: tuple[int, int, int, int, int, int] = (32, 32, 64, 64, 128, 32)
     lr: float = 2e-3
     zoom: tuple[float, float] = (0.7, 1.4)
-    class_shift: tuple[float, float, float] = (0.35, 0.15, 0.1)
+    blank: float = 0.5
     save_every: int = 100
 
 
@@ -163,7 +163,7 @@ class SegmenterTraining:
 
 
 def augmented_crops(pairs: list[Tensor], s: SegmenterSettings, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw crops at a random zoom, with random gamma, contrast, brightness, noise, and shifts of whole classes.
+    """Draw crops at a random zoom, with random gamma, contrast, brightness and noise, some of them partly blank.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def augmented_crops(pairs: list[Tensor], s: SegmenterSettings, rng: torch.Genera
     crops = random_crops(pairs, side, s.batch, rng)
     image = F.interpolate(crops[:, :1], size=(s.crop, s.crop), mode="bilinear", antialias=side > s.crop)
     mask = F.interpolate(crops[:, 1:], size=(s.crop, s.crop), mode="nearest-exact")
-    return _jitter(image, rng) + _class_shift(mask, s.class_shift, rng), mask
+    return _blank(_jitter(image, rng), mask, s.blank, rng)
 
 
 def _jitter(image: Tensor, rng: torch.Generator) -> Tensor:
@@ -191,10 +191,20 @@ def _jitter(image: Tensor, rng: torch.Generator) -> Tensor:
     return image + _each(n, 0, 0.06, rng) * torch.randn(image.shape, generator=rng)
 
 
-def _class_shift(mask: Tensor, largest: tuple[float, ...], rng: torch.Generator) -> Tensor:
-    """Return a change of grey for each class of each crop, smoothed by a pixel at the borders."""
-    shift = sum((mask == c) * _each(len(mask), -most, most, rng) for c, most in enumerate(largest))
-    return F.avg_pool2d(F.pad(shift, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+def _blank(image: Tensor, mask: Tensor, share: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Paint over a blob (5 to 45 % of a crop) with one grey and little noise, and call it background.
+
+    Empty resin, lumen and smooth background look like the inside of a large axon. L has little of them, U may have
+    much: the sheath must decide. Measured on development images with the source segmenter of fold 0 (axon Dice without
+    and with): 0.43 and 0.70 on another laboratory's TEM, 0.66 and 0.73 on bright field, 0.67 and 0.76 on
+    negatives of SEM.
+    """
+    n, _, height, width = image.shape
+    field = F.interpolate(torch.rand(n, 1, 4, 4, generator=rng), size=(height, width), mode="bicubic")
+    rank = field.flatten(1).argsort(1).argsort(1).view_as(field) / (height * width)
+    blob = (rank > _each(n, 0.55, 0.95, rng)) & (_each(n, 0, 1, rng) < share)
+    grey = _each(n, -0.1, 1.1, rng) + _each(n, 0, 0.08, rng) * torch.randn(image.shape, generator=rng)
+    return torch.where(blob, grey, image), torch.where(blob, 0.0, mask)
 
 
 def _each(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:
