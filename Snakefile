@@ -88,6 +88,7 @@ rule translate:
         settings=hash_of("02_translate"),
         fold=lambda w: run_of(w).parameters.fold,
     threads: share(translators)
+    priority: 1  # before labels, which wait for them: else the last translator would have the machine to itself
     resources:
         gpu=int(config.get("gpu", 0)),
     shell:
