@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from monai.losses import DiceCELoss
-from monai.networks.nets import BasicUNet
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,6 +56,8 @@ class Segmenter:
     """
 
     def __init__(self, settings: SegmenterSettings, *, seed: int = 0):
+        from monai.networks.nets import BasicUNet  # seconds, which only a segmenter should cost
+
         self.settings, self.seed = settings, seed
         torch.manual_seed(seed)
         # Group norm: the statistics of instance norm, MONAI's default, change more from window to window.
@@ -133,6 +133,8 @@ class SegmenterTraining:
     """A segmenter in training (a `Trainee`)."""
 
     def __init__(self, segmenter: Segmenter, pairs: list[Tensor]):
+        from monai.losses import DiceCELoss
+
         self.network, self.settings, self.seed = segmenter.network, segmenter.settings, segmenter.seed
         self.pairs = pairs
         self.loss = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)

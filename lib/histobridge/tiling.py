@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
 from torch import Tensor
 
 from histobridge.compute import autocast, device
@@ -47,6 +46,8 @@ def over_windows(
     -------
     ndarray, float32 [C, H, W]
     """
+    from monai.inferers import sliding_window_inference  # seconds, which only a prediction should cost
+
     sides = [min(window, -(-side // multiple) * multiple) for side in image.shape]
 
     def predict(piece: Tensor, where: list) -> Tensor:
