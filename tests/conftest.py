@@ -77,12 +77,12 @@ def tiny_segmenter():
 
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory):
-    """A study file of one drawn pair, two folds and three translators; its only profile is `tiny`."""
+    """A study file of one drawn pair, two folds and SynDiff alone; its only profile is `tiny`."""
     from histobridge.manifest import ROOT
 
     study = yaml.safe_load((ROOT / "study.yaml").read_text())
     profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
-    tiny = {"pairs": study["pairs"], "translators": ["none", "invert", "syndiff"], "profiles": {"tiny": profile}}
+    tiny = {"pairs": study["pairs"], "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
     path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(yaml.safe_dump(tiny))
     return path

@@ -73,14 +73,12 @@ def test_a_newer_notebook_changes_nothing(jobs_planned):
     ("section", "change", "planned"),
     [
         (["pairs", "phantom-sem"], {"shift": "reworded"}, {}),
-        (["profiles", "tiny"], {"run_folds": [0]}, {}),
         (["profiles", "tiny", "translator"], {"steps": 7}, {"translate": 1, "label": 2, "report": 1}),
-        (["profiles", "tiny"], {"seed": 5}, {"translate": 1, "label": 2, "report": 1}),
         (["pairs", "phantom-sem"], {"polarity": -1}, {"look": 1, "translate": 1, "label": 2, "report": 1}),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it(jobs_planned, tiny_study, tmp_path, section, change, planned):
-    """A number that decides a result plans its jobs again; words and the list of folds do not."""
+    """A number that decides a result plans its jobs again; words do not."""
     study = yaml.safe_load(tiny_study.read_text())
     part = study
     for name in section:
@@ -91,6 +89,7 @@ def test_a_changed_setting_reruns_what_depends_on_it(jobs_planned, tiny_study, t
     assert jobs_planned(study=changed) == planned
 
 
+@pytest.mark.slow
 def test_a_study_killed_at_random_ends_with_the_same_tables(finished, in_a_process, tmp_path):
     """Three times SIGKILL to everything, then to the end: the tables are equal, bit for bit."""
     out, _, seconds = finished
@@ -104,6 +103,7 @@ def test_a_study_killed_at_random_ends_with_the_same_tables(finished, in_a_proce
         assert whole == resumed
 
 
+@pytest.mark.slow
 def test_two_thousand_jobs_are_planned_in_little_memory(tmp_path):
     """A dry run of 3 pairs, 2 protocols and 250 folds stays under 1 GiB."""
     program = (

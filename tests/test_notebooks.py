@@ -24,13 +24,14 @@ def run_in(tiny_study):
     return run
 
 
-def test_every_strategy_and_control_is_in_the_table(finished):
+def test_every_strategy_is_in_the_table(finished):
     """One row an image and class, of every way to a pseudo label; Dice in 0..1."""
     rows = collect(finished[0] / "tiny", "dice")
     assert set(zip(rows["strategy"], rows["translator"], strict=True)) == {
         ("pretrained", "none"),
+        ("adaptation", "syndiff"),
+        ("tutorship", "syndiff"),
         ("supervised", "none"),
-        *((strategy, name) for strategy in ("adaptation", "tutorship") for name in ("invert", "syndiff")),
     }
     assert rows["dice"].between(0, 1).sum() > 100
 
