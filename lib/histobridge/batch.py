@@ -32,8 +32,6 @@ CHATTER = (
     "Using ",
     "Provided",
     "host:",
-)
-CHATTER += (
     "Assuming ",
     "Rules claiming",
     "RuleException",
@@ -120,7 +118,7 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
     UserError
         If another process is at work on the same profile in the same folder.
     """
-    config = {"profile": plan.profile, "split": plan.split, "seed": plan.seed, "out": plan.out, "data": plan.data}
+    config = {"profile": plan.profile, "split": plan.split, "seed": plan.seed, **plan.places}
     config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(plan, k))}
     config |= {"mirror": str(mirror.resolve())} if mirror else {}
     config["cores"] = cores or available_cores()
@@ -140,8 +138,7 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
 
 def report(plan: Plan) -> Path:
     """Run notebook 04 over everything found of the plan's profile and seed; return the path of its HTML."""
-    places = {"out": str(Path(plan.out).resolve()), "data": str(Path(plan.data).resolve())}
-    return execute("04_report", plan.folder / "report", {**places, "profile": plan.profile, "seed": plan.seed})
+    return execute("04_report", plan.folder / "report", {**plan.places, "profile": plan.profile, "seed": plan.seed})
 
 
 def execute(stage: str, folder: Path, parameters: dict, *, told: TextIO = sys.stdout) -> Path:

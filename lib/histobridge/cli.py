@@ -26,7 +26,7 @@ Mirror = Annotated[
 
 Pairs = Annotated[list[str] | None, typer.Option("--pair", "--pairs", help="Pair of study.yaml; repeat for more.")]
 Folds = Annotated[list[int] | None, typer.Option("--fold", "--folds", help="Fold, from 0; repeat for more.")]
-Protocols = Annotated[list[str] | None, typer.Option(help="transductive, inductive; repeat for both.")]
+Protocols = Annotated[list[str] | None, typer.Option(help="Protocol; repeat for more. The pair's by default.")]
 ProfileName = Annotated[str, typer.Option(help="How much is spent: smoke, phantom, cpu or gpu.")]
 SplitName = Annotated[str, typer.Option(help="Which images are scored: development, or locked-test.")]
 Seed = Annotated[int, typer.Option(min=0, help="Added to the seed of the profile.")]
@@ -89,8 +89,7 @@ def run(
     from histobridge.batch import report, run_fold
     from histobridge.plan import Plan
 
-    places = str(out.resolve()), str(data.resolve())
-    plan = Plan(profile, _some(pair), (protocol,), _some(fold), split, seed, *places)
+    plan = Plan(profile, _some(pair), (protocol,), _some(fold), split, seed, str(out), str(data))
     for name in dict.fromkeys(name for name, _, _ in plan.cells):
         _fetch_pair(plan.study.pairs[name], split, data, mirror)
     for number, cell in enumerate(plan.cells, 1):
@@ -106,9 +105,7 @@ def study(
     profile: ProfileName = "phantom",
     pair: Pairs = None,
     fold: Folds = None,
-    protocol: Annotated[
-        list[str] | None, typer.Option(help="Protocol; repeat for more. The pair's by default.")
-    ] = None,
+    protocol: Protocols = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")] = None,
     split: SplitName = "development",
     seed: Seed = 0,
@@ -125,9 +122,7 @@ def study(
     from histobridge.batch import run_graph
     from histobridge.plan import Plan
 
-    plan = Plan(
-        profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out.resolve()), str(data.resolve())
-    )
+    plan = Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
     done = run_graph(plan, cores=cores, mirror=mirror, dry_run=dry_run)
     if not dry_run:
         _print_dice(out / profile, seed)

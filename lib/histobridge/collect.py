@@ -92,11 +92,13 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
 def recompute(reports: Path, readme: Path) -> None:
     """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the README."""
     rows, translation = (pd.read_csv(reports / f"{name}.csv") for name in ("dice", "translation"))
-    for name, table in derived_tables(rows, translation, json.loads((reports / "provenance.json").read_text())).items():
+    records = json.loads((reports / "provenance.json").read_text())
+    tables = derived_tables(rows, translation, records)
+    for name, table in tables.items():
         write_table(reports / f"{name}.csv", table)
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
     figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
-    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), reports))
+    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
 
 
 def derived_tables(rows: pd.DataFrame, translation: pd.DataFrame, records: list[dict]) -> dict[str, pd.DataFrame]:
@@ -118,14 +120,10 @@ def missing(profile: str, rows: pd.DataFrame) -> pd.DataFrame:
     return missing_cells(rows, planned, unavailable=plan.gone)
 
 
-def with_tables(text: str, reports: Path) -> str:
-    """Return a Markdown text with the tables of `reports` between the comments that name them."""
-    rows, profile = (
-        pd.read_csv(reports / "dice.csv"),
-        json.loads((reports / "provenance.json").read_text())[0]["profile"],
-    )
-    dice = dice_overview(rows, interval=True, bold=True, missing=missing(profile, rows))
-    tables = {"dice": dice.drop(columns="split"), "claims": pd.read_csv(reports / "claims.csv")[["claim", "verdict"]]}
+def with_tables(text: str, rows: pd.DataFrame, records: list[dict], claimed: pd.DataFrame) -> str:
+    """Return a Markdown text with the tables of Dice and of claims between the comments that name them."""
+    dice = dice_overview(rows, interval=True, bold=True, missing=missing(records[0]["profile"], rows))
+    tables = {"dice": dice.drop(columns="split"), "claims": claimed[["claim", "verdict"]]}
     for name, table in tables.items():
         part = re.compile(rf"(<!-- {name}:.*?-->\n).*?(<!-- /{name} -->)", re.S)
         text = part.sub(lambda m, table=table: f"{m[1]}{markdown(table)}\n{m[2]}", text)

@@ -78,7 +78,7 @@ def finished_run(**parameters) -> Run | None:
     first = open_run(parameters)
     for fold in range(first.profile.folds):
         run = replace(first, parameters=first.parameters.model_copy(update={"fold": fold}))
-        if all((run.stage_folder(stage) / f"{stage}.json").exists() for stage in TABLES.values()):
+        if all(run.mark(stage).exists() for stage in TABLES.values()):
             return run
     return None
 

@@ -66,6 +66,11 @@ class Plan:
         return Path(self.out).resolve() / self.profile
 
     @property
+    def places(self) -> dict[str, str]:
+        """`out` and `data` as absolute paths: kernels and Snakemake have folders of their own."""
+        return {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve())}
+
+    @property
     def settings(self) -> Profile:
         """The profile's settings."""
         return self.study.profiles[self.profile]
@@ -115,9 +120,8 @@ class Plan:
 
     def parameters(self, pair: str, protocol: str, fold: int) -> Parameters:
         """Return the parameters of the notebooks of one cell."""
-        places = {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve())}  # a kernel has its own
         given = {"pair": pair, "profile": self.profile, "fold": fold, "protocol": protocol}
-        return Parameters(**given, **places, split=self.split, seed=self.seed)
+        return Parameters(**given, **self.places, split=self.split, seed=self.seed)
 
     def run(self, pair: str, protocol: str, fold: int) -> Run:
         """Return the run of one cell."""
