@@ -59,7 +59,7 @@ def drawn():
 @pytest.fixture(scope="session")
 def tiny_syndiff():
     """Settings of a SynDiff that takes about a tenth of a second a step and exercises every branch of one."""
-    from histobridge.adversarial import SynDiffSettings
+    from histobridge.settings import SynDiffSettings
 
     return SynDiffSettings(
         steps=6, save_every=2, r1_every=2, crop=32, batch=2, latent=8, embedding=16,
@@ -70,7 +70,7 @@ def tiny_syndiff():
 @pytest.fixture(scope="session")
 def tiny_segmenter():
     """Settings of a segmenter that takes some hundredths of a second a step."""
-    from histobridge.segmenter import SegmenterSettings
+    from histobridge.settings import SegmenterSettings
 
     return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))
 

@@ -32,7 +32,7 @@ def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
 def test_progress_says_what_runs_and_how_much_is_done(finished):
     """Lines of parallel jobs begin with what they work on, and Snakemake counts the steps; its chatter is left out."""
     told = finished[1].stdout
-    assert re.search(r"^phantom-sem transductive fold 1 \| .*step \d+ of 120, .* min left", told, re.M)
+    assert re.search(r"^phantom-sem transductive fold 1 \| .*step \d+ of \d+, .* min left", told, re.M)
     assert re.search(r"^\d+ of \d+ steps \(\d+%\) done", told, re.M)
     assert "Select jobs" not in told
 

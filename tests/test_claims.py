@@ -203,7 +203,7 @@ def test_one_class_ahead_refutes_a_control():
 
 def test_trivial_translators_are_those_that_learn_nothing():
     """The list here is that of the translators, which this file need not import."""
-    from histobridge.translator import CONTROLS
+    from histobridge.settings import CONTROLS
 
     assert module.TRIVIAL == CONTROLS
     assert set(module.TRIVIAL) < set(ORDER["translator"])

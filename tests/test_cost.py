@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from histobridge.adversarial import SynDiffSettings
 from histobridge.cost import GIB, Kept, Ledger, training_cost
+from histobridge.settings import SynDiffSettings
 from histobridge.study import load_study
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
-from histobridge import manifest
+from histobridge import fetching, manifest
 from histobridge.dandisets import IMAGE, mask_of, pixel_size, resolve, sidecars_of
 from histobridge.domains import load_images, load_masks, subjects
 from histobridge.errors import UserError
@@ -132,7 +132,7 @@ class Archive(http.server.BaseHTTPRequestHandler):
 def archive(tmp_path, monkeypatch):
     """A running fake archive; `publish()` makes it describe its files as they are now."""
     pytest.importorskip("dandi", reason="the optional client of the DANDI archive is not installed: pip install dandi")
-    monkeypatch.setattr(manifest.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(fetching.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     write_bids(tmp_path / "published")
 
@@ -295,7 +295,7 @@ def test_a_dandiset_is_fetched_and_read_as_any_other(archive, toy, histobridge, 
     dataset = load_dataset("toy")
     assert {image.path: image.um_per_px for image in dataset.images} == {p: um for p, (_, um) in IMAGES.items()}
     assert subjects("toy") == ["sub-m1", "sub-m1", "sub-m2"]
-    assert [one.state for one in manifest.status(dataset, tmp_path)] == ["here"] * 5
+    assert [one.state for one in fetching.status(dataset, tmp_path)] == ["here"] * 5
     samples, masks = load_images("toy", 0.1, tmp_path), load_masks("toy", 0.1, tmp_path)
     assert [sample.image.shape for sample in samples] == [(64, 64), (128, 128), (32, 32)]
     assert list(masks) == [samples[0].name, samples[1].name] == ["sub-m1_sample-1_TEM", "sub-m1_sample-2_TEM"]

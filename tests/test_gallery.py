@@ -11,6 +11,7 @@ from histobridge import figures, gallery
 from histobridge.errors import UserError
 from histobridge.figures.examples import NO_DATA, NOT_RUN
 from histobridge.manifest import ROOT
+from histobridge.plan import Plan
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import all_pseudo_labels
 from histobridge.study import load_study, open_run
@@ -107,9 +108,9 @@ def test_real_images_do_not_enter_the_repository(tmp_path):
 
 def test_a_missing_pair_says_why():
     """Images that nobody can have are told from a pair that was not run; drawn pairs from real ones."""
-    pairs = load_study().pairs
-    assert gallery.why_missing(pairs["tem-macaque"]) == NO_DATA
-    assert gallery.why_missing(pairs["tem-sem"]) == gallery.why_missing(pairs["phantom-bf"]) == NOT_RUN
+    plan, pairs = Plan("cpu"), load_study().pairs
+    assert gallery.why_missing(plan, "tem-macaque") == NO_DATA
+    assert gallery.why_missing(plan, "tem-sem") == gallery.why_missing(plan, "phantom-bf") == NOT_RUN
     assert (gallery.kind_of(pairs["tem-sem"]), gallery.kind_of(pairs["phantom-bf"])) == ("real", "phantom")
 
 

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from histobridge.adversarial import SynDiffSettings
+from histobridge.settings import SynDiffSettings
 from histobridge.translator import SynDiff
 
 def peak_gib():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from histobridge.adversarial import SynDiffSettings
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP, check_translation, choose_sign, evidence
-from histobridge.segmenter import Segmenter, SegmenterSettings
+from histobridge.segmenter import Segmenter
+from histobridge.settings import SegmenterSettings, SynDiffSettings
 from histobridge.translator import SynDiff
 
 SMALL = SynDiffSettings(steps=30, crop=48, batch=4, width=16, multipliers=(1, 2), cycle_width=16, critic_width=16)

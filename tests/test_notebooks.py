@@ -10,6 +10,7 @@ from papermill.exceptions import PapermillExecutionError
 from histobridge import strategies, translation
 from histobridge.batch import NOTEBOOKS
 from histobridge.collect import collect
+from histobridge.comparable import comparable
 from histobridge.plan import Plan
 from histobridge.study import Run, load_study
 
@@ -60,10 +61,11 @@ def test_a_mistyped_parameter_stops_the_notebook_at_once(tmp_path):
 
 def trained(run):
     """Train what notebook 02 trains; return the sign and the translators."""
-    source, target = run.source_images(), run.seen_images()
-    sign = translation.sign_for(run, translation.polarity_evidence(run, strategies.polarity_judge(run), target))
-    translation.train_syndiff(run, sign, source, target)
-    translation.fit_controls(run, source, target)
+    source, target, judge = run.source_images(), run.seen_images(), strategies.polarity_judge(run)
+    sign = translation.sign_for(run, translation.polarity_evidence(run, judge, target))
+    alike, _ = comparable(judge, sign, source, target, side=2 * run.profile.translator.crop)
+    translation.train_syndiff(run, sign, source, alike)
+    translation.fit_controls(run, source, alike)
     return sign, translation.trained_translators(run)
 
 

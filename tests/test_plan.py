@@ -1,5 +1,8 @@
 """What a study consists of, known before anything runs."""
 
+import subprocess
+import sys
+
 import pytest
 
 from histobridge.errors import UserError
@@ -69,3 +72,10 @@ def test_a_cell_is_a_run_whose_folders_do_not_depend_on_where_one_stands(tmp_pat
     run = Plan("smoke", out=str(tmp_path)).run("phantom-sem", "inductive", 1)
     assert run.mark("03_pseudo_label").is_relative_to(tmp_path)
     assert run.parameters.fold == 1
+
+
+def test_planning_waits_for_no_torch():
+    """Every job is planned, and its notebook started, by a process that trains nothing: it must start at once."""
+    code = "import sys, histobridge.batch, histobridge.plan; print(*{'torch', 'monai'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

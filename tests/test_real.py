@@ -3,7 +3,9 @@
 import pytest
 
 from histobridge import polarity, strategies, translation
-from histobridge.manifest import fetch, load_dataset
+from histobridge.comparable import comparable
+from histobridge.fetching import fetch
+from histobridge.manifest import load_dataset
 from histobridge.plan import Plan
 from histobridge.study import load_study
 
@@ -20,9 +22,11 @@ def test_near_and_far_targets_keep_their_contrast(mirror, tmp_path, pair, seed):
     for side in (run.pair.source, run.pair.target):
         fetch(load_dataset(side.dataset), run.data, mirror=mirror, splits=("development",))
     source, target = run.source_images(), run.seen_images()
-    sign = translation.sign_for(run, translation.polarity_evidence(run, strategies.polarity_judge(run), target))
+    judge = strategies.polarity_judge(run)
+    sign = translation.sign_for(run, translation.polarity_evidence(run, judge, target))
     assert sign == polarity.KEEP
-    translation.train_syndiff(run, sign, source, target)
+    alike, _ = comparable(judge, sign, source, target, side=2 * run.profile.translator.crop)
+    translation.train_syndiff(run, sign, source, alike)
     dice = strategies.dice_rows(run, strategies.all_pseudo_labels(run, translation.trained_translators(run)))
     mean = dice.groupby(["strategy", "class"])["dice"].mean()
     print(f"\n{pair}, seed {seed}:", mean.round(3).to_dict())

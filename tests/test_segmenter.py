@@ -7,7 +7,8 @@ import torch
 from histobridge.crops import stack
 from histobridge.errors import UserError
 from histobridge.metrics import dice
-from histobridge.segmenter import Segmenter, SegmenterSettings, augmented_crops
+from histobridge.segmenter import Segmenter, augmented_crops
+from histobridge.settings import SegmenterSettings
 from histobridge.training import step_generator
 
 ODD = (70, 53)

@@ -12,9 +12,8 @@ from histobridge.diffusion import posterior
 from histobridge.errors import UserError
 from histobridge.metrics import seam
 from histobridge.phantom import phantom
+from histobridge.settings import CONTROLS, TRANSLATORS
 from histobridge.translator import (
-    CONTROLS,
-    TRANSLATORS,
     Control,
     Cycle,
     SynDiff,

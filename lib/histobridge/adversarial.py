@@ -14,10 +14,9 @@ checkpoints need not know how many processes there are.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,53 +24,11 @@ from histobridge.compute import place
 from histobridge.crops import random_crops
 from histobridge.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
 from histobridge.networks import DiffusiveGenerator, Discriminator, Generator
+from histobridge.settings import SynDiffSettings
 from histobridge.training import DECAYS, step_generator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-class SynDiffSettings(BaseModel):
-    """The size of SynDiff and its training; the defaults suit two CPU cores.
-
-    A step takes `accumulate` times `batch` images; `batch` is what a device holds at once.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = 600
-    crop: int = 64
-    batch: int = Field(8, ge=1)
-    # Dumped only where they differ from what was done before they existed: older runs and checkpoints still fit.
-    accumulate: int = Field(1, ge=1, exclude_if=lambda value: value == 1)
-    decay: Literal["linear", "cosine"] = Field("linear", exclude_if=lambda value: value == "linear")
-    diffusion_steps: int = 4
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    width: int = 32
-    multipliers: tuple[int, ...] = (1, 2, 3)
-    blocks: int = 1
-    attention: tuple[int, ...] = ()
-    stem: int = 2
-    latent: int = 32
-    embedding: int = 64
-    cycle_width: int = 32
-    cycle_multipliers: tuple[int, ...] = (1, 2)
-    critic_width: int = 32
-    critic_multipliers: tuple[int, ...] = (1, 2, 3)
-    lr_generator: float = 3e-4
-    lr_critic: float = 6e-4
-    weight_l1: float = 1.0
-    weight_cycle: float = 2.0
-    r1: float = 0.08
-    r1_every: int = 8
-    ema: float = 0.998
-    save_every: int = 50
-
-    @property
-    def joint_batch(self) -> int:
-        """Images a step."""
-        return self.batch * self.accumulate
 
 
 def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
@@ -156,7 +113,7 @@ class SynDiffTraining:
         target: list[Tensor],
     ):
         torch.manual_seed(seed)
-        self.fabric, self.settings, self.seed = fabric, settings, seed
+        self.fabric, self.settings, self.sign, self.seed = fabric, settings, sign, seed
         self.images = {"L": source, "U": target}
         self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
         self.generators, self.critics = build_generators(settings, sign), build_critics(settings)
@@ -235,6 +192,7 @@ class SynDiffTraining:
         fake = {"U": g["F_U"](real["L"]), "L": g["F_L"](real["U"])}  # the missing partners
         again = {"L": g["F_L"](fake["U"]), "U": g["F_U"](fake["L"])}
         losses = {"cycle": s.weight_cycle * sum(F.l1_loss(again[d], real[d]) for d in "LU")}
+        losses |= self._identity(real)
         pairs = {f"DF_{d}": (real[d], fake[d], None) for d in "LU"}
         l1 = 0.0
         for d, other in ("U", "L"), ("L", "U"):
@@ -245,6 +203,15 @@ class SynDiffTraining:
             fooled = (self._logits(f"D{kind}_{d}", pairs[f"D{kind}_{d}"], 1) for d in "LU")
             losses[f"adversarial_{kind}"] = sum(F.softplus(-logits).mean() for logits in fooled)
         return losses, pairs
+
+    def _identity(self, real: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return CycleGAN's identity term (arXiv 1703.10593, section 5.2): what looks like L already needs no change.
+
+        There is none where the contrast is inverted: no image of L could then pass for one of U.
+        """
+        weight = self.settings.weight_identity if self.sign > 0 else 0.0
+        change = (F.l1_loss(self.generators[f"F_{d}"](real[d]), real[d]) for d in "LU")
+        return {"identity": weight * sum(change)} if weight else {}
 
     def _diffusive(self, d: str, drawn: Drawn, condition: Tensor) -> tuple[Tensor, tuple]:
         """Noise the real image to level t + 1, predict x_0 from it, and step back to t."""

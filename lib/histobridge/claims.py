@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from histobridge.comparisons import best_way, of_way, paired_values
 from histobridge.inference import Interval, drop_interval, mean_interval, rank_correlation
-from histobridge.tables import CLASSES, best_way, image_values, of_way, paired_values
+from histobridge.tables import CLASSES, image_values
 
 HOLDS, REFUTED, UNDECIDED = "holds", "does not hold", "undecided"
 FOR, AGAINST, OPEN, MISSING = "for", "against", "open", "missing"  # what one interval says

@@ -42,7 +42,7 @@ def fetch(
 
     A dandiset is fetched only if it is named; the DANDI archive is then asked which files it has.
     """
-    from histobridge.manifest import fetch as fetch_dataset
+    from histobridge.fetching import fetch as fetch_dataset
 
     done = 0
 
@@ -65,7 +65,7 @@ def show_data(
     data: Data = Path("data"),
 ) -> None:
     """Show which files of the datasets are here, missing or wrong."""
-    from histobridge.manifest import status
+    from histobridge.fetching import status
 
     _show([s for d in _datasets(datasets) for s in status(d, data)])
 
@@ -215,8 +215,8 @@ def _ask_archive(name: str) -> None:
 
 def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
     """Get what the pair needs: development images always, those of the scored split too."""
-    from histobridge.manifest import complaints, status
-    from histobridge.manifest import fetch as fetch_dataset
+    from histobridge.fetching import complaints, status
+    from histobridge.fetching import fetch as fetch_dataset
 
     splits = ("development", "locked-test") if split == "locked-test" else ("development",)
     for name in (pair.source.dataset, pair.target.dataset):
@@ -233,7 +233,7 @@ def _fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
 
 
 def _show(statuses: list) -> None:
-    from histobridge.manifest import complaints, summary
+    from histobridge.fetching import complaints, summary
 
     rows = summary(statuses)
     if not rows:

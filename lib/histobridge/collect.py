@@ -10,10 +10,12 @@ import pandas as pd
 
 from histobridge import figures
 from histobridge.claims import claims
+from histobridge.comparisons import paired_overview, paired_tests
 from histobridge.errors import UserError
 from histobridge.files import write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
 from histobridge.plan import Plan
+from histobridge.study import Parameters, open_run
 from histobridge.tables import (
     DICE_COLUMNS,
     cost_table,
@@ -21,8 +23,6 @@ from histobridge.tables import (
     dice_table,
     markdown,
     missing_cells,
-    paired_overview,
-    paired_tests,
     planned_cells,
     translation_overview,
 )
@@ -79,14 +79,43 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
 
 
 def publish(folder: Path, reports: Path, readme: Path) -> None:
-    """Write the rows and the provenance of finished runs to `reports`, then all that follows from them."""
+    """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
+
+    Raises
+    ------
+    UserError
+        If there are no finished runs, or some were made with other settings than study.yaml has now.
+    """
+    records = collect_provenance(folder)
+    refuse_stale(records)
     for name, table in (
         ("dice", collect(folder, "dice")[DICE_COLUMNS]),
         ("translation", collect(folder, "translation")),
     ):
         write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
-    write_json(reports / "provenance.json", collect_provenance(folder))
+    write_json(reports / "provenance.json", records)
     recompute(reports, readme)
+
+
+def refuse_stale(records: list[dict]) -> None:
+    """Refuse runs that the present settings would not repeat: a published number must come from the code beside it.
+
+    Raises
+    ------
+    UserError
+        Naming those runs and what to do with them.
+    """
+    stale = [f"{r['pair']} {r['protocol']} fold {r['fold']} ({r['stage']})" for r in records if _is_stale(r)]
+    if stale:
+        raise UserError(
+            f"Made with other settings or data than study.yaml and the manifests name now: {', '.join(stale)}. Run "
+            "`histobridge study` again, or move those runs elsewhere."
+        )
+
+
+def _is_stale(record: dict) -> bool:
+    run = open_run({name: record[name] for name in Parameters.model_fields if name in record})
+    return record["settings_hash"] != run.settings_hash(record["stage"])
 
 
 def recompute(reports: Path, readme: Path) -> None:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_critics, build_generators
+from histobridge.adversarial import SynDiffTraining, build_critics, build_generators
 from histobridge.compute import fabric
+from histobridge.settings import SynDiffSettings
 
 GIB = 2**30
 ADAM = 2  # moments a weight

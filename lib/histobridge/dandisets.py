@@ -21,15 +21,14 @@ from typing import NamedTuple
 import yaml
 
 from histobridge.errors import UserError
+from histobridge.fetching import TIMEOUT_S, download
 from histobridge.files import write_text
 from histobridge.manifest import (
     MANIFESTS,
-    TIMEOUT_S,
     Dandiset,
     DataFile,
     Dataset,
     check_dataset,
-    download,
     resolved_path,
 )
 

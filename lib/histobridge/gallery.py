@@ -20,6 +20,7 @@ from histobridge.errors import UserError
 from histobridge.figures import Example
 from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
 from histobridge.manifest import ROOT, load_dataset
+from histobridge.plan import Plan
 from histobridge.study import Pair, Run, load_study, open_run
 from histobridge.tables import dice_table
 
@@ -89,10 +90,9 @@ def kind_of(pair: Pair) -> str:
     return "phantom" if all(load_dataset(name).procedural for name in both) else "real"
 
 
-def why_missing(pair: Pair) -> str:
+def why_missing(plan: Plan, pair: str) -> str:
     """Say why a pair has no example: its images cannot be had, or it has not been run."""
-    both = (pair.source.dataset, pair.target.dataset)
-    return NOT_RUN if all(load_dataset(name).images for name in both) else NO_DATA
+    return NO_DATA if plan.unavailable(pair) else NOT_RUN
 
 
 def scores(run: Run, folder: Path, table: str) -> pd.DataFrame:
@@ -147,12 +147,9 @@ def _named(samples: Iterable[Sample], name: str) -> Sample:
 
 def _figures(runs: dict[str, Run | None], kind: str, folder: Path) -> dict[str, Figure]:
     """Return the figures of one kind of pairs, by file name."""
-    one = next(run for run in runs.values() if run)
+    one, plan = next(run for run in runs.values() if run), Plan(folder.name)
     dice, round_trips = (scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in TABLES)
-    examples = {
-        pair: example(run, dice, round_trips) if run else why_missing(load_study().pairs[pair])
-        for pair, run in runs.items()
-    }
+    examples = {pair: example(run, dice, round_trips) if run else why_missing(plan, pair) for pair, run in runs.items()}
     return {
         **{f"strategies-{pair}": figures.two_strategies(examples[pair]) for pair, run in runs.items() if run},
         f"translations-{kind}": figures.translation_examples(examples, round_trips),

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,33 +14,13 @@ from histobridge import checkpoint as checkpoints
 from histobridge.compute import autocast, device, place, weights_of
 from histobridge.crops import check_domain, random_crops, stack
 from histobridge.kept import digest
+from histobridge.settings import SegmenterSettings
 from histobridge.tiling import over_windows
 from histobridge.training import Report, linear_decay, step_generator, train
 
 CLASSES = 3
 HALVINGS = 4  # in MONAI's BasicUNet
 WINDOW, OVERLAP = 512, 0.125
-
-
-class SegmenterSettings(BaseModel):
-    """Size and training of the segmenter; the defaults suit two CPU cores.
-
-    `stem` x `stem` pixels are folded into channels before the U-Net and unfolded behind it: half the cost, and twice
-    the field of view, which tells an axon from background of the same grey. `blank` is the share of training crops
-    in which a part is painted over with one grey and called background: an even area is no axon without a sheath.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    steps: int = 300
-    crop: int = 128
-    batch: int = 8
-    stem: int = 2
-    widths: tuple[int, int, int, int, int, int] = (32, 32, 64, 64, 128, 32)
-    lr: float = 2e-3
-    zoom: tuple[float, float] = (0.7, 1.4)
-    blank: float = 0.5
-    save_every: int = 100
 
 
 class Segmenter:

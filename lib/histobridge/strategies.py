@@ -42,7 +42,7 @@ def polarity_judge(run: Run) -> Segmenter:
     Whoever is to tell an image from its negative must not look so hard: the judge learns without. Enclosure as is /
     negative was then 0.58 / 0.76 on SEM, 0.77 / 0.65 on bright field and 0.67 / 0.51 on another TEM.
     """
-    settings = run.profile.segmenter.model_copy(update={"blank": 0.0})
+    settings = run.profile.judge or run.profile.segmenter.model_copy(update={"blank": 0.0})
     home = run.models / "translators" / run.translator_key / "judge"
     return _trained(home, Segmenter(settings, seed=run.seed), run.source_images(), run.source_masks())
 

@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
-from histobridge.adversarial import SynDiffSettings
 from histobridge.domains import Sample, load_images, load_masks, of_subjects, subjects
 from histobridge.errors import UserError, one_of
 from histobridge.files import write_json
 from histobridge.folds import Protocol, Split, split, subject_folds
 from histobridge.kept import digest
 from histobridge.manifest import ROOT, load_dataset
-from histobridge.segmenter import SegmenterSettings
-from histobridge.translator import TRANSLATORS
+from histobridge.settings import TRANSLATORS, SegmenterSettings, Strict, SynDiffSettings
 
 STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
 """The study file; the environment variable HISTOBRIDGE_STUDY names another."""
@@ -35,18 +32,14 @@ STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DomainAt(_Strict):
+class DomainAt(Strict):
     """A dataset at the pixel size (µm/px) at which a pair uses it."""
 
     dataset: str
     um_per_px: float = Field(gt=0)
 
 
-class Pair(_Strict):
+class Pair(Strict):
     """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign.
 
     `shift` says in words how far apart they are, `protocols` which ones a study runs.
@@ -59,8 +52,12 @@ class Pair(_Strict):
     polarity: Literal["auto", 1, -1] = "auto"
 
 
-class Profile(_Strict):
-    """How much is spent: which pairs and folds run when none are named, and the settings of both models."""
+class Profile(Strict):
+    """How much is spent: which pairs and folds run when none are named, and the settings of the models.
+
+    `judge` is the segmenter that is asked about polarity; None takes the other segmenter's settings, but lets it learn
+    from whole crops only (`strategies.polarity_judge` says why).
+    """
 
     pairs: tuple[str, ...]
     folds: int = Field(ge=2)
@@ -68,9 +65,10 @@ class Profile(_Strict):
     seed: int = Field(default=0, ge=0)
     translator: SynDiffSettings
     segmenter: SegmenterSettings
+    judge: SegmenterSettings | None = None
 
 
-class StudyFile(_Strict):
+class StudyFile(Strict):
     """The whole of study.yaml."""
 
     pairs: dict[str, Pair]
@@ -78,7 +76,7 @@ class StudyFile(_Strict):
     profiles: dict[str, Profile]
 
 
-class Parameters(_Strict):
+class Parameters(Strict):
     """The parameters of notebooks 01 to 03; relative folders count from the repository, wherever a notebook runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -93,7 +91,7 @@ class Parameters(_Strict):
     data: str = "data"
 
 
-class ReportParameters(_Strict):
+class ReportParameters(Strict):
     """The parameters of notebook 04."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -124,7 +122,7 @@ def load_study(path: Path = STUDY) -> StudyFile:
     return _validated(StudyFile, content or {}, path.name)
 
 
-def _validated(model: type[_Strict], values: dict, name: str):
+def _validated(model: type[Strict], values: dict, name: str):
     try:
         return model(**values)
     except ValidationError as error:
@@ -234,7 +232,8 @@ class Run:
     def settings_hash(self, stage: str) -> str:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
         parameters = self.parameters.model_dump(exclude={"out", "data"})
-        settings = self.profile.model_dump(include={"folds", "seed", "translator", "segmenter"})
+        deciding = {"folds", "seed", "translator", "segmenter", "judge"}
+        settings = self.profile.model_dump(include=deciding, exclude_none=True)
         if stage == "01_data":
             settings = {"folds": self.profile.folds}  # it only looks
         if stage == "02_translate" and self.translator_key == "pair":
@@ -263,6 +262,8 @@ class Run:
 
     def provenance(self) -> dict:
         """Return how this process came to its numbers."""
+        import torch  # seconds, which planning and help need not wait for
+
         datasets = (self.pair.source.dataset, self.pair.target.dataset)
         return {
             **self.parameters.model_dump(exclude={"out", "data"}),
@@ -311,7 +312,7 @@ def open_report(parameters: dict) -> ReportParameters:
     return given
 
 
-def _fresh(namespace: dict, opened: str, model: type[_Strict]) -> dict:
+def _fresh(namespace: dict, opened: str, model: type[Strict]) -> dict:
     """Return the literals that may be parameters: all of them, but once `opened` exists only the known ones.
 
     A notebook run again by hand holds the names of its later cells too.

@@ -2,8 +2,8 @@
 
 The rule: Dice is the mean over images of the per-image Dice of one fold; a cell shows its mean and sample standard
 deviation over folds. An image in which a class is neither annotated nor predicted has Dice NaN and is left out
-(and counted in `undefined`). Intervals and tests count images, not folds (`inference.py` says why): the value of an
-image is its mean over folds.
+(and counted in `undefined`). Intervals, like the tests of `comparisons.py`, count images, not folds (`inference.py`
+says why): the value of an image is its mean over folds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from histobridge.inference import holm, mean_interval, signed_rank, smallest_p
+from histobridge.inference import mean_interval
 
 SETTING = ["pair", "protocol", "split"]
 FAMILY = [*SETTING, "class"]  # within which a best is chosen and p values are corrected
@@ -27,7 +27,6 @@ ORDER = {"translator": ["none", "invert", "histogram", "invert-histogram", "cycl
 ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "supervised"]
 UNTRANSLATED = ("pretrained", "supervised")  # strategies without a translator
 CLASSES = ["axon", "myelin"]
-LEVEL = 0.05
 
 
 # --- Table 1: Dice ------------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def dice_overview(
     if missing is not None:
         table = _with_missing(table, missing)
     wide = table.pivot(index=WAY, columns="class", values="cell").fillna("–").reset_index()
-    return _in_story_order(wide).rename_axis(columns=None)
+    return in_story_order(wide).rename_axis(columns=None)
 
 
 def _dice_cell(cell, interval: bool) -> str:
@@ -112,7 +111,7 @@ def _best(table: pd.DataFrame) -> pd.Series:
     return mean.notna() & (mean == mean.groupby([table[c] for c in FAMILY]).transform("max"))
 
 
-def _in_story_order(table: pd.DataFrame) -> pd.DataFrame:
+def in_story_order(table: pd.DataFrame) -> pd.DataFrame:
     """Sort: baseline first, bound last, within a strategy from the plainest translator to SynDiff."""
     keys = [*FAMILY, "strategy", "translator", "direction"]
     return table.sort_values([key for key in keys if key in table], key=_places, ignore_index=True)
@@ -176,7 +175,7 @@ def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Col
     """
     lacking = planned[~_among(planned, rows, [*WAY, "fold"])].groupby(WAY)["fold"]
     folds = lacking.agg(lambda folds: ", ".join(map(str, sorted(folds)))).to_frame("folds")
-    table = _in_story_order(folds.join(planned.groupby(WAY).size().rename("planned")).reset_index())
+    table = in_story_order(folds.join(planned.groupby(WAY).size().rename("planned")).reset_index())
     return table.assign(why=["data not available" if pair in unavailable else "not run" for pair in table["pair"]])
 
 
@@ -202,97 +201,6 @@ def _among(table: pd.DataFrame, other: pd.DataFrame, columns: list[str]) -> np.n
     return np.array([key in there for key in _keys(table, columns)], dtype=bool)
 
 
-# --- Paired tests -------------------------------------------------------------------------------------------
-
-
-def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare the best SynDiff strategy with every other label-free row, image by image.
-
-    A family is one pair, protocol, split and class. Its best SynDiff strategy is the one with the highest mean over
-    images; it is chosen on the images it is then tested on, which favours it.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns `DICE_COLUMNS`.
-
-    Returns
-    -------
-    DataFrame
-        `best` (strategy), the row it is `strategy`, `translator` compared with, the `images` that both have and
-        their `subjects`; the `median_difference` in Dice (positive: SynDiff is better), the rank-biserial `effect`,
-        `p` of the signed-rank test, `p_holm` corrected within the family, and a `note` where too few images make
-        p < 0.05 impossible. Images of one subject are not independent: with many of them p is too small, and the
-        interval in `dice_table`, which draws subjects, is the better guide.
-    """
-    free = image_values(rows[rows["strategy"] != "supervised"])
-    tests = [test for _, family in free.groupby(FAMILY) for test in _family_tests(family)]
-    columns = [*FAMILY, "best", "strategy", "translator", "images", "subjects"]
-    columns += ["median_difference", "effect", "p", "p_holm", "note"]
-    return _in_story_order(pd.DataFrame(tests, columns=columns))
-
-
-def paired_overview(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of `paired_tests` as text; a p below 0.001 is shown as such, not as 0."""
-    text = tests.astype({"images": str, "subjects": str})
-    for column in ("median_difference", "effect"):
-        text[column] = [f"{value:+.3f}" for value in tests[column]]
-    for column in ("p", "p_holm"):
-        text[column] = ["< 0.001" if value < 0.001 else f"{value:.3f}" for value in tests[column]]
-    return text
-
-
-def best_way(values: pd.DataFrame, translators: Collection[str] = ("syndiff",)) -> tuple[str, str] | None:
-    """Return the (strategy, translator) with the highest mean among rows of `image_values`, None if there is none."""
-    mean = values[values["translator"].isin(translators)].groupby(["strategy", "translator"])["dice"].mean().dropna()
-    return mean.idxmax() if len(mean) else None
-
-
-def of_way(values: pd.DataFrame, way: tuple[str, str]) -> pd.DataFrame:
-    """Return the rows of one (strategy, translator)."""
-    return values[(values["strategy"] == way[0]) & (values["translator"] == way[1])]
-
-
-def paired_values(values: pd.DataFrame, one: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
-    """Return Dice `one` and `other` of the images of a family that two (strategy, translator) both have.
-
-    Rows are indexed by `subject` and `image`.
-    """
-    sides = [of_way(values, way).set_index(["subject", "image"])["dice"] for way in (one, other)]
-    return pd.concat(sides, axis=1, join="inner", keys=["one", "other"]).dropna()
-
-
-def _family_tests(family: pd.DataFrame) -> list[dict]:
-    best = best_way(family)
-    if best is None:
-        return []
-    others = [way for way in family.groupby(["strategy", "translator"]).groups if way != best]
-    tests = [_test(paired_values(family, best, other)) for other in others]
-    corrected = holm([test["p"] for test in tests])
-    head = {**family[FAMILY].iloc[0], "best": best[0]}
-    return [
-        {**head, "strategy": other[0], "translator": other[1], **test, "p_holm": p, "note": _flag(test, len(tests))}
-        for other, test, p in zip(others, tests, corrected, strict=True)
-    ]
-
-
-def _test(pairs: pd.DataFrame) -> dict:
-    found = signed_rank(pairs["one"] - pairs["other"])
-    subjects = pairs.index.get_level_values("subject").nunique()
-    counts = {"images": found.n, "subjects": subjects}
-    return {**counts, "median_difference": found.median, "effect": found.effect, "p": found.p}
-
-
-def _flag(test: dict, comparisons: int) -> str:
-    """Say when no outcome whatever of so few images could have been significant."""
-    least = smallest_p(test["images"])
-    if least >= LEVEL:
-        return f"{test['images']} images: p cannot reach {LEVEL}"
-    if least * comparisons >= LEVEL:
-        return f"{test['images']} images, {comparisons} comparisons: p_holm cannot reach {LEVEL}"
-    return ""
-
-
 # --- Table 2: translations, and costs -----------------------------------------------------------------------
 
 
@@ -306,7 +214,7 @@ def translation_overview(rows: pd.DataFrame) -> pd.DataFrame:
     groups = images.groupby(TRANSLATION_CELL)
     mean, sd = groups.mean(), images.replace(np.inf, np.nan).groupby(TRANSLATION_CELL).std()
     text = {m: [_cell(a, b) for a, b in zip(mean[m], sd[m], strict=True)] for m in measures}
-    return _in_story_order(pd.DataFrame(text, index=mean.index).reset_index())
+    return in_story_order(pd.DataFrame(text, index=mean.index).reset_index())
 
 
 def cost_table(records: Iterable[dict]) -> pd.DataFrame:

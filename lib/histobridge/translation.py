@@ -19,10 +19,11 @@ from histobridge.kept import digest, kept
 from histobridge.metrics import ClassSwap, class_swap, l1, offset_px, psnr, seam, ssim
 from histobridge.polarity import choose_sign, evidence
 from histobridge.segmenter import Segmenter
+from histobridge.settings import CONTROLS
 from histobridge.study import Run, data_checksum
 from histobridge.tiling import window_starts
 from histobridge.training import Say
-from histobridge.translator import CONTROLS, OVERLAP, WINDOW, Control, SynDiff, Translator, load_translator
+from histobridge.translator import OVERLAP, WINDOW, Control, SynDiff, Translator, load_translator
 
 OTHER = {"L": "U", "U": "L"}
 

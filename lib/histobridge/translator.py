@@ -24,12 +24,13 @@ from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
 from histobridge import checkpoint as checkpoints
-from histobridge.adversarial import SynDiffSettings, SynDiffTraining, build_generators
+from histobridge.adversarial import SynDiffTraining, build_generators
 from histobridge.compute import device, launch, weights_of
 from histobridge.crops import check_domain, stack
 from histobridge.diffusion import posterior, vp_schedule
 from histobridge.errors import UserError, one_of
 from histobridge.kept import digest
+from histobridge.settings import CONTROLS, SynDiffSettings
 from histobridge.tiling import Place, noise_canvas, over_windows
 from histobridge.training import Report, saver, silent, train
 
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Domain = Literal["L", "U"]
-CONTROLS = ("none", "invert", "histogram", "invert-histogram")
-LEARNED = ("cycle", "syndiff")
-TRANSLATORS = CONTROLS + LEARNED
-
 WINDOW, OVERLAP = 512, 0.125
 
 
@@ -73,8 +70,9 @@ class Control:
         self.greys: dict[str, np.ndarray] = {}
 
     def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
-        """Keep 4096 quantiles of the pooled grey values of either domain."""
-        self.greys = {d: _pooled_quantiles(images) for d, images in (("L", source), ("U", target))}
+        """Keep 4096 quantiles of the pooled grey values of either domain, where they are to be matched."""
+        if "histogram" in self.name:
+            self.greys = {d: _pooled_quantiles(images) for d, images in (("L", source), ("U", target))}
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Invert and match as the name says; `seed` changes nothing."""
@@ -103,8 +101,13 @@ class Control:
 
 
 def _pooled_quantiles(images: list[np.ndarray]) -> np.ndarray:
-    per_image = [np.quantile(image, np.linspace(0, 1, 4096)) for image in images]
-    return np.quantile(np.concatenate(per_image), np.linspace(0, 1, 4096)).astype(np.float32)
+    per_image = [_quantiles(image) for image in images]
+    return _quantiles(np.concatenate(per_image)).astype(np.float32)
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    # So many quantiles of so many values are had a hundred times faster from values that are sorted already.
+    return np.quantile(np.sort(values, axis=None), np.linspace(0, 1, 4096))
 
 
 class SynDiff:

@@ -13,6 +13,7 @@ from histobridge.drawing import (
     BLUE,
     GREEN,
     GREY,
+    ORANGE,
     PAGE,
     PURPLE,
     VERMILLION,
@@ -31,9 +32,9 @@ def losses(history: pd.DataFrame) -> Figure:
     Parameters
     ----------
     history : DataFrame
-        One row a step: `step`, `seconds`, `cycle`, `l1`, and `adversarial_`, `critic_`, `logit_real_` and
-        `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators). Each critic loss sums two domains
-        and two terms, so discriminators that only guess have 4 ln 2.
+        One row a step: `step`, `seconds`, `cycle`, `l1`, `identity` where there is one, and `adversarial_`, `critic_`,
+        `logit_real_` and `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators). Each critic loss sums
+        two domains and two terms, so discriminators that only guess have 4 ln 2.
     """
     kinds = {"F": BLUE, "G": VERMILLION}
     parts = ("adversarial", "critic", "logit_real", "logit_fake")
@@ -43,6 +44,8 @@ def losses(history: pd.DataFrame) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     _curve(left, history, "cycle", GREEN)
     _curve(left, history, "l1", PURPLE)
+    if "identity" in history:
+        _curve(left, history, "identity", ORANGE)
     for kind, colour in kinds.items():
         _curve(left, history, f"adversarial_{kind}", colour)
         _curve(middle, history, f"critic_{kind}", colour)
@@ -53,7 +56,7 @@ def losses(history: pd.DataFrame) -> Figure:
     left.set(title="What the generators minimise", xlabel="step", ylabel="loss")
     middle.set(title="What the discriminators minimise", xlabel="step", ylabel="loss")
     right.set(title="Can they tell real from fake?", xlabel="step", ylabel="mean logit")
-    figure.legend(handles=_loss_legend(), loc="outside lower center", ncols=7, columnspacing=1.2)
+    figure.legend(handles=_loss_legend(), loc="outside lower center", ncols=4, columnspacing=1.2)
     minutes = history["seconds"].iloc[-1] / 60
     headline(figure, f"{len(history)} steps of training took {minutes:.1f} minutes")
     return figure
@@ -63,6 +66,7 @@ def _loss_legend() -> list[Line2D]:
     lines = {
         "cycle": {"color": GREEN},
         "L1": {"color": PURPLE},
+        "identity": {"color": ORANGE},
         "non-diffusive (F)": {"color": BLUE},
         "diffusive (G)": {"color": VERMILLION},
         "of real images": {"color": GREY},
