@@ -56,6 +56,12 @@ def drawn():
     return {modality: [phantom(modality, seed, (64, 64)) for seed in two] for modality, two in seeds.items()}
 
 
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Networks calculate in float32 on every machine: bfloat16 rounds a share of a batch otherwise than the whole."""
+    monkeypatch.setenv("HISTOBRIDGE_PRECISION", "float32")
+
+
 @pytest.fixture(scope="session")
 def tiny_syndiff():
     """Settings of a SynDiff that takes about a tenth of a second a step and exercises every branch of one."""

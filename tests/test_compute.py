@@ -59,6 +59,25 @@ def test_precision_is_what_the_processor_does_well(monkeypatch, has, inside):
         assert layer(torch.ones(1, 2, device=compute.device())).dtype == inside
 
 
+@pytest.mark.parametrize(("asked", "told"), [("float32", False), ("auto", True), (None, True)])
+def test_float32_can_be_asked_for(monkeypatch, asked, told):
+    """HISTOBRIDGE_PRECISION wins over what the processor has."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.delenv("HISTOBRIDGE_PRECISION", raising=False)
+    if asked:
+        monkeypatch.setenv("HISTOBRIDGE_PRECISION", asked)
+    assert compute.has_bfloat16() is told
+
+
+def test_a_precision_that_there_is_not_is_refused(monkeypatch):
+    """The ones that there are stand in the message."""
+    monkeypatch.setenv("HISTOBRIDGE_PRECISION", "float16")
+    with pytest.raises(UserError, match="auto, float32"):
+        compute.has_bfloat16()
+
+
+@pytest.mark.usefixtures("in_float32")
 def test_two_processes_train_as_one(drawn, tiny_syndiff, tmp_path, monkeypatch, capfd):
     """Shares of 2 + 1 of six images: the losses of one process, one checkpoint, one that prints, and it can go on."""
     settings = tiny_syndiff.model_copy(update={"steps": 2, "batch": 2, "accumulate": 3})

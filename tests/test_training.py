@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from histobridge import checkpoint as checkpoints
-from histobridge import compute, training
+from histobridge import training
 from histobridge.adversarial import SynDiffTraining
 from histobridge.compute import fabric
 from histobridge.crops import stack
@@ -143,12 +143,6 @@ def test_generators_learn_at_every_level_they_will_be_asked(start):
         generator.register_forward_pre_hook(lambda module, inputs: levels.update(inputs[2].tolist()))
     run(trainee, 3)
     assert levels == {1, 2, 3, 4}
-
-
-@pytest.fixture
-def in_float32(monkeypatch):
-    """Networks calculate in float32 on every machine: bfloat16 rounds a share of a batch otherwise than the whole."""
-    monkeypatch.setattr(compute, "has_bfloat16", lambda: False)
 
 
 def gradients(trainee: SynDiffTraining) -> list[torch.Tensor]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +13,7 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
-from histobridge.files import write_text
+from histobridge.files import alone, write_text
 from histobridge.manifest import ROOT
 from histobridge.plan import Plan
 from histobridge.study import Parameters, Run, available_cores, open_run
@@ -79,7 +77,7 @@ def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) 
     _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
     folder = run.stage_folder(stage)
     what = f"{stage}: {parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
-    with _alone(folder / f".{stage}.lock"):
+    with alone(folder / f".{stage}.lock"):
         if run.finished(stage):
             print(f"{what}: finished before, skipped", file=told, flush=True)
             copy = folder / f"{stage}.ipynb"
@@ -89,25 +87,6 @@ def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) 
             print(what, file=told, flush=True)
             execute(stage, folder, parameters.model_dump(), told=told)
     return run
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
-    """Hold a lock; wait while another process does (one may have outlived the batch that started it), or refuse."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield None
-        return
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:  # the lock goes with the process, however that ends
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise UserError(
-                f"Another process is at work in {lock.parent}: wait for it, or choose another --out."
-            ) from None
-        yield file
 
 
 def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = None, dry_run: bool = False) -> bool:
@@ -127,7 +106,7 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
     command += ["--cores", str(config["cores"]), *(["--dry-run"] if dry_run else [])]
     command += ["--config", *(f"{k}={v}" for k, v in config.items())]
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with _alone(plan.folder / ".study.lock", wait=False) as lock:
+    with alone(plan.folder / ".study.lock", wait=False) as lock:
         inherited = {"pass_fds": [lock.fileno()]} if lock else {}  # Snakemake may outlive this process
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1, **inherited) as batch:
             for line in batch.stderr:

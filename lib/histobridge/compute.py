@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, one_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,7 +34,17 @@ def device() -> torch.device:
 
 
 def has_bfloat16() -> bool:
-    """Tell whether bfloat16 is faster than float32 here; without hardware support it is ten times slower."""
+    """Tell whether bfloat16 is faster than float32 here; without hardware support it is ten times slower.
+
+    HISTOBRIDGE_PRECISION=float32 says no, for results that other machines can repeat more closely.
+
+    Raises
+    ------
+    UserError
+        If HISTOBRIDGE_PRECISION is neither `float32` nor `auto`.
+    """
+    if one_of("HISTOBRIDGE_PRECISION", os.environ.get("HISTOBRIDGE_PRECISION", "auto"), ("auto", "float32")) != "auto":
+        return False
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

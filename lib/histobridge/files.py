@@ -1,4 +1,7 @@
-"""Files written whole or not at all: a kill, a full disk or Ctrl-C leaves the old file or the new one, never a half."""
+"""Files written whole or not at all: a kill, a full disk or Ctrl-C leaves the old file or the new one, never a half.
+
+And a lock, for what two processes must not make at the same time.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
@@ -102,3 +106,28 @@ def write_table(path: str | os.PathLike, table: pd.DataFrame) -> pd.DataFrame:
     """
     write_text(path, table.to_csv(index=False))
     return table
+
+
+@contextlib.contextmanager
+def alone(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
+    """Hold a lock; wait while another process does (one may have outlived the batch that started it), or refuse.
+
+    Raises
+    ------
+    UserError
+        If another process holds it and this one is not to `wait`.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield None
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:  # the lock goes with the process, however that ends
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise UserError(
+                f"Another process is at work in {lock.parent}: wait for it, or choose another --out."
+            ) from None
+        yield file

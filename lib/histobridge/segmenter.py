@@ -182,8 +182,9 @@ def _blank(image: Tensor, mask: Tensor, share: float, rng: torch.Generator) -> t
     """
     n, _, height, width = image.shape
     field = F.interpolate(torch.rand(n, 1, 4, 4, generator=rng), size=(height, width), mode="bicubic")
-    rank = field.flatten(1).argsort(1).argsort(1).view_as(field) / (height * width)
-    blob = (rank > _each(n, 0.55, 0.95, rng)) & (_each(n, 0, 1, rng) < share)
+    rest = (_each(n, 0.55, 0.95, rng) * height * width).long()  # pixels outside the blob
+    edge = field.flatten(1).sort(1).values.gather(1, rest.flatten(1)).view_as(rest)
+    blob = (field > edge) & (_each(n, 0, 1, rng) < share)
     grey = _each(n, -0.1, 1.1, rng) + _each(n, 0, 0.08, rng) * torch.randn(image.shape, generator=rng)
     return torch.where(blob, grey, image), torch.where(blob, 0.0, mask)
 

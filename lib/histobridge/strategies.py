@@ -13,12 +13,11 @@ are kept in the run's folder with what they were made from (`kept.py`), and are 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from histobridge.domains import Sample, of_subjects
+from histobridge.files import alone
 from histobridge.images import read_mask, write_mask
 from histobridge.kept import digest, kept
 from histobridge.metrics import class_scores
@@ -43,8 +42,8 @@ def polarity_judge(run: Run) -> Segmenter:
     negative was then 0.58 / 0.76 on SEM, 0.77 / 0.65 on bright field and 0.67 / 0.51 on another TEM.
     """
     settings = run.profile.judge or run.profile.segmenter.model_copy(update={"blank": 0.0})
-    home = run.models / "translators" / run.translator_key / "judge"
-    return _trained(home, Segmenter(settings, seed=run.seed), run.source_images(), run.source_masks())
+    untrained = Segmenter(settings, seed=run.seed)
+    return _trained(run, "judge of polarity", untrained, run.source_images(), run.source_masks())
 
 
 def student(run: Run, translator: Translator) -> Segmenter:
@@ -137,18 +136,27 @@ def _of_fold(run: Run, name: str, images: list[Sample], masks: dict[str, np.ndar
     """Return the fold's segmenter `name`, trained on images with masks by image name."""
     fold = run.parameters.fold
     untrained = Segmenter(run.profile.segmenter, seed=run.seed + fold)
-    return _trained(run.models / f"fold{fold}" / name, untrained, images, masks)
+    return _trained(run, f"segmenter {name} of fold {fold}", untrained, images, masks)
 
 
-def _trained(home: Path, segmenter: Segmenter, images: list[Sample], masks: dict[str, np.ndarray]) -> Segmenter:
-    """Train a segmenter (resuming), or return the one that `home` keeps from the same settings, seed and pairs."""
+def _trained(
+    run: Run, name: str, segmenter: Segmenter, images: list[Sample], masks: dict[str, np.ndarray]
+) -> Segmenter:
+    """Train a segmenter (resuming), or return the one that was trained before with the same settings, seed and pairs.
+
+    They are kept by what they were made from, not by who asked: what L alone teaches (the source segmenter, the judge,
+    the student of negatives) is the same for every pair and protocol. A job that asks for what another is training
+    waits for it.
+    """
     pairs = [s.image for s in images], [masks[s.name] for s in images]
     settings = segmenter.settings.model_dump(mode="json")
-    home = kept(home, settings=settings, seed=segmenter.seed, pairs=digest(pairs))
+    made_from = {"settings": settings, "seed": segmenter.seed, "pairs": digest(pairs)}
+    home = kept(run.segmenters / digest(made_from), **made_from)
     model, draft = home / "model.pt", home / "model.checkpoint"
-    if model.exists():
-        return Segmenter.load(model)
-    segmenter.fit(*pairs, name=f"segmenter {home.parent.name}/{home.name}", checkpoint=draft)
-    segmenter.save(model)
-    draft.unlink(missing_ok=True)
+    with alone(home / ".lock"):
+        if model.exists():
+            return Segmenter.load(model)
+        segmenter.fit(*pairs, name=name, checkpoint=draft)
+        segmenter.save(model)
+        draft.unlink(missing_ok=True)
     return segmenter

@@ -173,8 +173,13 @@ class Run:
 
     @property
     def models(self) -> Path:
-        """Trained models; they do not depend on which split is scored."""
+        """Trained translators; they do not depend on which split is scored."""
         return self.folder / "models"
+
+    @property
+    def segmenters(self) -> Path:
+        """Trained segmenters, of all pairs: some serve several."""
+        return ROOT / self.parameters.out / self.parameters.profile / "segmenters"
 
     @property
     def shared(self) -> Path:

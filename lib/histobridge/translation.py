@@ -74,7 +74,7 @@ def trained_translators(run: Run) -> dict[str, Translator]:
 
 def _home(run: Run, name: str) -> Path:
     own = "syndiff" if name == "cycle" else name  # the cycle generators are part of SynDiff
-    return run.models / "translators" / run.translator_key / own
+    return run.models / run.translator_key / own
 
 
 def translated(run: Run, translator: Translator, samples: list[Sample], to: str) -> list[Sample]:
