@@ -166,9 +166,10 @@ def augmented_crops(pairs: list[Tensor], s: SegmenterSettings, rng: torch.Genera
 
 
 def _jitter(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Vary gamma, contrast, brightness and noise: wide enough that an image darker than all others is nothing new."""
     n = len(image)
-    image = image.clamp(0, 1) ** torch.exp(_each(n, -0.35, 0.35, rng))
-    image = (image - 0.5) * _each(n, 0.75, 1.25, rng) + 0.5 + _each(n, -0.1, 0.1, rng)
+    image = image.clamp(0, 1) ** torch.exp(_each(n, -0.8, 0.8, rng))
+    image = (image - 0.5) * _each(n, 0.6, 1.25, rng) + 0.5 + _each(n, -0.15, 0.15, rng)
     return image + _each(n, 0, 0.06, rng) * torch.randn(image.shape, generator=rng)
 
 

@@ -76,5 +76,5 @@ class SegmenterSettings(Strict):
     widths: tuple[int, int, int, int, int, int] = (32, 32, 64, 64, 128, 32)
     lr: float = 2e-3
     zoom: tuple[float, float] = (0.7, 1.4)
-    blank: float = 0.5
+    blank: float = Field(0.5, ge=0, le=1)
     save_every: int = 100

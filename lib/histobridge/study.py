@@ -55,6 +55,7 @@ class Pair(Strict):
 class Profile(Strict):
     """How much is spent: which pairs and folds run when none are named, and the settings of the models.
 
+    `segmenter` is the segmenter of L; students go on from its weights for `student_steps` (`strategies.py`).
     `judge` is the segmenter that is asked about polarity; None takes the other segmenter's settings, but lets it learn
     from whole crops only (`strategies.polarity_judge` says why).
     """
@@ -65,6 +66,7 @@ class Profile(Strict):
     seed: int = Field(default=0, ge=0)
     translator: SynDiffSettings
     segmenter: SegmenterSettings
+    student_steps: int = Field(300, ge=1)
     judge: SegmenterSettings | None = None
 
 
@@ -237,12 +239,14 @@ class Run:
     def settings_hash(self, stage: str) -> str:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
         parameters = self.parameters.model_dump(exclude={"out", "data"})
-        deciding = {"folds", "seed", "translator", "segmenter", "judge"}
+        deciding = {"folds", "seed", "translator", "segmenter", "student_steps", "judge"}
         settings = self.profile.model_dump(include=deciding, exclude_none=True)
         if stage == "01_data":
             settings = {"folds": self.profile.folds}  # it only looks
-        if stage == "02_translate" and self.translator_key == "pair":
-            parameters.pop("fold")
+        if stage == "02_translate":
+            settings.pop("student_steps")
+            if self.translator_key == "pair":
+                parameters.pop("fold")
         checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
         pair = self.pair.model_dump(exclude={"shift", "protocols"})
         return digest(stage, parameters, pair, settings, self.translators, checksums)
