@@ -11,6 +11,7 @@ from histobridge.agreement import (
     agreement,
     agreement_overview,
     bland_altman,
+    measures_overview,
     number,
     of_best,
     paired,
@@ -101,3 +102,13 @@ def test_the_overview_names_measures_and_rounds_each_to_what_it_tells():
     assert text.loc["fibres / mm²", ["n", "expert", "bias", "sd"]].tolist() == ["1", "1000", "+500", "–"]
     assert text.loc["g-ratio", "bias"] == "+500.250"
     assert number(-0.0314, "mvf", sign="") == "-0.031"
+
+
+def test_the_measures_of_one_run_are_averaged_over_its_images():
+    """The expert stands where the rows have it, first; densities have no decimals."""
+    text = measures_overview(
+        rows((EXPERT, "none", "a", 0, 1.0), (EXPERT, "none", "b", 0, 2.0), ("p", "none", "a", 0, 4))
+    )
+    assert text["strategy"].tolist() == [EXPERT, "p"]
+    assert text["g-ratio"].tolist() == ["1.500", "4.000"]
+    assert text["fibres / mm²"].tolist() == ["2", "4"]

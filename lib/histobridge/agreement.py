@@ -67,6 +67,13 @@ def bland_altman(expert: np.ndarray, label: np.ndarray) -> Limits:
     return Limits(len(expert), float(expert.mean()), bias, sd, bias - WITHIN * sd, bias + WITHIN * sd)
 
 
+def measures_overview(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over images of `MEASURES`, by name, as text: a row for the expert and each way of one run."""
+    means = rows.groupby(["strategy", "translator"], sort=False)[list(MEASURES)].mean()
+    text = {name: [number(value, column, sign="") for value in means[column]] for column, name in MEASURES.items()}
+    return pd.DataFrame(text, index=means.index).reset_index()
+
+
 def paired(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what each label and the expert measured in each image, one row an image, way and measure.
 

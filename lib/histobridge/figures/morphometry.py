@@ -135,7 +135,7 @@ def g_ratio_against_diameter(fibres: pd.DataFrame, way: tuple[str, str]) -> Figu
     figure = new_figure(PAGE, 2.9)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, side, title in zip(panels, sides, ("expert masks", ", ".join(way)), strict=True):
-        axes.scatter(*(side[name] for name in FIBRE), s=5, color=GREY, alpha=0.4, linewidth=0, rasterized=True)
+        axes.scatter(*(side[name] for name in FIBRE), s=5, color=GREY, alpha=0.25, linewidth=0, rasterized=True)
         axes.set(title=f"{title}: {len(side)} fibres, median g-ratio {side['g_ratio'].median():.2f}")
         axes.set_xlabel("axon diameter, µm")
     lines = ((panels[0], sides[0], "black"), (panels[1], sides[0], "black"), (panels[1], sides[1], VERMILLION))
