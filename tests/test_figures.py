@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from histobridge import figures
+from histobridge.agreement import DENSITY, MEASURES, bland_altman
 from histobridge.drawing import (
     BLUE,
     CLASS_COLOURS,
@@ -117,11 +118,38 @@ def every_figure(tem) -> list[tuple]:
         (figures.dice_bars, (dice(("tem-sem", "tem-pns", "tem-bf"), ("inductive", "transductive")),), {}),
         (figures.dice_bars, (dice(ways=[("supervised", "none"), ("pretrained", "none")], sd=math.nan),), {}),
         (figures.reconstruction_bars, (round_trips(("tem-sem", "tem-pns")),), {}),
+        (figures.agreement_panels, (measurements(("tem-sem",)),), {}),
+        (figures.agreement_panels, (measurements(("tem-sem", "tem-pns", "phantom-tem-other", "tem-bf", "tem-x")),), {}),
+        (figures.g_ratio_against_diameter, (single_fibres(), ("tutorship", "syndiff")), {}),
         (figures.method_overview, (), {}),
         (figures.two_strategies, (example(images, mask),), {}),
         (figures.translation_examples, (pairs, round_trips(("phantom-tem-other",))), {}),
         (figures.pseudo_label_examples, (pairs, dice(("phantom-tem-other",))), {}),
     ]
+
+
+def measurements(pairs: tuple[str, ...], images: int = 7) -> pd.DataFrame:
+    """Measures as `agreement.paired` makes them: labels are higher by 0.1 times 1, 2, 3 ... of the expert's."""
+    key = {"protocol": "transductive", "split": "development", "translator": "invert-histogram"}
+    key |= {"strategy": "adaptation", "subject": "a"}
+    expert = {measure: 60000 if measure == DENSITY else 0.4 for measure in MEASURES}
+    return pd.DataFrame(
+        {"pair": pair, **key, "image": str(n), "measure": m, "expert": x, "label": x * (1 + 0.1 * n)}
+        for pair, n, (m, x) in product(pairs, range(1, images + 1), expert.items())
+    )
+
+
+def single_fibres() -> pd.DataFrame:
+    """Fibres of the expert and of one pseudo label, whose g-ratios are 0.7 and 0.6; one in ten is cut or has none."""
+    diameter = np.linspace(0.5, 6, 100)
+    sides = [("expert", "none", 0.7), ("tutorship", "syndiff", 0.6)]
+    columns = {"axon_diameter_um": diameter, "image_border_touching": np.arange(100) % 10 == 0}
+    missing = np.arange(100) % 10 == 1
+    tables = [
+        pd.DataFrame({"strategy": s, "translator": t, **columns, "g_ratio": np.where(missing, np.nan, g)})
+        for s, t, g in sides
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -410,6 +438,40 @@ def test_reconstruction_bars_values():
 def words_of(figure) -> list[str]:
     """All that is written on a figure."""
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_agreement_panels_show_each_image_the_bias_and_its_limits():
+    """A panel a measure: points at (mean, difference), lines at 0, the bias and bias ± 1.96 SD, which stand over it."""
+    table = measurements(("tem-sem",))
+    panels = [axes for axes in figures.agreement_panels(table).axes if axes.collections]
+    assert [axes.get_title("left").split("\n")[0] for axes in panels] == list(MEASURES.values())
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        of = table[table["measure"] == measure]
+        limits = bland_altman(of["expert"], of["label"])
+        points = np.array(axes.collections[0].get_offsets())
+        np.testing.assert_allclose(points[:, 1], of["label"] - of["expert"])
+        np.testing.assert_allclose(points[:, 0], (of["label"] + of["expert"]) / 2)
+        lines = [line.get_ydata()[0] for line in axes.lines]
+        assert sorted(lines) == pytest.approx(sorted([0, limits.bias, limits.lower, limits.upper]))
+    assert panels[5].get_title("left") == "myelin fraction (MVF)\n+0.160 ± 0.169"
+
+
+def test_agreement_of_several_pairs_has_a_column_for_each_and_none_of_one_image_has_limits():
+    """Pair and way stand over the first panel of a column; one image has a bias only."""
+    figure = figures.agreement_panels(measurements(("tem-sem", "tem-bf"), images=1))
+    panels = np.array(figure.axes).reshape(len(MEASURES), 2)
+    assert [axes.get_title("left").split("\n")[0] for axes in panels[0]] == ["tem-sem", "tem-bf"]
+    assert [len(axes.lines) for axes in panels.flat] == [2] * panels.size
+    with pytest.raises(UserError, match="no rows in the table of measurements"):
+        figures.agreement_panels(measurements(()).reindex(columns=measurements(("a",)).columns))
+
+
+def test_g_ratio_against_diameter_shows_whole_fibres_with_a_sheath_only():
+    """80 of 100 on either side, and the medians of both beside the pseudo label."""
+    left, right = figures.g_ratio_against_diameter(single_fibres(), ("tutorship", "syndiff")).axes
+    assert [len(axes.collections[0].get_offsets()) for axes in (left, right)] == [80, 80]
+    assert [set(line.get_ydata()) for line in right.lines] == [{0.7}, {0.6}]
+    assert right.get_title("left") == "tutorship, syndiff: 80 fibres, median g-ratio 0.60"
 
 
 def test_method_overview_shows_the_whole_method():

@@ -159,6 +159,36 @@ def notebook(
 
 
 @app.command()
+def measure(
+    masks: Annotated[
+        list[Path] | None, typer.Argument(help="Mask files of your own; without any, finished runs are measured.")
+    ] = None,
+    um_per_px: Annotated[float | None, typer.Option(help="Pixel size of your mask files, µm/px.")] = None,
+    to: Annotated[Path, typer.Option(help="Folder for the tables of your mask files.")] = Path("measured"),
+    profile: ProfileName = "phantom",
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Measure every fibre: diameters, g-ratio, myelin thickness; and of every image density and area fractions.
+
+    Of mask files (0 background, 127 myelin, 255 axon): fibres.csv and summary.csv. Of finished runs: fibres.csv and
+    morphometrics.csv beside the Dice of each, with the expert masks; those that are measured are skipped.
+    """
+    from histobridge.measure import measure_files
+
+    if masks and um_per_px is None:
+        raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
+    if masks:
+        _print_measures(measure_files(masks, um_per_px, to))
+        console.print(f"Written to {to}: fibres.csv, summary.csv", markup=False, highlight=False, soft_wrap=True)
+    elif um_per_px is not None:
+        raise UserError("--um-per-px is the pixel size of mask files: name them too (study.yaml has that of runs).")
+    else:
+        _measure_runs(profile, seed, data, out)
+
+
+@app.command()
 def publish(
     profile: Annotated[str, typer.Option(help="Profile whose runs are published.")] = "cpu",
     out: Out = Path("runs"),
@@ -183,6 +213,18 @@ def recompute(reports: Annotated[Path, typer.Option(help="Folder of published ro
 
     collect.recompute(reports, ROOT / "README.md")
     console.print(f"Recomputed {reports} and the tables of README.md")
+
+
+def _measure_runs(profile: str, seed: int, data: Path, out: Path) -> None:
+    from histobridge.collect import finished
+    from histobridge.measure import STAGE, measure_runs
+    from histobridge.study import load_study
+
+    one_of("profile", profile, load_study().profiles)
+    marks = finished(out / profile, STAGE, seed=seed)
+    for number, (run, masks) in enumerate(measure_runs(marks, out=out, data=data), 1):
+        p, done = run.parameters, "measured before, skipped" if masks is None else f"{masks} masks measured"
+        print(f"[{number}/{len(marks)}] {p.pair} {p.protocol} {p.split} fold {p.fold}: {done}", flush=True)
 
 
 def _some(values: list | None) -> tuple | None:
@@ -245,6 +287,21 @@ def _show(statuses: list) -> None:
     console.print(table)
     for line in complaints(statuses):
         console.print(line, markup=False, highlight=False)
+
+
+def _print_measures(summary) -> None:
+    shown = {
+        "n_fibres": "fibres",
+        "density_per_mm2": "per mm²",
+        "axon_diameter_um_mean": "axon, µm",
+        "g_ratio_mean": "g-ratio",
+        "mvf": "MVF",
+        "avf": "AVF",
+    }
+    table = Table("mask", *shown.values(), title="Means over whole fibres; density and fractions of the whole image")
+    for row in summary.to_dict("records"):
+        table.add_row(Path(row["mask"]).name, *(f"{row[c]:.0f}" if row[c] > 100 else f"{row[c]:.3g}" for c in shown))
+    console.print(table)
 
 
 def _print_dice(folder: Path, seed: int) -> None:

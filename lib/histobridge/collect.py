@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from histobridge import figures
+from histobridge.agreement import MEASURES, SEEN, agreement, agreement_overview, of_best, paired
 from histobridge.claims import claims
 from histobridge.comparisons import paired_overview, paired_tests
 from histobridge.errors import UserError
 from histobridge.files import write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
+from histobridge.measure import is_measured
 from histobridge.plan import Plan
 from histobridge.study import Parameters, open_run
 from histobridge.tables import (
@@ -27,37 +29,63 @@ from histobridge.tables import (
     translation_overview,
 )
 
-TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
+# and the stage that makes each
+TABLES = {"dice": "03_pseudo_label", "translation": "02_translate", "morphometrics": "03_pseudo_label"}
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
-    """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
+    """Join the rows of one table (of `TABLES`) of all finished runs below `folder`, in a fixed order.
 
     Runs with another seed stay out: they answer another question than the spread over folds.
 
     Raises
     ------
     UserError
-        If there is none yet.
+        If there is none yet, or the masks of one are not measured yet.
     """
-    parts = [pd.read_csv(mark.with_name(f"{table}.csv")) for mark in _finished(folder, TABLES[table], seed)]
-    if not parts:
-        raise UserError(f"There are no finished runs below {folder}: start one with `histobridge run`.")
-    return pd.concat(parts, ignore_index=True)
+    marks = finished(folder, TABLES[table], seed=seed)
+    if table == "morphometrics" and (waiting := [mark for mark in marks if not is_measured(mark)]):
+        raise UserError(
+            f"The masks of {len(waiting)} finished runs, such as {waiting[0].parent}, are not measured yet: run "
+            f"`histobridge measure --profile {folder.name}`."
+        )
+    return _joined(marks, table)
+
+
+def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
+    """Join the rows of `morphometrics` of those finished runs below `folder` that are measured; it may be none."""
+    marks = [mark for mark in _finished(folder, TABLES["morphometrics"], seed) if is_measured(mark)]
+    return _joined(marks, "morphometrics") if marks else pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
+
+
+def _joined(marks: list[Path], table: str) -> pd.DataFrame:
+    return pd.concat([pd.read_csv(mark.with_name(f"{table}.csv")) for mark in marks], ignore_index=True)
 
 
 def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:
     """Return what each finished stage below `folder` recorded about itself."""
     records = []
-    for stage in TABLES.values():
+    for stage in dict.fromkeys(TABLES.values()):
         for mark in _finished(folder, stage, seed):
             found = json.loads(mark.read_text())
             records.append({"stage": stage, "settings_hash": found["settings_hash"], **found["provenance"]})
     return records
 
 
+def finished(folder: Path, stage: str, *, seed: int = 0) -> list[Path]:
+    """Return the files that mark a stage as finished: folder/pair/protocol/split/fold/stage.json.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if marks := _finished(folder, stage, seed):
+        return marks
+    raise UserError(f"There are no finished runs below {folder}: start one with `histobridge run`.")
+
+
 def _finished(folder: Path, stage: str, seed: int) -> list[Path]:
-    """Return the files that mark a stage as finished: folder/pair/protocol/split/fold/stage.json."""
     protocols = [f"{protocol}-seed{seed}" if seed else protocol for protocol in PROTOCOLS]
     return sorted(mark for protocol in protocols for mark in folder.glob(f"*/{protocol}/*/*/{stage}.json"))
 
@@ -84,13 +112,15 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     Raises
     ------
     UserError
-        If there are no finished runs, or some were made with other settings than study.yaml has now.
+        If there are no finished runs, or some were made with other settings than study.yaml has now or are not measured
+        yet.
     """
     records = collect_provenance(folder)
     refuse_stale(records)
     for name, table in (
         ("dice", collect(folder, "dice")[DICE_COLUMNS]),
         ("translation", collect(folder, "translation")),
+        ("morphometrics", collect(folder, "morphometrics")),
     ):
         write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
     write_json(reports / "provenance.json", records)
@@ -127,7 +157,15 @@ def recompute(reports: Path, readme: Path) -> None:
         write_table(reports / f"{name}.csv", table)
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
     figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
+    if (reports / "morphometrics.csv").exists():
+        _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
     write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
+
+
+def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
+    pairs = paired(measurements)
+    write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
+    figures.save(figures.agreement_panels(of_best(pairs, dice)), reports / "agreement")
 
 
 def derived_tables(rows: pd.DataFrame, translation: pd.DataFrame, records: list[dict]) -> dict[str, pd.DataFrame]:

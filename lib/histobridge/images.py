@@ -189,6 +189,12 @@ def check_same_size(image: np.ndarray, mask: np.ndarray, name: object) -> None:
         raise UserError(f"{name} is {sizes[0]} but its mask {sizes[1]}: give the mask drawn on this image.")
 
 
+def check_pixel_size(um_per_px: float | None, name: object) -> None:
+    """Raise a `UserError` about `name` unless its pixel size (µm/px) is a positive, finite number."""
+    if not isinstance(um_per_px, (int, float, np.number)) or not 0 < um_per_px < np.inf:
+        raise UserError(f"{name} has the pixel size {um_per_px} µm/px: state the true one, none is guessed.")
+
+
 def resample(image: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The image") -> np.ndarray:
     """Bring an image to another pixel size, linearly, with a Gaussian against aliasing where it shrinks.
 
@@ -246,8 +252,7 @@ def resample_mask(mask: np.ndarray, um_per_px: float, to_um_per_px: float, *, na
 def _shape_at(shape: tuple[int, int], um_per_px: float, to_um_per_px: float, name: object) -> tuple[int, int]:
     """Height and width that an image of this shape has at the wanted pixel size, at least one pixel."""
     for size in (um_per_px, to_um_per_px):
-        if not isinstance(size, (int, float, np.number)) or not 0 < size < np.inf:
-            raise UserError(f"{name} has the pixel size {size} µm/px: state the true one, none is guessed.")
+        check_pixel_size(size, name)
     scale = um_per_px / to_um_per_px
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 

@@ -18,6 +18,9 @@ from histobridge.images import AXON, BACKGROUND, MYELIN
 
 NAN = float("nan")
 
+MIN_AXON_PX = 8
+"""A smaller axon is a speck: 8 px at 0.1 µm/px is a disc of 0.32 µm, about the finest axon that carries myelin."""
+
 # --- Overlap with manual labels -------------------------------------------------------------------------
 
 
@@ -45,7 +48,7 @@ def iou(true: np.ndarray, predicted: np.ndarray) -> float:
     return _ratio(np.count_nonzero(true & predicted), np.count_nonzero(true | predicted))
 
 
-def class_scores(true: np.ndarray, predicted: np.ndarray, *, min_px: int = 8) -> list[dict]:
+def class_scores(true: np.ndarray, predicted: np.ndarray, *, min_px: int = MIN_AXON_PX) -> list[dict]:
     """Score a predicted class mask [H, W] against the manual one: a table row for myelin, another for axon.
 
     Each row is a dict of `class`, `dice`, `iou`, `n_true` and `n_predicted` (axons counted, see
@@ -83,12 +86,12 @@ class InstanceMatch(NamedTuple):
     fn: int
 
 
-def axon_instances(mask: np.ndarray, *, min_px: int = 8) -> np.ndarray:
+def axon_instances(mask: np.ndarray, *, min_px: int = MIN_AXON_PX) -> np.ndarray:
     """Return int labels [H, W] of the single axons in a class mask: 0 is the rest, numbers may have gaps.
 
     An axon is a connected component of class 2, corners counting as contact: a thin oblique axon is a chain
     of corners, while two neighbours are kept apart by their sheaths. Components below `min_px` pixels are
-    dropped as specks: 8 px at 0.1 µm/px is a disc of 0.32 µm, about the finest axon that carries myelin.
+    dropped as specks.
     """
     _require_class_masks(mask)
     labels = measure.label(mask == AXON, connectivity=2)

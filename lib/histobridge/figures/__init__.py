@@ -11,6 +11,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `images`      what the notebooks look at: domains, translations, pseudo labels
 `training`    losses, and the evidence on polarity
 `scores`      Dice and reconstruction
+`morphometry` fibres, and how far pseudo labels and experts agree on them
 `method`      the method on one page, from drawn tissue
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
 ============  =================================================================================================
@@ -20,13 +21,16 @@ from histobridge.drawing import save
 from histobridge.figures.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge.figures.images import domains, pseudo_labels, translations
 from histobridge.figures.method import method_overview
+from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
 from histobridge.figures.scores import dice_bars, reconstruction_bars
 from histobridge.figures.training import losses, polarity
 
 __all__ = [
     "Example",
+    "agreement_panels",
     "dice_bars",
     "domains",
+    "g_ratio_against_diameter",
     "losses",
     "method_overview",
     "polarity",
