@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from histobridge.agreement import MEASURES
-from histobridge.collect import collect, collect_measured, collect_provenance, recompute
-from histobridge.errors import UserError
+from histobridge.collect import collect_measured, collect_provenance, recompute
 from histobridge.images import write_mask
 from histobridge.manifest import ROOT
 from histobridge.measure import is_measured, kept_labels, measure, measure_files
@@ -78,14 +77,19 @@ def test_the_command_measures_finished_runs_once(run, histobridge):
 
 
 def test_collect_knows_what_is_measured(run):
-    """Before: a sentence that names the command, and an empty table for notebook 04; after: the rows."""
+    """Before: an empty table for notebook 04; after: the rows."""
     folder = run.folder.parent.parent
-    with pytest.raises(UserError, match="not measured yet: run `histobridge measure --profile smoke`"):
-        collect(folder, "morphometrics")
     assert len(collect_measured(folder)) == 0
     measure(run, kept_labels(run))
-    assert len(collect(folder, "morphometrics")) == len(collect_measured(folder)) == 9
+    assert len(collect_measured(folder)) == 9
     assert [record["stage"] for record in collect_provenance(folder)] == ["03_pseudo_label"]
+
+
+def test_pairs_can_be_chosen(run, histobridge):
+    """Runs of other pairs are left alone."""
+    assert histobridge(*command(run), "--pair", "phantom-bf")[:2] == (0, "")
+    assert not is_measured(run.mark("03_pseudo_label"))
+    assert "9 masks measured" in histobridge(*command(run), "--pair", "phantom-sem")[1]
 
 
 def test_a_run_of_other_settings_is_refused(run, histobridge):

@@ -166,6 +166,7 @@ def measure(
     um_per_px: Annotated[float | None, typer.Option(help="Pixel size of your mask files, µm/px.")] = None,
     to: Annotated[Path, typer.Option(help="Folder for the tables of your mask files.")] = Path("measured"),
     profile: ProfileName = "phantom",
+    pair: Pairs = None,
     seed: Seed = 0,
     data: Data = Path("data"),
     out: Out = Path("runs"),
@@ -176,6 +177,7 @@ def measure(
     morphometrics.csv beside the Dice of each, with the expert masks; those that are measured are skipped.
     """
     from histobridge.measure import measure_files
+    from histobridge.plan import Plan
 
     if masks and um_per_px is None:
         raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
@@ -185,7 +187,7 @@ def measure(
     elif um_per_px is not None:
         raise UserError("--um-per-px is the pixel size of mask files: name them too (study.yaml has that of runs).")
     else:
-        _measure_runs(profile, seed, data, out)
+        _measure_runs(Plan(profile, _some(pair), seed=seed, out=str(out), data=str(data)))
 
 
 @app.command()
@@ -215,14 +217,13 @@ def recompute(reports: Annotated[Path, typer.Option(help="Folder of published ro
     console.print(f"Recomputed {reports} and the tables of README.md")
 
 
-def _measure_runs(profile: str, seed: int, data: Path, out: Path) -> None:
+def _measure_runs(plan) -> None:
     from histobridge.collect import finished
     from histobridge.measure import STAGE, measure_runs
-    from histobridge.study import load_study
 
-    one_of("profile", profile, load_study().profiles)
-    marks = finished(out / profile, STAGE, seed=seed)
-    for number, (run, masks) in enumerate(measure_runs(marks, out=out, data=data), 1):
+    names = plan.pairs or plan.study.pairs
+    marks = [m for m in finished(plan.folder, STAGE, seed=plan.seed) if m.relative_to(plan.folder).parts[0] in names]
+    for number, (run, masks) in enumerate(measure_runs(marks, out=Path(plan.out), data=Path(plan.data)), 1):
         p, done = run.parameters, "measured before, skipped" if masks is None else f"{masks} masks measured"
         print(f"[{number}/{len(marks)}] {p.pair} {p.protocol} {p.split} fold {p.fold}: {done}", flush=True)
 

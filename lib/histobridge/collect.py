@@ -29,32 +29,26 @@ from histobridge.tables import (
     translation_overview,
 )
 
-# and the stage that makes each
-TABLES = {"dice": "03_pseudo_label", "translation": "02_translate", "morphometrics": "03_pseudo_label"}
+TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
-    """Join the rows of one table (of `TABLES`) of all finished runs below `folder`, in a fixed order.
+    """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
 
     Runs with another seed stay out: they answer another question than the spread over folds.
 
     Raises
     ------
     UserError
-        If there is none yet, or the masks of one are not measured yet.
+        If there is none yet.
     """
     marks = finished(folder, TABLES[table], seed=seed)
-    if table == "morphometrics" and (waiting := [mark for mark in marks if not is_measured(mark)]):
-        raise UserError(
-            f"The masks of {len(waiting)} finished runs, such as {waiting[0].parent}, are not measured yet: run "
-            f"`histobridge measure --profile {folder.name}`."
-        )
     return _joined(marks, table)
 
 
 def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
     """Join the rows of `morphometrics` of those finished runs below `folder` that are measured; it may be none."""
-    marks = [mark for mark in _finished(folder, TABLES["morphometrics"], seed) if is_measured(mark)]
+    marks = [mark for mark in _finished(folder, TABLES["dice"], seed) if is_measured(mark)]
     return _joined(marks, "morphometrics") if marks else pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
 
 
@@ -65,7 +59,7 @@ def _joined(marks: list[Path], table: str) -> pd.DataFrame:
 def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:
     """Return what each finished stage below `folder` recorded about itself."""
     records = []
-    for stage in dict.fromkeys(TABLES.values()):
+    for stage in TABLES.values():
         for mark in _finished(folder, stage, seed):
             found = json.loads(mark.read_text())
             records.append({"stage": stage, "settings_hash": found["settings_hash"], **found["provenance"]})
@@ -109,19 +103,20 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
 def publish(folder: Path, reports: Path, readme: Path) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
+    Of the fibres, those of the runs that are measured.
+
     Raises
     ------
     UserError
-        If there are no finished runs, or some were made with other settings than study.yaml has now or are not measured
-        yet.
+        If there are no finished runs, or some were made with other settings than study.yaml has now.
     """
     records = collect_provenance(folder)
     refuse_stale(records)
-    for name, table in (
-        ("dice", collect(folder, "dice")[DICE_COLUMNS]),
-        ("translation", collect(folder, "translation")),
-        ("morphometrics", collect(folder, "morphometrics")),
-    ):
+    tables = {"dice": collect(folder, "dice")[DICE_COLUMNS], "translation": collect(folder, "translation")}
+    measured = collect_measured(folder)
+    if len(measured):
+        tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]]
+    for name, table in tables.items():
         write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
     write_json(reports / "provenance.json", records)
     recompute(reports, readme)
