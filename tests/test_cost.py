@@ -8,6 +8,7 @@ from histobridge.settings import SynDiffSettings
 from histobridge.study import load_study
 
 
+@pytest.mark.usefixtures("in_float32")  # bfloat16 copies of the weights are kept too, however small a crop
 def test_cost_grows_with_pixels(tiny_syndiff):
     """Measured on crops of 32 or 64 px, a step of one setting costs the same; four times the images cost four times."""
     small, large = training_cost(tiny_syndiff, crop=32), training_cost(tiny_syndiff, crop=64)
