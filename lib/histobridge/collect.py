@@ -17,7 +17,7 @@ from histobridge.files import write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
 from histobridge.measure import is_measured
 from histobridge.plan import Plan
-from histobridge.study import Parameters, open_run
+from histobridge.study import recorded_run
 from histobridge.tables import (
     DICE_COLUMNS,
     cost_table,
@@ -139,8 +139,7 @@ def refuse_stale(records: list[dict]) -> None:
 
 
 def _is_stale(record: dict) -> bool:
-    run = open_run({name: record[name] for name in Parameters.model_fields if name in record})
-    return record["settings_hash"] != run.settings_hash(record["stage"])
+    return record["settings_hash"] != recorded_run(record).settings_hash(record["stage"])
 
 
 def recompute(reports: Path, readme: Path) -> None:

@@ -148,9 +148,7 @@ def _named(samples: Iterable[Sample], name: str) -> Sample:
 def _figures(runs: dict[str, Run | None], kind: str, folder: Path) -> dict[str, Figure]:
     """Return the figures of one kind of pairs, by file name."""
     one, plan = next(run for run in runs.values() if run), Plan(folder.name)
-    dice, round_trips = (
-        scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in ("dice", "translation")
-    )
+    dice, round_trips = (scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in TABLES)
     examples = {pair: example(run, dice, round_trips) if run else why_missing(plan, pair) for pair, run in runs.items()}
     return {
         **{f"strategies-{pair}": figures.two_strategies(examples[pair]) for pair, run in runs.items() if run},

@@ -18,7 +18,7 @@ from histobridge.errors import UserError
 from histobridge.files import write_table
 from histobridge.images import check_pixel_size, read_mask
 from histobridge.morphometrics import fibres, summary
-from histobridge.study import Parameters, Run, open_run
+from histobridge.study import Run, recorded_run
 
 STAGE = "03_pseudo_label"
 DECIMALS = 5  # of a µm: what lies beyond is far below a pixel
@@ -139,8 +139,7 @@ def _with_expert(run: Run, labels: Labels) -> dict[tuple[str, str], Mapping[str,
 
 def _run_of(mark: Path, out: Path, data: Path) -> Run:
     told = json.loads(mark.read_text())["provenance"]
-    own = {name: told[name] for name in Parameters.model_fields if name in told}
-    run = open_run({**own, "out": str(out.resolve()), "data": str(data.resolve())})
+    run = recorded_run(told, out=str(out.resolve()), data=str(data.resolve()))
     if not run.finished(STAGE):
         raise UserError(
             f"{mark.parent} was made with other settings than study.yaml has now: run `histobridge study` again, or "

@@ -9,8 +9,8 @@
 
 The three segmenters differ only in what they are given. The source segmenter is trained from scratch, the other two go
 on from its weights: for the same budget they are better and steadier than from scratch, and whatever tutorship
-gains by this, its bound gains too. Only `supervised` is ever given a mask of U. Models and masks are kept in the run's
-folder with what they were made from (`kept.py`), and are taken from there the next time.
+gains by this, its bound gains too. Only `supervised` is ever given a mask of U. Masks are kept in the run's
+folder and segmenters in the profile's, with what they were made from (`kept.py`), and are taken from there next time.
 """
 
 from __future__ import annotations

@@ -308,6 +308,17 @@ def open_run(parameters: dict) -> Run:
     return Run(given, pair, profile, study.translators)
 
 
+def recorded_run(record: dict, **places: str) -> Run:
+    """Return the run that left a record of its provenance; `places` (`out`, `data`) say where it lies now.
+
+    Raises
+    ------
+    UserError
+        As `open_run` does: study.yaml may have changed since.
+    """
+    return open_run({name: record[name] for name in Parameters.model_fields if name in record} | places)
+
+
 def open_report(parameters: dict) -> ReportParameters:
     """Check the parameters of notebook 04, `globals()` in a notebook, and return them.
 
