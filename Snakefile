@@ -1,4 +1,5 @@
-# The study as a graph of jobs: data -> translator (pair; for `inductive` also fold) -> pseudo labels (fold) -> report.
+# The study as a graph of jobs: data -> translator (pair; for `inductive` also fold) -> pseudo labels (fold)
+# -> refined labels (fold) -> report.
 #
 #     histobridge study --profile cpu --cores 2                       # a thin front for this file
 #     snakemake --profile profiles/slurm --config profile=cpu         # the same jobs on a cluster
@@ -17,7 +18,7 @@ here = f"{base}/{{pair}}/{{protocol}}{f'-seed{plan.seed}' if plan.seed else ''}/
 runs = {cell: plan.run(*cell) for cell in plan.cells}
 translators = {(pair, protocol, run.translator_key) for (pair, protocol, _), run in runs.items()}
 first_folds = {(pair, protocol): run for (pair, protocol, _), run in reversed(runs.items())}
-marks = [str(run.mark("03_pseudo_label")) for run in runs.values()]
+marks = [str(run.mark(stage)) for run in runs.values() for stage in ("03_pseudo_label", "05_beyond")]
 marks += [str(run.mark("01_data")) for run in first_folds.values()]
 
 histobridge = f"OMP_NUM_THREADS={{threads}} {shlex.quote(sys.executable)} -m histobridge.cli"
@@ -107,6 +108,20 @@ rule label:
         gpu=int(config.get("gpu", 0)),
     shell:
         f"{histobridge} notebook 03_pseudo_label {of_pair} --fold {{wildcards.fold}}"
+
+
+rule beyond:
+    input:
+        f"{here}/fold{{fold}}/03_pseudo_label.json",
+    output:
+        f"{here}/fold{{fold}}/05_beyond.json",
+    params:
+        settings=hash_of("05_beyond"),
+    threads: share(runs)
+    resources:
+        gpu=int(config.get("gpu", 0)),
+    shell:
+        f"{histobridge} notebook 05_beyond {of_pair} --fold {{wildcards.fold}}"
 
 
 rule report:

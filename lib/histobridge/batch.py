@@ -19,7 +19,7 @@ from histobridge.plan import Plan
 from histobridge.study import Parameters, Run, available_cores, open_run
 
 NOTEBOOKS = ROOT / "notebooks"
-STAGES = ("01_data", "02_translate", "03_pseudo_label")
+STAGES = ("01_data", "02_translate", "03_pseudo_label", "05_beyond")
 CHATTER = (
     "Select jobs",
     "Execute ",
@@ -59,14 +59,14 @@ class Prefixed:
 
 
 def run_fold(parameters: Parameters) -> Run:
-    """Run the notebooks 01 to 03 of one pair and fold; see `run_stage`."""
+    """Run the notebooks of one pair and fold, 04 is of all; see `run_stage`."""
     for stage in STAGES:
         run = run_stage(stage, parameters)
     return run
 
 
 def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) -> Run:
-    """Run one of the notebooks 01 to 03, unless it is finished with the same settings.
+    """Run one of the notebooks of a pair and fold, unless it is finished with the same settings.
 
     Raises
     ------

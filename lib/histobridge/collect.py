@@ -20,6 +20,8 @@ from histobridge.plan import Plan
 from histobridge.study import recorded_run
 from histobridge.tables import (
     DICE_COLUMNS,
+    ablation_overview,
+    ablation_table,
     cost_table,
     dice_overview,
     dice_table,
@@ -27,39 +29,57 @@ from histobridge.tables import (
     missing_cells,
     planned_cells,
     translation_overview,
+    trust_overview,
 )
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
+BEYOND = "05_beyond"
+BEYOND_TABLES = ("trust", "reliability", "sparsification", "ablation")  # of notebook 05 and `histobridge ablate`
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
     """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
 
-    Runs with another seed stay out: they answer another question than the spread over folds.
+    Dice are those of notebook 03 and, where notebook 05 has run, of `refined`. Runs with another seed stay out: they
+    answer another question than the spread over folds.
 
     Raises
     ------
     UserError
         If there is none yet.
     """
-    marks = finished(folder, TABLES[table], seed=seed)
-    return _joined(marks, table)
+    rows = [_joined(finished(folder, TABLES[table], seed=seed), table)]
+    if table == "dice":
+        rows.append(_joined(_finished(folder, BEYOND, seed), "refined"))
+    return pd.concat([found for found in rows if len(found)], ignore_index=True)
+
+
+def collect_beyond(folder: Path, *, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Join the `BEYOND_TABLES` of all finished runs below `folder`; a table that no run has left is empty."""
+    marks = _finished(folder, BEYOND, seed)
+    return {name: _joined(marks, name) for name in BEYOND_TABLES}
 
 
 def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
     """Join the rows of `morphometrics` of those finished runs below `folder` that are measured; it may be none."""
     marks = [mark for mark in _finished(folder, TABLES["dice"], seed) if is_measured(mark)]
-    return _joined(marks, "morphometrics") if marks else pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
+    beyond = _joined(_finished(folder, BEYOND, seed), "morphometrics-refined")
+    found = [table for table in (_joined(marks, "morphometrics"), beyond) if len(table)]
+    if not found:
+        return pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
+    return pd.concat(found, ignore_index=True).drop_duplicates([*SEEN, "fold"])  # both hold the expert
 
 
 def _joined(marks: list[Path], table: str) -> pd.DataFrame:
-    return pd.concat([pd.read_csv(mark.with_name(f"{table}.csv")) for mark in marks], ignore_index=True)
+    """Join one table of all runs that have it."""
+    paths = [path for mark in marks if (path := mark.with_name(f"{table}.csv")).exists()]
+    return pd.concat(map(pd.read_csv, paths), ignore_index=True) if paths else pd.DataFrame()
 
 
 def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:
     """Return what each finished stage below `folder` recorded about itself."""
     records = []
-    for stage in TABLES.values():
+    for stage in (*TABLES.values(), BEYOND):
         for mark in _finished(folder, stage, seed):
             found = json.loads(mark.read_text())
             records.append({"stage": stage, "settings_hash": found["settings_hash"], **found["provenance"]})
@@ -103,7 +123,8 @@ def provenance_table(records: list[dict]) -> pd.DataFrame:
 def publish(folder: Path, reports: Path, readme: Path) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
-    Of the fibres, those of the runs that are measured.
+    What was published of other pairs and protocols stays, if the present settings would give it again. Of the fibres,
+    those of the runs that are measured.
 
     Raises
     ------
@@ -113,13 +134,38 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     records = collect_provenance(folder)
     refuse_stale(records)
     tables = {"dice": collect(folder, "dice")[DICE_COLUMNS], "translation": collect(folder, "translation")}
+    tables |= collect_beyond(folder)
     measured = collect_measured(folder)
-    if len(measured):
-        tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]]
+    tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
+    before = still_valid(_published(reports), records)
     for name, table in tables.items():
-        write_text(reports / f"{name}.csv", table.to_csv(index=False, float_format="%.5f"))
-    write_json(reports / "provenance.json", records)
+        _publish_table(reports / f"{name}.csv", table, before)
+    write_json(reports / "provenance.json", before + records)
     recompute(reports, readme)
+
+
+def still_valid(before: list[dict], now: list[dict]) -> list[dict]:
+    """Return the published records of those pairs and protocols that have no new run and are not stale."""
+    rerun = {_cell(record) for record in now} | {_cell(record) for record in before if _is_stale(record)}
+    return [record for record in before if _cell(record) not in rerun]
+
+
+def _cell(record: dict) -> tuple[str, str]:
+    return record["pair"], record["protocol"]
+
+
+def _published(reports: Path) -> list[dict]:
+    file = reports / "provenance.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def _publish_table(path: Path, table: pd.DataFrame, before: list[dict]) -> None:
+    """Write the new rows of a table after those that stay."""
+    then = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["pair", "protocol"])
+    stay = {_cell(record) for record in before}
+    kept = then[[cell in stay for cell in zip(then["pair"], then["protocol"], strict=True)]]
+    if parts := [part for part in (kept, table) if len(part)]:
+        write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False, float_format="%.5f"))
 
 
 def refuse_stale(records: list[dict]) -> None:
@@ -151,9 +197,21 @@ def recompute(reports: Path, readme: Path) -> None:
         write_table(reports / f"{name}.csv", table)
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
     figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
+    _write_beyond(reports)
     if (reports / "morphometrics.csv").exists():
         _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
     write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
+
+
+def _write_beyond(reports: Path) -> None:
+    """Write what follows from the rows of notebook 05 that are published."""
+    found = {name: pd.read_csv(path) for name in BEYOND_TABLES if (path := reports / f"{name}.csv").exists()}
+    if "ablation" in found:
+        write_table(reports / "ablation_overview.csv", ablation_overview(found["ablation"]))
+        figures.save(figures.ablation_bars(ablation_table(found["ablation"])), reports / "ablation")
+    if "trust" in found:
+        write_table(reports / "trust_overview.csv", trust_overview(found["trust"]))
+        figures.save(figures.trust_curves(found["reliability"], found["sparsification"]), reports / "trust")
 
 
 def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:

@@ -25,7 +25,7 @@ DECIMALS = 5  # of a µm: what lies beyond is far below a pixel
 Labels = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 
 
-def measure(run: Run, labels: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure(run: Run, labels: Labels, *, ending: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure pseudo labels and the expert masks of the same images; write and return both tables.
 
     Parameters
@@ -33,6 +33,8 @@ def measure(run: Run, labels: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
     run : Run
     labels : mapping
         Masks by image name, keyed by (strategy, translator), as `strategies.all_pseudo_labels` returns them.
+    ending : str
+        Of the names of the files, for labels that are measured apart from the others.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def measure(run: Run, labels: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     tables = measured(keyed, run.pair.target.um_per_px)
     for name, table in zip(("fibres", "morphometrics"), tables, strict=True):  # the latter last: it marks the end
-        write_table(run.results / f"{name}.csv", table)
+        write_table(run.results / f"{name}{ending}.csv", table)
     return tables
 
 

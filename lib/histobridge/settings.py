@@ -78,3 +78,10 @@ class SegmenterSettings(Strict):
     zoom: tuple[float, float] = (0.7, 1.4)
     blank: float = Field(0.5, ge=0, le=1)
     save_every: int = 100
+
+
+class RefinementSettings(Strict):
+    """Self-training of strategy `refined`: how many rounds, and how many steps each."""
+
+    rounds: int = Field(2, ge=0)
+    steps: int = Field(200, ge=1)

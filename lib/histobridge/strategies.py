@@ -29,12 +29,21 @@ from histobridge.training import Say
 from histobridge.translation import translated
 from histobridge.translator import Translator
 
+Examples = list[tuple[np.ndarray, np.ndarray]]
+"""Images float32 [H, W] with their masks uint8 [H, W]."""
+
+
+def labelled(images: list[Sample], masks: dict[str, np.ndarray]) -> Examples:
+    """Return images with their masks, which are given by name."""
+    return [(sample.image, masks[sample.name]) for sample in images]
+
 
 def source_segmenter(run: Run) -> Segmenter:
     """Train (or load) the segmenter of L on the fold's training subjects."""
     images = of_subjects(run.source_images(), run.split.source_train)
     untrained = Segmenter(run.profile.segmenter, seed=_seed(run))
-    return _trained(run, f"source segmenter of fold {run.parameters.fold}", untrained, images, run.source_masks())
+    name = f"source segmenter of fold {run.parameters.fold}"
+    return _trained(run, name, untrained, labelled(images, run.source_masks()))
 
 
 def polarity_judge(run: Run) -> Segmenter:
@@ -47,13 +56,19 @@ def polarity_judge(run: Run) -> Segmenter:
     """
     settings = run.profile.judge or run.profile.segmenter.model_copy(update={"blank": 0.0})
     untrained = Segmenter(settings, seed=run.seed)
-    return _trained(run, "judge of polarity", untrained, run.source_images(), run.source_masks())
+    return _trained(run, "judge of polarity", untrained, labelled(run.source_images(), run.source_masks()))
 
 
 def student(run: Run, translator: Translator) -> Segmenter:
     """Train (or load) the student of tutorship: images of L translated to U, with the masks of L."""
+    name, examples = f"tutorship with {translator.name}", synthetic(run, translator)
+    return continued(run, name, source_segmenter(run), examples, steps=run.profile.student_steps)
+
+
+def synthetic(run: Run, translator: Translator) -> Examples:
+    """Return the fold's training images of L, translated to U, with the masks of L: what tutorship learns from."""
     images = translated(run, translator, of_subjects(run.source_images(), run.split.source_train), "U")
-    return _continued(run, f"tutorship with {translator.name}", images, run.source_masks())
+    return labelled(images, run.source_masks())
 
 
 def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
@@ -67,7 +82,8 @@ def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
         return None
     locked = run.parameters.split == "locked-test"
     held_out = run.target_images() if locked else of_subjects(images, run.split.target_supervised)
-    return _continued(run, "supervised bound", training, masks), held_out
+    examples, steps = labelled(training, masks), run.profile.student_steps
+    return continued(run, "supervised bound", source_segmenter(run), examples, steps=steps), held_out
 
 
 def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: str) -> dict[str, np.ndarray]:
@@ -140,24 +156,21 @@ def _seed(run: Run) -> int:
     return run.seed + run.parameters.fold
 
 
-def _continued(run: Run, name: str, images: list[Sample], masks: dict[str, np.ndarray]) -> Segmenter:
-    """Return a segmenter of the fold that goes on from the weights of the source segmenter, on other images."""
-    settings = run.profile.segmenter.model_copy(update={"steps": run.profile.student_steps})
-    student = Segmenter(settings, seed=_seed(run))
-    student.network.load_state_dict(source_segmenter(run).network.state_dict())
-    return _trained(run, f"{name}, fold {run.parameters.fold}", student, images, masks)
+def continued(run: Run, name: str, start: Segmenter, examples: Examples, *, steps: int) -> Segmenter:
+    """Return a segmenter of the fold that goes on from the weights of another, on other examples (kept)."""
+    segmenter = Segmenter(run.profile.segmenter.model_copy(update={"steps": steps}), seed=_seed(run))
+    segmenter.network.load_state_dict(start.network.state_dict())
+    return _trained(run, f"{name}, fold {run.parameters.fold}", segmenter, examples)
 
 
-def _trained(
-    run: Run, name: str, segmenter: Segmenter, images: list[Sample], masks: dict[str, np.ndarray]
-) -> Segmenter:
-    """Train a segmenter (resuming), or return the one that was trained before from the same start and pairs.
+def _trained(run: Run, name: str, segmenter: Segmenter, examples: Examples) -> Segmenter:
+    """Train a segmenter (resuming), or return the one that was trained before from the same start and examples.
 
     They are kept by what they were made from, not by who asked: what L alone teaches (the source segmenter, the judge,
     the student of negatives) is the same for every pair and protocol. A job that asks for what another is training
     waits for it.
     """
-    pairs = [s.image for s in images], [masks[s.name] for s in images]
+    pairs = [image for image, _ in examples], [mask for _, mask in examples]
     settings = segmenter.settings.model_dump(mode="json")
     made_from = {"settings": settings, "seed": segmenter.seed, "start": segmenter.fingerprint, "pairs": digest(pairs)}
     home = kept(run.segmenters / digest(made_from), **made_from)

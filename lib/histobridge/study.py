@@ -24,7 +24,7 @@ from histobridge.files import write_json
 from histobridge.folds import Protocol, Split, split, subject_folds
 from histobridge.kept import digest
 from histobridge.manifest import ROOT, load_dataset
-from histobridge.settings import TRANSLATORS, SegmenterSettings, Strict, SynDiffSettings
+from histobridge.settings import TRANSLATORS, RefinementSettings, SegmenterSettings, Strict, SynDiffSettings
 
 STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
 """The study file; the environment variable HISTOBRIDGE_STUDY names another."""
@@ -68,6 +68,7 @@ class Profile(Strict):
     segmenter: SegmenterSettings
     student_steps: int = Field(300, ge=1)
     judge: SegmenterSettings | None = None
+    refinement: RefinementSettings = RefinementSettings()
 
 
 class StudyFile(Strict):
@@ -79,7 +80,7 @@ class StudyFile(Strict):
 
 
 class Parameters(Strict):
-    """The parameters of notebooks 01 to 03; relative folders count from the repository, wherever a notebook runs."""
+    """The parameters of all notebooks but 04; relative folders count from the repository, wherever a notebook runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -240,6 +241,7 @@ class Run:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
         parameters = self.parameters.model_dump(exclude={"out", "data"})
         deciding = {"folds", "seed", "translator", "segmenter", "student_steps", "judge"}
+        deciding |= {"refinement"} if stage == "05_beyond" else set()
         settings = self.profile.model_dump(include=deciding, exclude_none=True)
         if stage == "01_data":
             settings = {"folds": self.profile.folds}  # it only looks

@@ -24,7 +24,8 @@ DICE_COLUMNS = [*CELL[:2], "fold", "translator", "strategy", "split", "image", "
 DICE_COLUMNS += ["dice", "iou", "n_true", "n_predicted", "f1_50"]
 TRANSLATION_CELL = [*SETTING, "translator", "direction"]
 ORDER = {"translator": ["none", "invert", "histogram", "invert-histogram", "cycle", "syndiff"]}
-ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "supervised"]
+ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "refined", "supervised"]
+PUBLISHED = ("adaptation", "tutorship")  # strategies of the paper
 UNTRANSLATED = ("pretrained", "supervised")  # strategies without a translator
 CLASSES = ["axon", "myelin"]
 
@@ -124,6 +125,46 @@ def _places(column: pd.Series) -> pd.Series:
     return column.map({name: place for place, name in enumerate(names)})
 
 
+# --- What goes beyond the paper -----------------------------------------------------------------------------
+
+
+def ablation_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Dice of `refined` whole and with a piece taken away: `mean`, `sd` over `folds`, a row a recipe and class.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `ablation.csv`: columns `DICE_COLUMNS` and `recipe`.
+    """
+    keys = [*SETTING, "recipe", "class"]
+    per_fold = rows.groupby([*keys, "fold"], sort=False)["dice"].mean()
+    return per_fold.groupby(keys, sort=False).agg(mean="mean", sd="std", folds="count").reset_index()
+
+
+def ablation_overview(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the `ablation_table` as text `mean ± sd`, a row a recipe, a column a class."""
+    table = ablation_table(rows)
+    table["cell"] = [_cell(*pair) for pair in zip(table["mean"], table["sd"], strict=True)]
+    keys = [*SETTING, "recipe", "folds"]
+    wide = table.pivot(index=keys, columns="class", values="cell").reindex(table[keys].drop_duplicates())
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def trust_overview(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `trust.csv` as text `mean ± sd` over folds, a row for each pair, protocol and split."""
+    names = {
+        "ece": "calibration error",
+        "ause": "AUSE",
+        "wrong": "wrong pixels",
+        "held_by_first_tenth": "held by first tenth of tiles",
+        "most_possible": "most possible",
+    }
+    groups = rows.groupby(SETTING)[list(names)]
+    mean, sd = groups.mean(), groups.std()
+    text = {name: [_cell(*pair) for pair in zip(mean[c], sd[c], strict=True)] for c, name in names.items()}
+    return pd.DataFrame(text, index=mean.index).reset_index()
+
+
 # --- What is missing ----------------------------------------------------------------------------------------
 
 
@@ -141,19 +182,25 @@ def planned_cells(
     cells : iterable of (pair, protocol, fold)
         Such as `plan.Plan.wanted`.
     translators, strategies : iterable of str
-        A strategy that translates goes with every translator but `none`, the others with `none` only.
+        A strategy of the paper goes with every translator but `none`, `refined` with SynDiff, the others with `none`.
     split : str
         Which images are scored.
 
     Examples
     --------
     >>> found = planned_cells([("tem-sem", "transductive", 0)], ["none", "syndiff"])
-    >>> found[["strategy", "translator"]].values.tolist()
-    [['pretrained', 'none'], ['adaptation', 'syndiff'], ['tutorship', 'syndiff'], ['supervised', 'none']]
+    >>> ["-".join(way) for way in found[["strategy", "translator"]].values]
+    ['pretrained-none', 'adaptation-syndiff', 'tutorship-syndiff', 'refined-syndiff', 'supervised-none']
     """
-    ways = [(t, s) for s, t in product(strategies, translators) if (s in UNTRANSLATED) == (t == "none")]
+    ways = [(t, s) for s, t in product(strategies, translators) if t in _translators_of(s, translators)]
     planned = [(pair, protocol, split, *way, fold) for (pair, protocol, fold), way in product(cells, ways)]
     return pd.DataFrame(planned, columns=[*WAY, "fold"])
+
+
+def _translators_of(strategy: str, translators: Iterable[str]) -> set[str]:
+    if strategy in UNTRANSLATED:
+        return {"none"}
+    return {"syndiff"} if strategy == "refined" else set(translators) - {"none"}
 
 
 def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Collection[str] = ()) -> pd.DataFrame:

@@ -12,6 +12,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `training`    losses, and the evidence on polarity
 `scores`      Dice and reconstruction
 `morphometry` fibres, and how far pseudo labels and experts agree on them
+`trust`       where a label is unsure, and whether it is as sure as it says; the ablation
 `method`      the method on one page, from drawn tissue
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
 ============  =================================================================================================
@@ -24,9 +25,11 @@ from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
 from histobridge.figures.scores import dice_bars, reconstruction_bars
 from histobridge.figures.training import losses, polarity
+from histobridge.figures.trust import ablation_bars, trust_curves, where_to_look
 
 __all__ = [
     "Example",
+    "ablation_bars",
     "agreement_panels",
     "dice_bars",
     "domains",
@@ -40,5 +43,7 @@ __all__ = [
     "save",
     "translation_examples",
     "translations",
+    "trust_curves",
     "two_strategies",
+    "where_to_look",
 ]

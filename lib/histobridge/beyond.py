@@ -1,0 +1,94 @@
+"""What notebook 05 does: the labels of `refined`, how sure they are, where to look first; and the ablation.
+
+Everything is kept in the run's folder. Uncertainty maps lie beside the labels as 8-bit PNGs, white where unsure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histobridge.files import write_table
+from histobridge.images import read_image, read_mask, write_image, write_mask
+from histobridge.kept import digest, kept
+from histobridge.refinement import RECIPES, REFINED, Labeller, refined
+from histobridge.strategies import dice_rows, pseudo_labels
+from histobridge.study import Run
+from histobridge.training import Say
+from histobridge.translation import trained_translators
+from histobridge.translator import Translator
+from histobridge.uncertainty import calibration_error, reliability, share_held, sparsification, uncertainty
+
+STAGE = "05_beyond"
+WAY = (REFINED, "syndiff")
+Maps = dict[str, np.ndarray]
+
+
+def refined_labels(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
+    """Return masks uint8 [H, W] and uncertainty maps float32 [H, W] in 0..1 of the scored images, by name (kept)."""
+    images = run.scored_images()
+    made_from = {"segmenter": labeller.fingerprint, "images": digest([s.image for s in images])}
+    folders = [kept(run.results / kind / "-".join(WAY), **made_from) for kind in ("pseudo_labels", "uncertainty")]
+    say, masks, unsure = Say(), {}, {}
+    for sample in images:
+        label, doubt = (folder / f"{sample.name}.png" for folder in folders)
+        if not doubt.exists():
+            say(f"refined, fold {run.parameters.fold}: {sample.name}, {len(masks) + 1} of {len(images)}")
+            mask, probabilities = labeller.label(sample.image)
+            write_mask(label, mask)
+            write_image(doubt, uncertainty(probabilities, mask))
+        masks[sample.name], unsure[sample.name] = read_mask(label)[0], read_image(doubt)
+    return masks, unsure
+
+
+def mistakes(run: Run, masks: Maps) -> Maps:
+    """Return, for every image with an expert mask, bool [H, W]: where the label shows another class."""
+    truth = run.target_masks()
+    return {name: mask != truth[name] for name, mask in masks.items() if name in truth}
+
+
+def trust_tables(run: Run, unsure: Maps, wrong: Maps, order: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return, and write, how far the uncertainty of a fold can be trusted.
+
+    Returns
+    -------
+    dict
+        `reliability` (a row a bin), `sparsification` (a row a step) and `trust`, one row: calibration error, area under
+        the sparsification error curve, and the share of the wrong pixels that the first tenth of the tiles holds beside
+        the most it could.
+    """
+    pooled = [np.concatenate([maps[name].ravel() for name in wrong]) for maps in (unsure, wrong)]
+    bins, curve = reliability(*pooled), sparsification(*pooled)
+    held, most = share_held(order, wrong)
+    trust = {"ece": calibration_error(bins), "ause": (curve["error"] - curve["oracle"]).mean()}
+    trust |= {"held_by_first_tenth": held, "most_possible": most, "wrong": pooled[1].mean()}
+    p = run.parameters
+    key = {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+    tables = {"reliability": bins, "sparsification": curve, "trust": pd.DataFrame([trust])}
+    return {name: write_table(run.results / f"{name}.csv", _keyed(table, key)) for name, table in tables.items()}
+
+
+def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame([key] * len(table)), table], axis=1)
+
+
+def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
+    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, and the `recipe`. Kept."""
+    tables = []
+    for name in RECIPES:
+        labeller = refined(run, translators, name)
+        labels = pseudo_labels(run, labeller, run.scored_images(), labeller.folder)
+        tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name))
+    return write_table(run.results / "ablation.csv", pd.concat(tables, ignore_index=True))
+
+
+def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
+    """Run the ablation of finished runs, one after another; yield each with the file that was written, or was there."""
+    for run in runs:
+        file = run.results / "ablation.csv"
+        if not file.exists():
+            ablate(run, trained_translators(run))
+        yield run, file

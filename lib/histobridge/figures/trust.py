@@ -1,0 +1,129 @@
+"""Plots of trust: where a label is unsure, whether it is as sure as it says, what each piece of `refined` is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from histobridge.drawing import (
+    BLUE,
+    CLASS_COLOURS,
+    GREY,
+    PAGE,
+    VERMILLION,
+    error_map,
+    headline,
+    new_figure,
+    overlay,
+    panel,
+    panel_grid,
+    refuse_empty,
+    refuse_other_shapes,
+    require_columns,
+    styled,
+)
+from histobridge.tables import SETTING
+from histobridge.uncertainty import calibration_error
+
+
+@styled
+def where_to_look(
+    image: np.ndarray,
+    mask: np.ndarray,
+    unsure: np.ndarray,
+    order: pd.DataFrame,
+    *,
+    truth: np.ndarray | None = None,
+    um_per_px: float | None = None,
+) -> Figure:
+    """Show an image, its label, how unsure it is and, if the expert's mask is given, where it errs.
+
+    Parameters
+    ----------
+    image, mask, unsure : ndarray
+        Image, class mask and uncertainty 0..1, [H, W].
+    order : DataFrame
+        The tiles of this image, from `uncertainty.review_order`; the first tenth of them is framed.
+    """
+    refuse_empty(order, "tiles")
+    refuse_other_shapes(image, {"mask": mask, "uncertainty": unsure} | ({} if truth is None else {"truth": truth}))
+    pictures = {"image": image, "refined label": overlay(image, mask), "uncertainty": unsure}
+    pictures |= {} if truth is None else {"errors": error_map(truth, mask)}
+    figure, grid = panel_grid(1, len(pictures))
+    for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
+        panel(axes, picture, title=title, um_per_px=um_per_px if title == "image" else None)
+    for tile in order.head(int(np.ceil(len(order) / 10))).itertuples():
+        for axes in grid[0, 1:]:
+            corner = tile.left_px, tile.top_px
+            axes.add_patch(Rectangle(corner, tile.side_px, tile.side_px, fill=False, ec=VERMILLION, lw=0.8))
+    return figure
+
+
+@styled
+def trust_curves(bins: pd.DataFrame, curve: pd.DataFrame) -> Figure:
+    """Show for each pair whether labels are as sure as they say, and how errors go when the unsure is taken away.
+
+    Parameters
+    ----------
+    bins, curve : DataFrame
+        Rows of `reliability.csv` and `sparsification.csv`: of `uncertainty.reliability` and `.sparsification`, with the
+        columns pair, protocol, split and fold. Folds are taken together.
+    """
+    require_columns(bins, [*SETTING, "bin", "n", "confident", "right"], "the table of reliability")
+    require_columns(curve, [*SETTING, "removed", "error", "oracle"], "the table of sparsification")
+    settings = list(bins.groupby(SETTING, sort=False).groups)
+    figure = new_figure(min(PAGE, 0.8 + 2.1 * len(settings)), 4.2)
+    grid = figure.subplots(2, len(settings), squeeze=False, sharey="row")
+    for (above, below), setting in zip(grid.T, settings, strict=True):
+        _reliability_panel(above, bins[(bins[SETTING] == list(setting)).all(axis=1)])
+        _sparsification_panel(below, curve[(curve[SETTING] == list(setting)).all(axis=1)])
+        above.set_title(f"{setting[0]}, {setting[1]}")
+    grid[0, 0].set_ylabel("share that is right")
+    grid[1, 0].set_ylabel("wrong pixels left")
+    grid[1, 0].legend(frameon=False)
+    headline(figure, "Are refined labels as sure as they say?")
+    return figure
+
+
+def _reliability_panel(axes, bins: pd.DataFrame) -> None:
+    found = bins.groupby("bin")[["n", "confident", "right"]].sum().query("n > 0")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+    sizes = 60 * found["n"] / found["n"].max() + 3
+    axes.scatter(found["confident"] / found["n"], found["right"] / found["n"], s=sizes, color=BLUE)
+    axes.text(0.05, 0.9, f"ECE {calibration_error(bins):.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence")
+
+
+def _sparsification_panel(axes, curve: pd.DataFrame) -> None:
+    mean = curve.groupby("removed")[["error", "oracle"]].mean()
+    axes.plot(mean.index, mean["error"], color=BLUE, label="most unsure first")
+    axes.plot(mean.index, mean["oracle"], color=GREY, linestyle="--", label="wrong ones first")
+    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share of pixels taken away")
+
+
+@styled
+def ablation_bars(table: pd.DataFrame) -> Figure:
+    """Show the Dice of `refined` whole, and with one piece taken away at a time, mean ± SD over folds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `tables.ablation_table`.
+    """
+    require_columns(table, [*SETTING, "recipe", "class", "mean", "sd"], "the table of the ablation")
+    pairs, recipes = table["pair"].unique(), table["recipe"].unique()
+    figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 0.9 + 0.25 * len(recipes))
+    grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
+    for axes, pair in zip(grid, pairs, strict=True):
+        for shift, (name, colour) in zip((0.15, -0.15), CLASS_COLOURS.items(), strict=True):
+            of = table[(table["pair"] == pair) & (table["class"] == name)]
+            rows = [list(recipes).index(recipe) + shift for recipe in of["recipe"]]
+            axes.errorbar(of["mean"], rows, xerr=of["sd"], fmt="o", color=colour, markersize=4, label=name)
+        axes.set(title=pair, xlabel="Dice, mean ± SD")
+    grid[0].set_yticks(range(len(recipes)), recipes)
+    grid[0].invert_yaxis()
+    grid[-1].legend(frameon=False)
+    headline(figure, "What each piece of `refined` is worth")
+    return figure
