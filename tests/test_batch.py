@@ -16,7 +16,7 @@ from histobridge.errors import UserError
 from histobridge.manifest import ROOT
 from histobridge.plan import Plan
 
-PLANNED = re.compile(r"^(data|look|translate|label|report)\s+(\d+)$", re.M)
+PLANNED = re.compile(r"^(data|look|translate|label|beyond|report)\s+(\d+)$", re.M)
 
 
 def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
@@ -73,8 +73,13 @@ def test_a_newer_notebook_changes_nothing(jobs_planned):
     ("section", "change", "planned"),
     [
         (["pairs", "phantom-sem"], {"shift": "reworded"}, {}),
-        (["profiles", "tiny", "translator"], {"steps": 7}, {"translate": 1, "label": 2, "report": 1}),
-        (["pairs", "phantom-sem"], {"polarity": -1}, {"look": 1, "translate": 1, "label": 2, "report": 1}),
+        (["profiles", "tiny", "translator"], {"steps": 7}, {"translate": 1, "label": 2, "beyond": 2, "report": 1}),
+        (["profiles", "tiny", "refinement"], {"steps": 16}, {"beyond": 2, "report": 1}),
+        (
+            ["pairs", "phantom-sem"],
+            {"polarity": -1},
+            {"look": 1, "translate": 1, "label": 2, "beyond": 2, "report": 1},
+        ),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it(jobs_planned, tiny_study, tmp_path, section, change, planned):

@@ -20,6 +20,7 @@ from histobridge.claims import (
     pretrained_fails,
     quality_falls_with_distance,
     reconstruction_follows_dice,
+    refined_nears_the_bound,
     trivial_control_suffices,
     tutorship_is_best,
 )
@@ -27,6 +28,7 @@ from histobridge.tables import CLASSES, DICE_COLUMNS, ORDER, image_values
 
 WAYS = {"tutor": ("tutorship", "syndiff"), "adapt": ("adaptation", "syndiff"), "pre": ("pretrained", "none")}
 WAYS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "bound": ("supervised", "none")}
+WAYS |= {"refined": ("refined", "syndiff")}
 UNSURE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that may be none
 
 
@@ -209,6 +211,35 @@ def test_trivial_translators_are_those_that_learn_nothing():
     assert set(module.TRIVIAL) < set(ORDER["translator"])
 
 
+NEAR_ENOUGH, TOO_FAR = 0.95 * 0.8 + 0.01, 0.95 * 0.8 - 0.01
+
+
+@pytest.mark.parametrize(
+    ("axon", "myelin", "verdict"),
+    [
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9, "bound": 0.8}, HOLDS),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": TOO_FAR, "bound": 0.8}, REFUTED),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.95 * 0.8 + UNSURE, "bound": 0.8}, UNDECIDED),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9}, UNDECIDED),
+        ({"refined": TOO_FAR, "bound": 0.8}, {"bound": 0.8}, REFUTED),  # whatever the missing row would say
+        ({"tutor": 0.9, "bound": 0.8}, {"tutor": 0.9, "bound": 0.8}, UNDECIDED),
+    ],
+)
+def test_refined_is_near_at_a_share_of_the_bound_in_both_classes(axon, myelin, verdict):
+    """0.95 of the supervised Dice: a class below refutes; one that is open or missing leaves it undecided."""
+    found = refined_nears_the_bound(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
+    assert found.verdict == verdict
+
+
+def test_refined_and_the_bound_are_compared_on_the_images_of_both():
+    """An image that the bound has not scored says nothing, however bad `refined` is on it."""
+    found = values(("p", {"refined": [0.1, *[0.8] * 5], "bound": [np.nan, *[0.8] * 5]}))
+    near = refined_nears_the_bound(found, "p")
+    assert near.verdict == HOLDS
+    assert near.evidence.startswith("axon: refined 0.800 less 0.95 of 0.800 = +0.040 ")
+    assert "(5 subjects)" in near.evidence
+
+
 def test_evidence_is_composed_from_the_rows():
     """Other rows, other numbers; the subjects drawn are named."""
     for tutor, adapt, text in (
@@ -254,7 +285,20 @@ def test_each_claim_is_judged_on_its_pair():
         *(HOLDS, REFUTED),  # the pre-trained model fails on SEM, not on BF
         *(HOLDS, UNDECIDED),  # 0.8, 0.7, 0.6; a single cell of reconstruction
         *(HOLDS, REFUTED, REFUTED),  # trivial controls
+        *[UNDECIDED] * 3,  # `refined` has not run
     ]
+
+
+def test_refined_rows_change_no_claim_of_the_paper():
+    """Whether `refined` is perfect or useless, the other claims keep their numbers; its own are judged by it."""
+    ways = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4, "bound": 0.8}
+    trips = pd.concat([round_trips(pair, none=0.1, invert=0.2, syndiff=0.3) for pair in PAIRS])
+    without = claims(pd.concat([rows(pair, ways) for pair in PAIRS]), trips)
+    for dice, verdict in ((0.99, HOLDS), (0.01, REFUTED)):
+        found = claims(pd.concat([rows(pair, ways | {"refined": dice}) for pair in PAIRS]), trips)
+        pd.testing.assert_frame_equal(found[:-3], without[:-3])
+        assert found["verdict"][-3:].tolist() == [verdict] * 3
+    assert [pair in claim for pair, claim in zip(PAIRS, found["claim"][-3:], strict=True)] == [True] * 3
 
 
 def test_other_protocols_and_splits_stay_out():

@@ -1,15 +1,22 @@
-"""collect.py: what is published was made by the settings beside it."""
+"""collect.py: what is published was made by the settings beside it, and stays until it is made anew."""
 
+import json
+
+import pandas as pd
 import pytest
 
-from histobridge.collect import refuse_stale
+from histobridge import collect
+from histobridge.collect import refuse_stale, still_valid
 from histobridge.errors import UserError
+from histobridge.files import write_table
 from histobridge.study import open_run
+from test_tables import round_trips
+from test_tables import rows as dice_rows
 
 
-def record(stage: str, **changes) -> dict:
+def record(stage: str, *, pair: str = "tem-sem", protocol: str = "transductive", **changes) -> dict:
     """What a stage that finished just now says of itself."""
-    run = open_run({"pair": "tem-sem", "profile": "cpu", "fold": 1})
+    run = open_run({"pair": pair, "profile": "cpu", "fold": 1, "protocol": protocol})
     return {"stage": stage, "settings_hash": run.settings_hash(stage), **run.provenance(), **changes}
 
 
@@ -21,3 +28,106 @@ def test_runs_of_other_settings_are_not_published():
         refuse_stale([record("02_translate"), stale])
     with pytest.raises(UserError, match="other settings"):
         refuse_stale([record("03_pseudo_label", seed=1)])
+
+
+# --- What is published stays ------------------------------------------------------------------------------
+
+NEW = ("tem-sem", "transductive")
+
+
+def finish(out, *cells: tuple[str, str], dice: float, beyond: bool = True) -> None:
+    """Leave one finished fold of each pair and protocol, with a translation and two images of one Dice."""
+    for pair, protocol in cells:
+        run = open_run({"pair": pair, "profile": "cpu", "protocol": protocol, "out": str(out)})
+        cell = {"pair": pair, "protocol": protocol}
+        write_table(run.results / "dice.csv", dice_rows([dice, dice], **cell))
+        write_table(run.shared / "translation.csv", round_trips(ssim=[dice], split="development", **cell))
+        if beyond:
+            write_table(
+                run.results / "refined.csv", dice_rows([dice], strategy="refined", translator="syndiff", **cell)
+            )
+            write_table(run.results / "trust.csv", pd.DataFrame([{**cell, "split": "development", "ece": dice}]))
+            run.finish("05_beyond")
+        run.finish("02_translate")
+        run.finish("03_pseudo_label")
+
+
+@pytest.fixture
+def publish_in(tmp_path, monkeypatch):
+    """A function that publishes the runs of a folder of `tmp_path`; what follows from the rows is left out."""
+    monkeypatch.setattr(collect, "recompute", lambda *_: None)
+    (tmp_path / "reports").mkdir()
+
+    def publish(folder: str) -> dict[str, pd.DataFrame]:
+        collect.publish(tmp_path / folder / "cpu", tmp_path / "reports", tmp_path / "README.md")
+        return {path.stem: pd.read_csv(path) for path in (tmp_path / "reports").glob("*.csv")}
+
+    return publish
+
+
+def published_cells(tmp_path) -> list[tuple[str, str]]:
+    """The pairs and protocols that reports/provenance.json names, in order."""
+    records = json.loads((tmp_path / "reports" / "provenance.json").read_text())
+    return list(dict.fromkeys((record["pair"], record["protocol"]) for record in records))
+
+
+def of(table: pd.DataFrame, cell: tuple[str, str]) -> pd.DataFrame:
+    """The rows of a pair and protocol."""
+    return table[(table["pair"] == cell[0]) & (table["protocol"] == cell[1])].reset_index(drop=True)
+
+
+@pytest.mark.parametrize("other", [("tem-pns", "transductive"), ("tem-sem", "inductive")])
+def test_what_has_no_new_run_stays_published(publish_in, tmp_path, other):
+    """A pair, or protocol, that is run again is replaced in every table; the other keeps its rows as they were."""
+    finish(tmp_path / "before", NEW, other, dice=0.5)
+    finish(tmp_path / "now", NEW, dice=0.75)
+    before, now = publish_in("before"), publish_in("now")
+    assert before.keys() == now.keys() == {"dice", "translation", "trust"}
+    for name, column in (("dice", "dice"), ("translation", "ssim"), ("trust", "ece")):
+        pd.testing.assert_frame_equal(of(now[name], other), of(before[name], other))
+        assert set(of(before[name], NEW)[column]) == {0.5} and set(of(now[name], NEW)[column]) == {0.75}
+        assert len(now[name]) == len(before[name])
+    assert published_cells(tmp_path) == [other, NEW]
+
+
+def test_published_again_nothing_changes(publish_in, tmp_path):
+    """The same runs a second time give the same bytes."""
+    finish(tmp_path / "before", NEW, ("tem-pns", "transductive"), dice=1 / 3)
+    publish_in("before")
+    files = {path: path.read_bytes() for path in (tmp_path / "reports").iterdir()}
+    publish_in("before")
+    assert {path: path.read_bytes() for path in (tmp_path / "reports").iterdir()} == files
+
+
+def test_what_other_settings_made_does_not_stay(publish_in, tmp_path):
+    """One stale stage of a pair takes all its rows with it; the rows of the others stay beside the new ones."""
+    gone, stays = ("tem-pns", "transductive"), ("tem-bf", "transductive")
+    finish(tmp_path / "before", NEW, gone, stays, dice=0.5)
+    finish(tmp_path / "now", NEW, dice=0.75)
+    publish_in("before")
+    file = tmp_path / "reports" / "provenance.json"
+    records = json.loads(file.read_text())
+    next(r for r in records if (r["pair"], r["stage"]) == ("tem-pns", "05_beyond"))["settings_hash"] = "of before"
+    file.write_text(json.dumps(records))
+    for table in publish_in("now").values():
+        assert set(table["pair"]) == {"tem-bf", "tem-sem"}
+    assert published_cells(tmp_path) == [stays, NEW]
+
+
+def test_dice_of_refined_join_the_others(publish_in, tmp_path):
+    """Rows of notebook 05 stand in the table of Dice where it has run, and are not missed where it has not."""
+    finish(tmp_path / "runs", NEW, dice=0.5)
+    finish(tmp_path / "runs", ("tem-pns", "transductive"), dice=0.5, beyond=False)
+    found = publish_in("runs")["dice"]
+    assert found.groupby(["pair", "strategy"]).size().to_dict() == {
+        ("tem-pns", "pretrained"): 2,
+        ("tem-sem", "pretrained"): 2,
+        ("tem-sem", "refined"): 1,
+    }
+
+
+def test_records_stay_by_pair_and_protocol():
+    """Of three that were published: one is run again, one is stale, and one stays."""
+    again, stays = record("02_translate"), record("02_translate", protocol="inductive")
+    stale = [record("02_translate", pair="tem-bf"), record("03_pseudo_label", pair="tem-bf", settings_hash="of before")]
+    assert still_valid([again, stays, *stale], [record("03_pseudo_label")]) == [stays]

@@ -47,6 +47,17 @@ def test_the_best_is_chosen_by_mean():
     assert best_way(image_values(rows([0.5]))) is None
 
 
+def test_refined_is_compared_but_never_the_best():
+    """The paper's best strategy is what the others are compared with, also with one that is better by far."""
+    tests = paired_tests(family(8, refined_syndiff=0.01, adaptation_syndiff=-0.01))
+    assert tests[["best", "strategy", "translator"]].values.tolist() == [
+        ["tutorship", "adaptation", "syndiff"],
+        ["tutorship", "refined", "syndiff"],
+    ]
+    assert tests["median_difference"].tolist() == pytest.approx([0.045, -0.045])
+    assert paired_tests(rows([0.5, 0.6], strategy="refined", translator="syndiff")).empty
+
+
 def test_families_are_corrected_apart():
     """Two classes with one comparison each: nothing to correct, though there are two p values."""
     one = family(6, pretrained_none=-0.01)

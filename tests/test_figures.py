@@ -29,7 +29,9 @@ from histobridge.errors import UserError
 from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP
+from histobridge.refinement import RECIPES
 from histobridge.tables import CELL
+from histobridge.uncertainty import calibration_error, reliability, review_order, sparsification
 
 STEPS = 40
 WAYS = {  # (axon, myelin) in no good order
@@ -125,7 +127,45 @@ def every_figure(tem) -> list[tuple]:
         (figures.two_strategies, (example(images, mask),), {}),
         (figures.translation_examples, (pairs, round_trips(("phantom-tem-other",))), {}),
         (figures.pseudo_label_examples, (pairs, dice(("phantom-tem-other",))), {}),
+        (figures.where_to_look, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"um_per_px": 0.1}),
+        (figures.where_to_look, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"truth": mask}),
+        (figures.trust_curves, trust(("tem-sem",)), {}),
+        (figures.trust_curves, trust(("phantom-tem-other", "tem-sem", "tem-bf")), {}),
+        (figures.ablation_bars, (ablation(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
+        (figures.ablation_bars, (ablation(("tem-bf",), sd=math.nan),), {}),
     ]
+
+
+def unsure(mask: np.ndarray) -> np.ndarray:
+    """An uncertainty that grows from the left edge, where it is 0, to the right, where it is 1."""
+    return np.broadcast_to(np.linspace(0, 1, mask.shape[1], dtype=np.float32), mask.shape)
+
+
+def looked_at(tem) -> tuple:
+    """An image, a label that lies a row too low, and how unsure it is."""
+    images, mask = tem
+    return images["tem-0"], np.roll(mask, 1, 0), unsure(mask)
+
+
+def trust(pairs: tuple[str, ...], folds: int = 2) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of reliability.csv and sparsification.csv, drawn at random; uncertainty helps."""
+    tables = [], []
+    for (number, pair), fold in product(enumerate(pairs), range(folds)):
+        rng = np.random.default_rng((number, fold))
+        doubt = rng.random(2000)
+        wrong, key = rng.random(2000) < 0.5 * doubt, {"pair": pair, "protocol": "inductive", "split": "development"}
+        for rows, table in zip(tables, (reliability(doubt, wrong), sparsification(doubt, wrong)), strict=True):
+            rows.append(table.assign(**key, fold=fold))
+    return tuple(pd.concat(rows, ignore_index=True) for rows in tables)
+
+
+def ablation(pairs: tuple[str, ...], *, sd: float = 0.02) -> pd.DataFrame:
+    """A table as `tables.ablation_table` makes it: myelin is lower by 0.1, and each recipe by 0.01."""
+    key = {"protocol": "transductive", "split": "development"}
+    return pd.DataFrame(
+        {"pair": pair, **key, "recipe": recipe, "class": name, "mean": 0.9 - 0.01 * n - 0.1 * m, "sd": sd, "folds": 5}
+        for pair, (n, recipe), (m, name) in product(pairs, enumerate(RECIPES), enumerate(("axon", "myelin")))
+    )
 
 
 def measurements(pairs: tuple[str, ...], images: int = 7) -> pd.DataFrame:
@@ -240,7 +280,7 @@ def test_nothing_is_smaller_than_what_print_can_show(drawn):
     """No word of any figure is set in less than 7 pt."""
     for name, figure in drawn:
         words = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-        assert len(words) > 5, name
+        assert len(words) > 2, name
         assert min(word.get_fontsize() for word in words) >= 7, name
 
 
@@ -430,6 +470,85 @@ def test_reconstruction_bars_values():
     colours = [container[0].get_facecolor()[:3] for container in figure.axes[0].containers]
     np.testing.assert_allclose(colours, [to_rgb(BLUE), to_rgb(VERMILLION)])
     assert legend_words(figure) == ["L-U-L", "U-L-U"]
+
+
+# --- Trust ----------------------------------------------------------------------------------------------
+
+
+def test_where_to_look_shows_label_doubt_and_errors(tem):
+    """Four panels with the truth, three without; the map as it is, from 0 to 1, and a bar on the image alone."""
+    image, label, doubt = looked_at(tem)
+    order, truth = review_order({"tem-0": doubt}, side=16), tem[1]
+    figure = figures.where_to_look(image, label, doubt, order, truth=truth, um_per_px=0.1)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["image", "refined label", "uncertainty", "errors"]
+    pictures = [image, overlay(image, label), doubt, error_map(truth, label)]
+    for picture, expected in zip(shown(figure), pictures, strict=True):
+        np.testing.assert_allclose(picture, expected)
+    assert figure.axes[2].get_images()[0].get_clim() == (0, 1)
+    assert [bar.get_width() for bar in bars(figure) if bar.axes is figure.axes[0]] == [pytest.approx(20)]
+    assert len(figures.where_to_look(image, label, doubt, order).axes) == 3
+
+
+def test_where_to_look_frames_the_first_tenth_of_the_tiles(tem):
+    """Of 25 tiles the three most unsure, which lie at the right edge, on all panels but the image."""
+    image, label, doubt = looked_at(tem)
+    order = review_order({"tem-0": doubt}, side=16)
+    assert len(order) == 25
+    figure = figures.where_to_look(image, label, doubt, order)
+    frames = [[(*patch.get_xy(), patch.get_width()) for patch in axes.patches] for axes in figure.axes]
+    assert frames == [[], *[[(64, 0, 16), (64, 16, 16), (64, 32, 16)]] * 2]
+
+
+def test_trust_curves_have_a_column_a_pair():
+    """Reliability over sparsification; folds are taken together, the error is written, chance is the diagonal."""
+    bins, curve = trust(("tem-sem", "tem-bf"))
+    figure = figures.trust_curves(bins, curve)
+    assert len(figure.axes) == 4
+    assert figure.get_suptitle() == "Are refined labels as sure as they say?"
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["tem-sem, inductive", "tem-bf, inductive", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["share that is right", "", "wrong pixels left", ""]
+    for pair, above, below in zip(("tem-sem", "tem-bf"), figure.axes[:2], figure.axes[2:], strict=True):
+        of, steps = bins[bins["pair"] == pair], curve[curve["pair"] == pair]
+        sums = of.groupby("bin")[["n", "confident", "right"]].sum()
+        points = np.array(above.collections[0].get_offsets())
+        np.testing.assert_allclose(points, np.transpose([sums["confident"] / sums["n"], sums["right"] / sums["n"]]))
+        assert [text.get_text() for text in above.texts] == [f"ECE {calibration_error(of):.3f}"]
+        means = steps.groupby("removed")[["error", "oracle"]].mean()
+        np.testing.assert_allclose([line.get_ydata() for line in below.lines], means.T)
+
+
+def test_ablation_bars_have_a_panel_a_pair_and_a_row_a_recipe():
+    """Dots at the mean Dice, the whole on top; whiskers span one SD either way."""
+    figure = figures.ablation_bars(ablation(("tem-sem", "tem-bf")))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["tem-sem", "tem-bf"]
+    assert figure.get_suptitle() == "What each piece of `refined` is worth"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RECIPES)
+    assert legend_words(figure) == list(CLASS_COLOURS)
+    for axes, (number, (name, colour)) in product(figure.axes, enumerate(CLASS_COLOURS.items())):
+        assert axes.yaxis_inverted()
+        dots, _, (whiskers,) = axes.containers[number]
+        means = [0.9 - 0.1 * (name == "myelin") - 0.01 * n for n in range(len(RECIPES))]
+        assert dots.get_xdata().tolist() == pytest.approx(means)
+        assert [round(y) for y in dots.get_ydata()] == list(range(len(RECIPES)))
+        assert dots.get_color() == colour
+        np.testing.assert_allclose([s[1, 0] - s[0, 0] for s in whiskers.get_segments()], 0.04)
+
+
+def test_trust_that_cannot_be_drawn_is_refused_in_words(tem):
+    """No tile, another shape and a missing column name themselves."""
+    image, label, doubt = looked_at(tem)
+    order, (bins, curve) = review_order({"tem-0": doubt}), trust(("tem-sem",))
+    with pytest.raises(UserError, match="no tiles"):
+        figures.where_to_look(image, label, doubt, order[:0])
+    with pytest.raises(UserError, match=r"'uncertainty' has shape \(72, 79\)"):
+        figures.where_to_look(image, label, doubt[:, 1:], order)
+    with pytest.raises(UserError, match="the table of reliability"):
+        figures.trust_curves(bins.drop(columns="right"), curve)
+    with pytest.raises(UserError, match="the table of sparsification"):
+        figures.trust_curves(bins, curve.drop(columns="oracle"))
+    with pytest.raises(UserError, match="the table of the ablation"):
+        figures.ablation_bars(ablation(("tem-sem",)).drop(columns="recipe"))
 
 
 # --- The published study's figures ----------------------------------------------------------------------

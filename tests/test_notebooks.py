@@ -12,6 +12,7 @@ from histobridge.batch import NOTEBOOKS
 from histobridge.collect import collect
 from histobridge.comparable import comparable
 from histobridge.plan import Plan
+from histobridge.refinement import refined
 from histobridge.study import Run, load_study
 
 
@@ -32,6 +33,7 @@ def test_every_strategy_is_in_the_table(finished):
         ("pretrained", "none"),
         ("adaptation", "syndiff"),
         ("tutorship", "syndiff"),
+        ("refined", "syndiff"),
         ("supervised", "none"),
     }
     assert rows["dice"].between(0, 1).sum() > 100
@@ -41,7 +43,7 @@ def test_a_finished_run_is_skipped_and_told_again(finished, in_a_process):
     """`histobridge run` trains nothing that is there, and ends with the Dice table and the path of the report."""
     ended = in_a_process("run", finished[0], "--fold", 0)
     assert ended.returncode == 0, ended.stdout
-    assert ended.stdout.count("finished before, skipped") == 3
+    assert ended.stdout.count("finished before, skipped") == 4
     assert "step 1 of" not in ended.stdout
     assert "Dice: mean over images" in ended.stdout
     assert "04_report.html" in ended.stdout
@@ -69,14 +71,21 @@ def trained(run):
     return sign, translation.trained_translators(run)
 
 
+def all_labels(run):
+    """Train and label by every strategy, `refined` included: masks by image, keyed by (strategy, translator)."""
+    _, translators = trained(run)
+    labels, labeller = strategies.all_pseudo_labels(run, translators), refined(run, translators)
+    return labels | {("refined", "syndiff"): {s.name: labeller.predict(s.image) for s in run.scored_images()}}
+
+
 def test_no_label_free_prediction_depends_on_a_target_mask(run_in, tmp_path, monkeypatch):
     """With noise for every mask of U, all strategies but the supervised bound predict the same, bit for bit."""
     run = run_in(tmp_path / "true")  # in this process too: another number of threads rounds otherwise
-    expected, rng = strategies.all_pseudo_labels(run, trained(run)[1]), np.random.default_rng(0)
+    expected, rng = all_labels(run), np.random.default_rng(0)
     noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in run.target_masks().items()}
     monkeypatch.setattr(Run, "target_masks", lambda *_, **__: noise)
     blind = run_in(tmp_path / "noise")
-    found = strategies.all_pseudo_labels(blind, trained(blind)[1])
+    found = all_labels(blind)
     assert expected.keys() == found.keys()
     for way, masks in expected.items():
         same = all(np.array_equal(masks[name], found[way][name]) for name in masks)

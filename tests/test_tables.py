@@ -10,6 +10,8 @@ from histobridge.tables import (
     DICE_COLUMNS,
     ORDER,
     TRANSLATION_CELL,
+    ablation_overview,
+    ablation_table,
     cost_table,
     dice_overview,
     dice_table,
@@ -18,6 +20,7 @@ from histobridge.tables import (
     missing_cells,
     planned_cells,
     translation_overview,
+    trust_overview,
 )
 
 CELL = {"pair": "tem-sem", "protocol": "transductive", "translator": "none", "strategy": "pretrained"}
@@ -157,14 +160,56 @@ def test_the_best_label_free_cell_is_bold():
     assert sorted(found["myelin"]) == ["**0.300**", "–", "–", "–", "–"]
 
 
+def ablation(**folds: list[list[float]]) -> pd.DataFrame:
+    """Rows of ablation.csv: for each recipe and fold, the Dice of the images."""
+    parts = [rows(*dice, strategy="refined", translator="syndiff").assign(recipe=name) for name, dice in folds.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_an_ablation_has_a_row_a_recipe_in_the_order_it_was_made():
+    """Images are averaged before folds, as everywhere: 0.6 and 0.8; one fold has no spread."""
+    table = ablation_table(ablation(whole=[[0.2, 0.4, 1.2], [0.8]], less=[[0.5]], bare=[[0.1], [0.1]]))
+    assert table["recipe"].tolist() == ["whole", "less", "bare"]
+    assert table["mean"].tolist() == pytest.approx([0.7, 0.5, 0.1])
+    assert table["folds"].tolist() == [2, 1, 2]
+    assert table["sd"].tolist() == pytest.approx([0.2 / math.sqrt(2), math.nan, 0], nan_ok=True)
+
+
+def test_an_ablation_as_text_has_a_column_a_class():
+    """Recipes stay in their order, pairs are not mixed."""
+    axon = ablation(whole=[[0.6], [0.8]], less=[[0.5]])
+    both = pd.concat([axon, axon.assign(**{"class": "myelin"}, dice=0.25), axon.assign(pair="tem-bf", dice=0.1)])
+    found = ablation_overview(both)
+    assert found[["pair", "recipe", "folds", "axon", "myelin"]].fillna("").values.tolist() == [
+        ["tem-sem", "whole", 2, "0.700 ± 0.141", "0.250 ± 0.000"],
+        ["tem-sem", "less", 1, "0.500", "0.250"],
+        ["tem-bf", "whole", 2, "0.100 ± 0.000", ""],
+        ["tem-bf", "less", 1, "0.100", ""],
+    ]
+
+
+def test_trust_is_over_folds():
+    """Mean ± SD of each number over the folds of a pair, protocol and split; one fold has no spread."""
+    numbers = {"ece": [0.1, 0.3, 0.5], "ause": [0.01, 0.03, 0.02], "wrong": [0.2, 0.2, 0.2]}
+    numbers |= {"held_by_first_tenth": [0.3, 0.5, 0.4], "most_possible": [0.5, 0.5, 1.0]}
+    key = {"pair": ["tem-sem", "tem-sem", "tem-bf"], "protocol": "inductive", "split": "development", "fold": [0, 1, 0]}
+    found = trust_overview(pd.DataFrame(key | numbers))
+    assert found.columns.tolist()[:5] == ["pair", "protocol", "split", "calibration error", "AUSE"]
+    bf, sem = found.drop(columns=["protocol", "split"]).values.tolist()
+    assert sem == ["tem-sem", "0.200 ± 0.141", "0.020 ± 0.014", "0.200 ± 0.000", "0.400 ± 0.141", "0.500 ± 0.000"]
+    assert bf == ["tem-bf", "0.500", "0.020", "0.200", "0.400", "1.000"]
+
+
 CELLS = [("tem-sem", "transductive", fold) for fold in (0, 1)]
 PLANNED = planned_cells(CELLS, ["none", "syndiff"], strategies=["pretrained", "tutorship"])
 
 
 def test_a_plan_is_a_grid():
-    """Every cell with every way: five translators twice, and twice without."""
+    """Every cell with every way: five translators twice, twice without, and `refined` with SynDiff, if it is there."""
     plan = planned_cells(CELLS, ORDER["translator"])
-    assert len(plan) == len(plan.drop_duplicates()) == 2 * (5 + 5 + 1 + 1)
+    assert len(plan) == len(plan.drop_duplicates()) == 2 * (5 + 5 + 1 + 1 + 1)
+    assert set(plan[plan["strategy"] == "refined"]["translator"]) == {"syndiff"}
+    assert "refined" not in set(planned_cells(CELLS, ["none", "invert"])["strategy"])
 
 
 def test_a_complete_study_lacks_nothing():
@@ -199,6 +244,7 @@ def test_a_pair_that_nobody_can_run_says_so():
         ["tem-sem", "pretrained", "0.500"],
         ["tem-sem", "adaptation", "not run"],
         ["tem-sem", "tutorship", "not run"],
+        ["tem-sem", "refined", "not run"],
         ["tem-sem", "supervised", "not run"],
     ]
 

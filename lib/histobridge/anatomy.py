@@ -70,7 +70,8 @@ def with_filled_sheaths(mask: np.ndarray) -> np.ndarray:
     are often found by half. Space between packed sheaths is enclosed as well, but is neither.
     """
     pieces = label(mask != MYELIN, connectivity=1)  # diagonal myelin closes
-    seen = {p.label for p in regionprops(pieces, mask == AXON) if _is_broken_axon(p)}
+    found = regionprops(pieces, mask == AXON)
+    seen = {p.label for p in found if p.area < mask.size and _is_broken_axon(p)}  # the whole image has no sheath
     return np.where(np.isin(pieces, list(seen)), np.uint8(AXON), mask)
 
 

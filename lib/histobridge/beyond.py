@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from histobridge import label_free
 from histobridge.files import write_table
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.kept import digest, kept
+from histobridge.measure import kept_labels
 from histobridge.refinement import RECIPES, REFINED, Labeller, refined
 from histobridge.strategies import dice_rows, pseudo_labels
 from histobridge.study import Run
@@ -92,3 +94,13 @@ def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
         if not file.exists():
             ablate(run, trained_translators(run))
         yield run, file
+
+
+def guide(run: Run) -> pd.DataFrame:
+    """Return the label-free scores of every way of a finished run (`label_free.scores`), kept as guidance.csv."""
+    file = run.results / "guidance.csv"
+    if file.exists():
+        return pd.read_csv(file)
+    masks = {path.stem: read_mask(path)[0] for path in (run.results / "pseudo_labels" / "-".join(WAY)).glob("*.png")}
+    labels = {**kept_labels(run), WAY: masks}
+    return write_table(file, label_free.scores(run, trained_translators(run), labels))

@@ -173,16 +173,44 @@ def ablate(
 
     About four times the cost of `refined` itself. What was done before is skipped.
     """
-    from histobridge.beyond import STAGE, ablate_runs
-    from histobridge.plan import Plan
+    from histobridge.beyond import ablate_runs
 
-    plan = Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
-    runs = [plan.run(*cell) for cell in plan.cells]
-    finished = [run for run in runs if run.finished(STAGE)]
-    if not finished:
-        raise UserError(f"No run with these settings has finished {STAGE} in {out}: start one with `histobridge run`.")
-    for number, (_, file) in enumerate(ablate_runs(finished), 1):
-        console.print(f"[{number}/{len(finished)}] {os.path.relpath(file)}", markup=False, highlight=False)
+    runs = _finished_runs(profile, pair, fold, protocol, split, seed, data, out)
+    for number, (_, file) in enumerate(ablate_runs(runs), 1):
+        console.print(f"[{number}/{len(runs)}] {os.path.relpath(file)}", markup=False, highlight=False)
+
+
+@app.command()
+def recommend(
+    profile: ProfileName = "phantom",
+    pair: Pairs = None,
+    fold: Folds = None,
+    protocol: Protocols = None,
+    split: SplitName = "development",
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Say which way to pseudo labels to trust, without any mask of the target, for finished runs.
+
+    Every way is scored by what needs no mask (minutes a run, kept as guidance.csv).
+    """
+    import pandas as pd
+
+    from histobridge.beyond import guide
+    from histobridge.guidance import recommend as advise
+    from histobridge.manifest import ROOT
+
+    runs, table = _finished_runs(profile, pair, fold, protocol, split, seed, data, out), ROOT / "reports"
+    scored = []
+    for number, run in enumerate(runs, 1):
+        p = run.parameters
+        console.print(f"[{number}/{len(runs)}] {p.pair} {p.protocol} fold {p.fold}", highlight=False)
+        scored.append(guide(run))
+    experience = table / "guidance_overview.csv"
+    known = pd.read_csv(experience) if experience.exists() else None
+    for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
+        console.print(f"\n{name}, {kind}: {advise(rows, known).text}", highlight=False)
 
 
 @app.command()
@@ -330,6 +358,24 @@ def _print_measures(summary) -> None:
     for row in summary.to_dict("records"):
         table.add_row(Path(row["mask"]).name, *(f"{row[c]:.0f}" if row[c] > 100 else f"{row[c]:.3g}" for c in shown))
     console.print(table)
+
+
+def _finished_runs(profile, pair, fold, protocol, split, seed, data, out) -> list:
+    """Return those runs of a plan that have finished notebook 05.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    from histobridge.beyond import STAGE
+    from histobridge.plan import Plan
+
+    plan = Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
+    finished = [run for run in (plan.run(*cell) for cell in plan.cells) if run.finished(STAGE)]
+    if not finished:
+        raise UserError(f"No run with these settings has finished {STAGE} in {out}: start one with `histobridge run`.")
+    return finished
 
 
 def _print_dice(folder: Path, seed: int) -> None:

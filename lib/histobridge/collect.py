@@ -15,6 +15,7 @@ from histobridge.comparisons import paired_overview, paired_tests
 from histobridge.errors import UserError
 from histobridge.files import write_json, write_table, write_text
 from histobridge.folds import PROTOCOLS
+from histobridge.guidance import usefulness, with_truth
 from histobridge.measure import is_measured
 from histobridge.plan import Plan
 from histobridge.study import recorded_run
@@ -34,7 +35,8 @@ from histobridge.tables import (
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 BEYOND = "05_beyond"
-BEYOND_TABLES = ("trust", "reliability", "sparsification", "ablation")  # of notebook 05 and `histobridge ablate`
+BEYOND_TABLES = ("trust", "reliability", "sparsification", "ablation", "guidance")
+"""Of notebook 05 and, where they were run, of `histobridge ablate` and `recommend`."""
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
@@ -197,13 +199,13 @@ def recompute(reports: Path, readme: Path) -> None:
         write_table(reports / f"{name}.csv", table)
     figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
     figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
-    _write_beyond(reports)
+    _write_beyond(reports, rows)
     if (reports / "morphometrics.csv").exists():
         _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
     write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
 
 
-def _write_beyond(reports: Path) -> None:
+def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
     """Write what follows from the rows of notebook 05 that are published."""
     found = {name: pd.read_csv(path) for name in BEYOND_TABLES if (path := reports / f"{name}.csv").exists()}
     if "ablation" in found:
@@ -212,6 +214,14 @@ def _write_beyond(reports: Path) -> None:
     if "trust" in found:
         write_table(reports / "trust_overview.csv", trust_overview(found["trust"]))
         figures.save(figures.trust_curves(found["reliability"], found["sparsification"]), reports / "trust")
+    if "guidance" in found:
+        _write_guidance(found["guidance"], dice, reports)
+
+
+def _write_guidance(scored: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
+    known = with_truth(scored, dice)
+    write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
+    figures.save(figures.guidance_scatter(known), reports / "guidance")
 
 
 def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:

@@ -84,4 +84,4 @@ class RefinementSettings(Strict):
     """Self-training of strategy `refined`: how many rounds, and how many steps each."""
 
     rounds: int = Field(2, ge=0)
-    steps: int = Field(200, ge=1)
+    steps: int = Field(400, ge=1)

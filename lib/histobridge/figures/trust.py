@@ -13,6 +13,7 @@ from histobridge.drawing import (
     GREY,
     PAGE,
     VERMILLION,
+    blank,
     error_map,
     headline,
     new_figure,
@@ -24,6 +25,7 @@ from histobridge.drawing import (
     require_columns,
     styled,
 )
+from histobridge.guidance import SCORES
 from histobridge.tables import SETTING
 from histobridge.uncertainty import calibration_error
 
@@ -104,6 +106,33 @@ def _sparsification_panel(axes, curve: pd.DataFrame) -> None:
 
 
 @styled
+def guidance_scatter(known: pd.DataFrame) -> Figure:
+    """Show for each label-free score how it goes with the true Dice, a point a run and way, a colour a pair.
+
+    Parameters
+    ----------
+    known : DataFrame
+        From `guidance.with_truth`.
+    """
+    scores = [name for name in SCORES if name in known]
+    require_columns(known, ["pair", "dice", *scores], "the table of guidance")
+    rows = -(-len(scores) // 4)
+    figure = new_figure(PAGE, 0.6 + 1.8 * rows)
+    grid = figure.subplots(rows, 4, squeeze=False, sharey=True)
+    for axes, score in zip(grid.flat, scores, strict=False):
+        for colour, (pair, of) in zip((BLUE, VERMILLION, GREY), known.groupby("pair"), strict=False):
+            axes.scatter(of[score], of["dice"], s=6, color=colour, label=pair)
+        axes.set(xlabel=score, ylim=(0, 1))
+    blank(grid.flat[len(scores) :])
+    for axes in grid[:, 0]:
+        axes.set_ylabel("true Dice")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    headline(figure, "What tells good labels from bad without a mask?")
+    return figure
+
+
+@styled
 def ablation_bars(table: pd.DataFrame) -> Figure:
     """Show the Dice of `refined` whole, and with one piece taken away at a time, mean ± SD over folds.
 
@@ -114,7 +143,7 @@ def ablation_bars(table: pd.DataFrame) -> Figure:
     """
     require_columns(table, [*SETTING, "recipe", "class", "mean", "sd"], "the table of the ablation")
     pairs, recipes = table["pair"].unique(), table["recipe"].unique()
-    figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 0.9 + 0.25 * len(recipes))
+    figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.1 + 0.25 * len(recipes))
     grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
     for axes, pair in zip(grid, pairs, strict=True):
         for shift, (name, colour) in zip((0.15, -0.15), CLASS_COLOURS.items(), strict=True):
@@ -124,6 +153,6 @@ def ablation_bars(table: pd.DataFrame) -> Figure:
         axes.set(title=pair, xlabel="Dice, mean ± SD")
     grid[0].set_yticks(range(len(recipes)), recipes)
     grid[0].invert_yaxis()
-    grid[-1].legend(frameon=False)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     headline(figure, "What each piece of `refined` is worth")
     return figure

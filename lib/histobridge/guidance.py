@@ -1,0 +1,115 @@
+"""Which way to a pseudo label should somebody trust who has no mask of U? How well label-free scores tell, and advice.
+
+A way is a strategy with a translator; `label_free.py` scores it. Tables go in, tables and a paragraph come out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from histobridge.inference import rank_correlation
+from histobridge.tables import SETTING
+
+Way = tuple[str, str]
+SCORES = ("enclosure", "agreement", "anatomy", "confidence", "round_trip", "likeness", "reverse")
+CHOSEN = "anatomy"
+"""The score that `histobridge recommend` goes by: reports/guidance_overview.csv says why."""
+NEGLIGIBLE = 0.01  # Dice that a choice may lose and still be good
+LEAST_ENCLOSED = 0.5  # less, and the polarity is in doubt
+CLEAR = 0.05  # of the chosen score, between a way and the next
+
+
+# --- Do the scores tell? ------------------------------------------------------------------------------------
+
+
+def with_truth(scored: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `scores` with the true `dice` of each way: the mean over images and classes of rows of Dice."""
+    keys = [*SETTING, "fold", "strategy", "translator"]
+    return scored.merge(rows.groupby(keys, as_index=False)["dice"].mean(), on=keys)
+
+
+def usefulness(known: pd.DataFrame) -> pd.DataFrame:
+    """Return how well each score tells good ways from bad, from rows of `with_truth`; one row a score.
+
+    Returns
+    -------
+    DataFrame
+        `score`; Spearman's `correlation` with the true Dice over all cells (a run and way) with its 95 % interval `low`
+        to `high`, and its mean `within` runs; of the `runs`, the share in which the way of the highest score is `best`
+        and in which it loses at most `NEGLIGIBLE` Dice (`good`); and the Dice that it loses, `lost` on the mean and
+        `lost_most`.
+    """
+    return pd.DataFrame([_usefulness(known, score) for score in SCORES if score in known])
+
+
+def _usefulness(known: pd.DataFrame, score: str) -> dict:
+    overall = rank_correlation(known[score], known["dice"])
+    runs = [run for _, run in known.groupby([*SETTING, "fold"])]
+    lost = np.array([run["dice"].max() - run.loc[run[score].idxmax(), "dice"] for run in runs])
+    return {
+        "score": score,
+        "correlation": overall.value,
+        "low": overall.low,
+        "high": overall.high,
+        "within": np.mean([run[score].corr(run["dice"], method="spearman") for run in runs]),
+        "runs": len(runs),
+        "best": np.mean(lost == 0),
+        "good": np.mean(lost <= NEGLIGIBLE),
+        "lost": lost.mean(),
+        "lost_most": lost.max(),
+    }
+
+
+# --- What to do ---------------------------------------------------------------------------------------------
+
+
+class Advice(NamedTuple):
+    """A way, and a paragraph that says how sure it is and why."""
+
+    way: Way
+    text: str
+
+
+def recommend(scored: pd.DataFrame, experience: pd.DataFrame | None = None) -> Advice:
+    """Return which way to use, from the rows of `scores` of one pair and protocol; folds are averaged.
+
+    Parameters
+    ----------
+    scored : DataFrame
+    experience : DataFrame, optional
+        The table of `usefulness` on domains whose truth is known.
+    """
+    mean = scored.groupby(["strategy", "translator"])[list(SCORES)].mean().sort_values(CHOSEN, ascending=False)
+    parts = [_reason(mean)]
+    if mean["enclosure"].iloc[0] < LEAST_ENCLOSED:
+        parts.append("But less than half of what surrounds an axon is myelin: look before you trust any of them.")
+    if experience is not None and len(experience):
+        parts.append(_experience(experience.set_index("score").loc[CHOSEN]))
+    return Advice(mean.index[0], " ".join(parts))
+
+
+def _reason(mean: pd.DataFrame) -> str:
+    first, told = mean.iloc[0], f"Use {_name(mean.index[0])}."
+    told += (
+        f" Of what surrounds its axons {first['enclosure']:.0%} is myelin, and with the labels of other ways its own"
+    )
+    told += f" have a Dice of {first['agreement']:.2f}."
+    if len(mean) == 1:
+        return told
+    rival, lead = mean.iloc[1], first[CHOSEN] - mean[CHOSEN].iloc[1]
+    told += f" Next is {_name(mean.index[1])} ({rival['enclosure']:.0%}, {rival['agreement']:.2f})"
+    return told + (", clearly behind." if lead > CLEAR else ", so close that either will do.")
+
+
+def _experience(known: pd.Series) -> str:
+    return (
+        f"Where the truth is known ({known['runs']:.0f} runs of the study), the way chosen like this was within "
+        f"{NEGLIGIBLE} Dice of the best in {known['good']:.0%} of them, and lost {known['lost']:.3f} on the mean."
+    )
+
+
+def _name(way: Way) -> str:
+    return way[0] if way[1] == "none" else f"{way[0]} with {way[1]}"

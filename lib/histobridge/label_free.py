@@ -1,0 +1,138 @@
+"""Scores of pseudo labels that need no mask of U; `guidance.py` says how well they tell.
+
+A way is a strategy with a translator. Each score is larger for better labels, as far as it goes:
+
+==============  ==================================================================================================
+`enclosure`     share of a ring around the labelled axons that is labelled myelin (`metrics.enclosure`)
+`agreement`     Dice with the labels of another way, the median over all others: most ways are not far wrong
+`anatomy`       `enclosure` x `agreement`: agreement alone follows the many, enclosure alone the cautious
+`confidence`    mean probability of the class that is shown
+`round_trip`    Dice of what the source segmenter finds in L there and back again with the known masks of L
+`likeness`      minus the distance of grey values between what the segmenter saw and what it had learned from
+`reverse`       reverse validation: Dice on L, translated to U, of a segmenter that learned from the labels of U
+==============  ==================================================================================================
+
+Reverse validation is that of Zhong et al. (ECML 2010); the others are older than papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import wasserstein_distance
+
+from histobridge import strategies
+from histobridge.domains import Sample, of_subjects
+from histobridge.guidance import Way
+from histobridge.images import AXON, MYELIN
+from histobridge.metrics import dice, enclosure
+from histobridge.refinement import REFINED, Labeller, refined
+from histobridge.segmenter import Segmenter
+from histobridge.study import Run
+from histobridge.translation import round_trip, translated
+from histobridge.translator import Translator
+
+Masks = dict[str, np.ndarray]
+FEW = 8  # images of U, evenly chosen, are enough for a score that has to predict
+REVERSE_STEPS = 60  # of a segmenter that goes on from the source's
+
+
+def scores(run: Run, translators: dict[str, Translator], labels: dict[Way, Masks]) -> pd.DataFrame:
+    """Score every label-free way of a run without a mask of U; one row a way, a column each of `SCORES`.
+
+    Parameters
+    ----------
+    run : Run
+    translators : dict
+        Trained translators by name.
+    labels : dict
+        Masks uint8 [H, W] by image name, keyed by (strategy, translator). The supervised bound is left out.
+    """
+    masks = {way: found for way, found in labels.items() if way[0] != "supervised"}
+    table = pd.DataFrame(list(masks), columns=["strategy", "translator"])
+    table["enclosure"] = [_enclosure(found.values()) for found in masks.values()]
+    table["agreement"] = agreement(masks)
+    table["anatomy"] = table["enclosure"] * table["agreement"]
+    seen = {way: _seen(run, translators, way) for way in masks}
+    table["confidence"] = [_confidence(of) for of in seen.values()]
+    trips = {name: _round_trip(run, translators[name]) for name in table["translator"].unique()}
+    table["round_trip"] = table["translator"].map(trips)
+    table["likeness"] = [-float(wasserstein_distance(_greys(of.shown), _greys(of.learned))) for of in seen.values()]
+    table["reverse"] = [_reverse(run, translators["syndiff"], *item) for item in masks.items()]
+    p = run.parameters
+    return table.assign(pair=p.pair, protocol=p.protocol, split=p.split, fold=p.fold)
+
+
+def agreement(masks: dict[Way, Masks]) -> list[float]:
+    """Return for each way the median over the other ways of the mean Dice between their labels; 1 for a single way."""
+    ways = list(masks)
+    table = np.full((len(ways), len(ways)), np.nan)
+    for i, one in enumerate(ways):
+        for j in range(i):
+            table[i, j] = table[j, i] = _mean_dice(masks[one], masks[ways[j]])
+    return np.nanmedian(table, axis=1).tolist() if len(ways) > 1 else [1.0] * len(ways)
+
+
+class _Seen(NamedTuple):
+    """What a way's segmenter is, what it was shown of U, and what it had learned from."""
+
+    segmenter: Segmenter | Labeller
+    shown: list[np.ndarray]
+    learned: list[np.ndarray]
+
+
+def _seen(run: Run, translators: dict[str, Translator], way: Way) -> _Seen:
+    strategy, translator, images = way[0], translators[way[1]], _few(run.scored_images())
+    if strategy == "adaptation":
+        images = translated(run, translator, images, "L")
+    shown = [sample.image for sample in images]
+    if strategy in ("pretrained", "adaptation"):
+        return _Seen(strategies.source_segmenter(run), shown, [sample.image for sample in _source(run)])
+    learned = [image for image, _ in strategies.synthetic(run, translator)]
+    segmenter = refined(run, translators) if strategy == REFINED else strategies.student(run, translator)
+    return _Seen(segmenter, shown, learned)
+
+
+def _confidence(seen: _Seen) -> float:
+    return float(np.mean([seen.segmenter.probabilities(image).max(0).mean() for image in seen.shown]))
+
+
+def _round_trip(run: Run, translator: Translator) -> float:
+    source = _source(run)
+    back = round_trip(run, translator, translated(run, translator, source, "U"), "U")
+    segmenter = strategies.source_segmenter(run)
+    return _mean_dice(run.source_masks(), {sample.name: segmenter.predict(sample.image) for sample in back})
+
+
+def _reverse(run: Run, translator: Translator, way: Way, masks: Masks) -> float:
+    examples = strategies.labelled(run.scored_images(), masks)
+    name, start = f"reverse validation of {' '.join(way)}", strategies.source_segmenter(run)
+    learned = strategies.continued(run, name, start, examples, steps=REVERSE_STEPS)
+    away = translated(run, translator, _source(run), "U")
+    return _mean_dice(run.source_masks(), {sample.name: learned.predict(sample.image) for sample in away})
+
+
+def _source(run: Run) -> list[Sample]:
+    return of_subjects(run.source_images(), run.split.source_train)
+
+
+def _few(images: list[Sample]) -> list[Sample]:
+    return [images[i] for i in np.unique(np.linspace(0, len(images) - 1, FEW).astype(int))]
+
+
+def _greys(images: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.quantile(image, np.linspace(0, 1, 256)) for image in images])
+
+
+def _enclosure(masks: Iterable[np.ndarray]) -> float:
+    """Return the mean enclosure; an image without an axon counts as not enclosed."""
+    return float(np.mean(np.nan_to_num([enclosure(mask) for mask in masks])))
+
+
+def _mean_dice(masks: Masks, others: Masks) -> float:
+    """Return the mean Dice over the classes and over the images that both have."""
+    both = [(masks[name], others[name]) for name in others if name in masks]
+    return float(np.nanmean([dice(one == c, other == c) for one, other in both for c in (MYELIN, AXON)]))
