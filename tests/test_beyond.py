@@ -1,11 +1,14 @@
 """beyond.py: what notebook 05 keeps, writes and says, from labellers that know the truth or a part of it."""
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from histobridge import beyond
-from histobridge.beyond import ablate, ablate_runs, mistakes, refined_labels, trust_tables
+from histobridge.beyond import STAGE, ablate, ablate_runs, mistakes, refined_labels, trust_tables
 from histobridge.kept import digest
 from histobridge.refinement import RECIPES
 from histobridge.study import Run, open_run
@@ -122,6 +125,9 @@ def test_trust_is_written_with_its_run(run):
     assert tables["reliability"]["n"].sum() == sum(mask.size for mask in masks.values())
 
 
+CONTROLS = {"syndiff": SimpleNamespace(sign=1), "histogram": None}
+
+
 @pytest.fixture
 def recipes(monkeypatch):
     """Let every recipe know the truth but for a tile, the larger the later it comes; what was asked for, in order."""
@@ -138,7 +144,7 @@ def recipes(monkeypatch):
 
 def test_an_ablation_scores_every_recipe(run, recipes):
     """A row an image and class of each, in the order of the recipes; the first knows all, each next a little less."""
-    found, n = ablate(run, {}), 2 * len(run.scored_images())
+    found, n = ablate(run, CONTROLS), 2 * len(run.scored_images())
     assert recipes == list(RECIPES)
     assert set(found.columns) == {*DICE_COLUMNS, "recipe"}
     assert found["recipe"].tolist() == [name for name in RECIPES for _ in range(n)]
@@ -150,8 +156,19 @@ def test_an_ablation_scores_every_recipe(run, recipes):
 
 def test_an_ablation_that_is_there_is_not_made_again(run, recipes, monkeypatch):
     """The file is told each time, the recipes are trained the first time only."""
-    monkeypatch.setattr(beyond, "trained_translators", lambda run: {})
+    monkeypatch.setattr(beyond, "trained_translators", lambda run: CONTROLS)
     file = run.results / "ablation.csv"
+    run.finish(STAGE)
     for _ in range(2):
         assert list(ablate_runs([run])) == [(run, file)]
     assert recipes == list(RECIPES) and file.exists()
+    later = file.stat().st_mtime + 10
+    os.utime(run.mark(STAGE), (later, later))  # the labels are others now
+    list(ablate_runs([run]))
+    assert recipes == 2 * list(RECIPES)
+
+
+def test_a_recipe_that_nothing_can_be_made_of_is_left_out(run, recipes):
+    """A study without the control that matches grey values has no students without SynDiff."""
+    ablate(run, {"syndiff": CONTROLS["syndiff"]})
+    assert recipes == [name for name in RECIPES if name != "without SynDiff"]

@@ -27,6 +27,7 @@ from histobridge.drawing import (
 )
 from histobridge.errors import UserError
 from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
+from histobridge.guidance import SCORES
 from histobridge.phantom import phantom
 from histobridge.polarity import INVERT, KEEP
 from histobridge.refinement import RECIPES
@@ -101,6 +102,19 @@ def example(images, mask, um_per_px=(0.1, 0.25)) -> figures.Example:
     return figures.Example(source, target, um_per_px, ("phantom-tem", "phantom-tem-other"))
 
 
+def guidance(pairs) -> pd.DataFrame:
+    """Label-free scores of two ways of each pair, beside their true Dice."""
+    rows = [{"pair": pair, "dice": d, **dict.fromkeys(SCORES, d)} for pair in pairs for d in (0.2, 0.8)]
+    return pd.DataFrame(rows)
+
+
+def rungs(modalities) -> pd.DataFrame:
+    """A ladder of two rungs, the upper one inverted."""
+    steps = product(modalities, ((0.0, 1, 0.9), (1.0, -1, 0.4)), ("pretrained", "adaptation", "tutorship"))
+    rows = [{"modality": m, "step": s, "sign": sign, "strategy": way, "dice": d} for m, (s, sign, d), way in steps]
+    return pd.DataFrame(rows)
+
+
 def every_figure(tem) -> list[tuple]:
     """Each function that draws, with arguments and options as a notebook would give them."""
     images, mask = tem
@@ -132,6 +146,9 @@ def every_figure(tem) -> list[tuple]:
         (figures.trust_curves, trust(("tem-sem",)), {}),
         (figures.trust_curves, trust(("phantom-tem-other", "tem-sem", "tem-bf")), {}),
         (figures.ablation_bars, (ablation(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
+        (figures.guidance_scatter, (guidance(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
+        (figures.ladder_lines, (rungs(("tem-other", "sem", "bf")),), {}),
+        (figures.ladder_lines, (rungs(("sem",)),), {}),
         (figures.ablation_bars, (ablation(("tem-bf",), sd=math.nan),), {}),
     ]
 
@@ -683,3 +700,21 @@ def test_an_example_that_cannot_be_drawn_is_refused_in_words(tem):
     mixed = dice(("tem-sem",), ("inductive", "transductive"))
     with pytest.raises(UserError, match=r"more than one protocol \(inductive, transductive\)"):
         figures.pseudo_label_examples({"tem-sem": given}, mixed)
+
+
+def test_guidance_has_a_panel_a_score():
+    """A point a run and way in each, coloured by pair; the panels that are left over are empty."""
+    figure = figures.guidance_scatter(guidance(("tem-sem", "tem-bf")))
+    filled = [axes for axes in figure.axes if axes.collections]
+    assert [axes.get_xlabel() for axes in filled] == list(SCORES)
+    assert all(len(points.get_offsets()) == 2 for axes in filled for points in axes.collections)
+    assert legend_words(figure) == ["tem-bf", "tem-sem"]
+
+
+def test_a_ladder_has_a_panel_a_modality():
+    """A line a strategy; the marks of rungs whose contrast was taken for inverted are hollow."""
+    figure = figures.ladder_lines(rungs(("sem", "bf")))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["TEM to sem", "TEM to bf"]
+    assert all(len(axes.lines) == 3 for axes in figure.axes)
+    faces = figure.axes[0].collections[0].get_facecolors()
+    assert to_rgb(faces[0]) != to_rgb("white") == to_rgb(faces[1])

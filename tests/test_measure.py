@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from histobridge.agreement import MEASURES
-from histobridge.collect import collect_measured, collect_provenance, recompute
+from histobridge.collect import collect_measured, collect_provenance
 from histobridge.images import write_mask
 from histobridge.manifest import ROOT
 from histobridge.measure import is_measured, kept_labels, measure, measure_files
 from histobridge.morphometrics import fibres, summary
 from histobridge.phantom import phantom
+from histobridge.publishing import recompute
 from histobridge.strategies import dice_rows
 from histobridge.study import open_run
 

@@ -8,8 +8,8 @@ import tomllib
 import pytest
 import yaml
 
-from histobridge.collect import recompute
 from histobridge.manifest import ROOT
+from histobridge.publishing import recompute
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -16,13 +16,13 @@ from histobridge.files import write_table
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.kept import digest, kept
 from histobridge.measure import kept_labels
-from histobridge.refinement import RECIPES, REFINED, Labeller, refined
+from histobridge.refinement import RECIPES, REFINED, Labeller, refined, translators_of
 from histobridge.strategies import dice_rows, pseudo_labels
 from histobridge.study import Run
 from histobridge.training import Say
 from histobridge.translation import trained_translators
 from histobridge.translator import Translator
-from histobridge.uncertainty import calibration_error, reliability, share_held, sparsification, uncertainty
+from histobridge.uncertainty import TEMPERATURE, calibration_error, reliability, share_held, sparsification, uncertainty
 
 STAGE = "05_beyond"
 WAY = (REFINED, "syndiff")
@@ -32,7 +32,8 @@ Maps = dict[str, np.ndarray]
 def refined_labels(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     """Return masks uint8 [H, W] and uncertainty maps float32 [H, W] in 0..1 of the scored images, by name (kept)."""
     images = run.scored_images()
-    made_from = {"segmenter": labeller.fingerprint, "images": digest([s.image for s in images])}
+    images_seen = digest([s.image for s in images])
+    made_from = {"segmenter": labeller.fingerprint, "images": images_seen, "temperature": TEMPERATURE}
     folders = [kept(run.results / kind / "-".join(WAY), **made_from) for kind in ("pseudo_labels", "uncertainty")]
     say, masks, unsure = Say(), {}, {}
     for sample in images:
@@ -80,7 +81,9 @@ def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
 def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
     """Score `refined` with one piece taken away at a time; columns of `dice.csv`, and the `recipe`. Kept."""
     tables = []
-    for name in RECIPES:
+    for name, recipe in RECIPES.items():
+        if not translators_of(recipe, translators):
+            continue  # of a study without the control that matches grey values
         labeller = refined(run, translators, name)
         labels = pseudo_labels(run, labeller, run.scored_images(), labeller.folder)
         tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name))
@@ -91,7 +94,7 @@ def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
     """Run the ablation of finished runs, one after another; yield each with the file that was written, or was there."""
     for run in runs:
         file = run.results / "ablation.csv"
-        if not file.exists():
+        if not _is_newer(file, run):
             ablate(run, trained_translators(run))
         yield run, file
 
@@ -99,8 +102,13 @@ def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
 def guide(run: Run) -> pd.DataFrame:
     """Return the label-free scores of every way of a finished run (`label_free.scores`), kept as guidance.csv."""
     file = run.results / "guidance.csv"
-    if file.exists():
+    if _is_newer(file, run):
         return pd.read_csv(file)
     masks = {path.stem: read_mask(path)[0] for path in (run.results / "pseudo_labels" / "-".join(WAY)).glob("*.png")}
     labels = {**kept_labels(run), WAY: masks}
     return write_table(file, label_free.scores(run, trained_translators(run), labels))
+
+
+def _is_newer(file: Path, run: Run) -> bool:
+    """Tell whether a file was made from the labels that a run has now, not from those of other settings."""
+    return file.exists() and file.stat().st_mtime_ns >= run.mark(STAGE).stat().st_mtime_ns

@@ -214,6 +214,31 @@ def recommend(
 
 
 @app.command()
+def ladder(
+    profile: ProfileName = "phantom",
+    seed: Seed = 0,
+    reports: Annotated[Path, typer.Option(help="Folder for the table and the plot.")] = Path("reports"),
+) -> None:
+    """Climb the shift ladder: drawn tissue that moves in steps from TEM to each other modality, labelled both ways.
+
+    Writes ladder.csv and a plot. About a minute a step with the settings of the profile `phantom`.
+    """
+    import pandas as pd
+
+    from histobridge import figures
+    from histobridge.files import write_table
+    from histobridge.ladder import climb, modalities
+    from histobridge.study import load_study
+
+    settings = load_study().profiles
+    chosen = settings[one_of("profile", profile, settings)]
+    rows = pd.concat([climb(modality, chosen, seed=seed) for modality in modalities()], ignore_index=True)
+    write_table(reports / "ladder.csv", rows.round(5))
+    figures.save(figures.ladder_lines(rows), reports / "ladder")
+    console.print(f"Written: {reports / 'ladder.csv'} and a plot beside it", markup=False, highlight=False)
+
+
+@app.command()
 def measure(
     masks: Annotated[
         list[Path] | None, typer.Argument(help="Mask files of your own; without any, finished runs are measured.")
@@ -252,23 +277,23 @@ def publish(
     reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
 ) -> None:
     """Publish finished runs: of a real profile the tables, in reports/ and the README; of `phantom` the figures."""
-    from histobridge import collect, gallery
+    from histobridge import gallery, publishing
     from histobridge.manifest import ROOT
 
     if profile == "phantom":
         gallery.write(out.resolve(), profile, reports.resolve())
     else:
-        collect.publish(out / profile, reports, ROOT / "README.md")
+        publishing.publish(out / profile, reports, ROOT / "README.md")
     console.print(f"Published in {reports}")
 
 
 @app.command()
 def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
     """Compute every table and plot of reports/ and the README anew from the published rows."""
-    from histobridge import collect
+    from histobridge import publishing
     from histobridge.manifest import ROOT
 
-    collect.recompute(reports, ROOT / "README.md")
+    publishing.recompute(reports, ROOT / "README.md")
     console.print(f"Recomputed {reports} and the tables of README.md")
 
 

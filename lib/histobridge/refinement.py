@@ -106,7 +106,7 @@ def refined(run: Run, translators: dict[str, Translator], name: str = REFINED) -
     name : str
         Of `RECIPES`.
     """
-    recipe, used = RECIPES[name], _used(translators, RECIPES[name])
+    recipe, used = RECIPES[name], translators_of(RECIPES[name], translators)
     students = tuple(strategies.student(run, translator) for translator in used)
     examples = [example for translator in used for example in strategies.synthetic(run, translator)]
     rounds = run.profile.refinement.rounds if recipe.rounds is None else recipe.rounds
@@ -122,11 +122,12 @@ def refined(run: Run, translators: dict[str, Translator], name: str = REFINED) -
 def axon_diameter_px(masks: Iterable[np.ndarray]) -> float:
     """Return the median diameter (px, of circles of equal area) of the axons in class masks; NaN without any."""
     areas = [np.bincount(axon_instances(mask).ravel())[1:] for mask in masks]
-    found = np.concatenate([area[area > 0] for area in areas])
+    found = np.concatenate([area[area > 0] for area in areas] or [[]])
     return float(np.median(2 * np.sqrt(found / np.pi))) if len(found) else float("nan")
 
 
-def _used(translators: dict[str, Translator], recipe: Recipe) -> list[Translator]:
+def translators_of(recipe: Recipe, translators: dict[str, Translator]) -> list[Translator]:
+    """Return those of a study's translators that the students of a recipe learn from."""
     matched = MATCHED[translators["syndiff"].sign]
     wanted = {"syndiff": recipe.syndiff, matched: recipe.matched}
     return [translators[name] for name, want in wanted.items() if want and name in translators]

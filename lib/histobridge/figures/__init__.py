@@ -25,7 +25,7 @@ from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
 from histobridge.figures.scores import dice_bars, reconstruction_bars
 from histobridge.figures.training import losses, polarity
-from histobridge.figures.trust import ablation_bars, guidance_scatter, trust_curves, where_to_look
+from histobridge.figures.trust import ablation_bars, guidance_scatter, ladder_lines, trust_curves, where_to_look
 
 __all__ = [
     "Example",
@@ -35,6 +35,7 @@ __all__ = [
     "domains",
     "g_ratio_against_diameter",
     "guidance_scatter",
+    "ladder_lines",
     "losses",
     "method_overview",
     "polarity",

@@ -133,6 +133,32 @@ def guidance_scatter(known: pd.DataFrame) -> Figure:
 
 
 @styled
+def ladder_lines(rows: pd.DataFrame) -> Figure:
+    """Show the mean Dice of every strategy from rung to rung, a panel a modality; hollow where the sign was inverted.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `ladder.climb`, of one modality or several.
+    """
+    require_columns(rows, ["modality", "step", "sign", "strategy", "dice"], "the table of the ladder")
+    names = rows["modality"].unique()
+    figure = new_figure(min(PAGE, 1.3 + 1.9 * len(names)), 2.4)
+    for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+        means = rows[rows["modality"] == name].groupby(["strategy", "step"])[["dice", "sign"]].mean()
+        for colour, strategy in zip((GREY, BLUE, VERMILLION), ("pretrained", "adaptation", "tutorship"), strict=True):
+            line = means.loc[strategy]
+            axes.plot(line.index, line["dice"], color=colour, label=strategy)
+            faces = [colour if sign > 0 else "white" for sign in line["sign"]]
+            axes.scatter(line.index, line["dice"], facecolors=faces, edgecolors=colour, s=18, zorder=3)
+        axes.set(title=f"TEM to {name}", xlabel="step (hollow: inverted)", ylim=(0, 1))
+    figure.axes[0].set_ylabel("Dice, mean of both classes")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=1)
+    headline(figure, "How far does each strategy carry?")
+    return figure
+
+
+@styled
 def ablation_bars(table: pd.DataFrame) -> Figure:
     """Show the Dice of `refined` whole, and with one piece taken away at a time, mean ± SD over folds.
 

@@ -1,14 +1,14 @@
-"""collect.py: what is published was made by the settings beside it, and stays until it is made anew."""
+"""publishing.py: what is published was made by the settings beside it, and stays until it is made anew."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from histobridge import collect
-from histobridge.collect import refuse_stale, still_valid
+from histobridge import publishing
 from histobridge.errors import UserError
 from histobridge.files import write_table
+from histobridge.publishing import refuse_stale, still_valid
 from histobridge.study import open_run
 from test_tables import round_trips
 from test_tables import rows as dice_rows
@@ -55,11 +55,11 @@ def finish(out, *cells: tuple[str, str], dice: float, beyond: bool = True) -> No
 @pytest.fixture
 def publish_in(tmp_path, monkeypatch):
     """A function that publishes the runs of a folder of `tmp_path`; what follows from the rows is left out."""
-    monkeypatch.setattr(collect, "recompute", lambda *_: None)
+    monkeypatch.setattr(publishing, "recompute", lambda *_: None)
     (tmp_path / "reports").mkdir()
 
     def publish(folder: str) -> dict[str, pd.DataFrame]:
-        collect.publish(tmp_path / folder / "cpu", tmp_path / "reports", tmp_path / "README.md")
+        publishing.publish(tmp_path / folder / "cpu", tmp_path / "reports", tmp_path / "README.md")
         return {path.stem: pd.read_csv(path) for path in (tmp_path / "reports").glob("*.csv")}
 
     return publish

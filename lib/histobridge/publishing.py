@@ -1,0 +1,159 @@
+"""Publish finished runs: their rows and provenance in `reports/`, and every table and plot that follows from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from histobridge import figures
+from histobridge.agreement import MEASURES, SEEN, agreement, agreement_overview, of_best, paired
+from histobridge.collect import (
+    BEYOND_TABLES,
+    collect,
+    collect_beyond,
+    collect_measured,
+    collect_provenance,
+    derived_tables,
+    missing,
+)
+from histobridge.errors import UserError
+from histobridge.files import write_json, write_table, write_text
+from histobridge.guidance import usefulness, with_truth
+from histobridge.study import recorded_run
+from histobridge.tables import (
+    DICE_COLUMNS,
+    ablation_overview,
+    ablation_table,
+    dice_overview,
+    dice_table,
+    markdown,
+    trust_overview,
+)
+
+
+def publish(folder: Path, reports: Path, readme: Path) -> None:
+    """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
+
+    What was published of other pairs and protocols stays, if the present settings would give it again. Of the fibres,
+    those of the runs that are measured.
+
+    Raises
+    ------
+    UserError
+        If there are no finished runs, or some were made with other settings than study.yaml has now.
+    """
+    records = collect_provenance(folder)
+    refuse_stale(records)
+    tables = {"dice": collect(folder, "dice")[DICE_COLUMNS], "translation": collect(folder, "translation")}
+    tables |= collect_beyond(folder)
+    measured = collect_measured(folder)
+    tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
+    before = still_valid(_published(reports), records)
+    for name, table in tables.items():
+        _publish_table(reports / f"{name}.csv", table, before)
+    write_json(reports / "provenance.json", before + records)
+    recompute(reports, readme)
+
+
+def still_valid(before: list[dict], now: list[dict]) -> list[dict]:
+    """Return the published records of the profile that are not stale, of pairs and protocols without a new run."""
+    rerun = {_cell(record) for record in now} | {_cell(record) for record in before if _is_stale(record)}
+    profiles = {record["profile"] for record in now}
+    return [record for record in before if _cell(record) not in rerun and record["profile"] in profiles]
+
+
+def _cell(record: dict) -> tuple[str, str]:
+    return record["pair"], record["protocol"]
+
+
+def _published(reports: Path) -> list[dict]:
+    file = reports / "provenance.json"
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def _publish_table(path: Path, table: pd.DataFrame, before: list[dict]) -> None:
+    """Write the new rows of a table after those that stay; a table without rows is not there."""
+    then = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["pair", "protocol"])
+    stay = {_cell(record) for record in before}
+    kept = then[[cell in stay for cell in zip(then["pair"], then["protocol"], strict=True)]]
+    if parts := [part for part in (kept, table) if len(part)]:
+        write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False, float_format="%.5f"))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def refuse_stale(records: list[dict]) -> None:
+    """Refuse runs that the present settings would not repeat: a published number must come from the code beside it.
+
+    Raises
+    ------
+    UserError
+        Naming those runs and what to do with them.
+    """
+    stale = [f"{r['pair']} {r['protocol']} fold {r['fold']} ({r['stage']})" for r in records if _is_stale(r)]
+    if stale:
+        raise UserError(
+            f"Made with other settings or data than study.yaml and the manifests name now: {', '.join(stale)}. Run "
+            "`histobridge study` again, or move those runs elsewhere."
+        )
+
+
+def _is_stale(record: dict) -> bool:
+    try:
+        return record["settings_hash"] != recorded_run(record).settings_hash(record["stage"])
+    except UserError:  # of a pair or profile that study.yaml no longer names
+        return True
+
+
+def recompute(reports: Path, readme: Path) -> None:
+    """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the README."""
+    rows, translation = (pd.read_csv(reports / f"{name}.csv") for name in ("dice", "translation"))
+    records = json.loads((reports / "provenance.json").read_text())
+    tables = derived_tables(rows, translation, records)
+    for name, table in tables.items():
+        write_table(reports / f"{name}.csv", table)
+    figures.save(figures.dice_bars(dice_table(rows)), reports / "dice")
+    figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
+    _write_beyond(reports, rows)
+    if (reports / "morphometrics.csv").exists():
+        _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
+    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
+
+
+def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
+    """Write what follows from the rows of notebook 05 that are published."""
+    found = {name: pd.read_csv(path) for name in BEYOND_TABLES if (path := reports / f"{name}.csv").exists()}
+    if "ablation" in found:
+        write_table(reports / "ablation_overview.csv", ablation_overview(found["ablation"]))
+        figures.save(figures.ablation_bars(ablation_table(found["ablation"])), reports / "ablation")
+    if "trust" in found:
+        write_table(reports / "trust_overview.csv", trust_overview(found["trust"]))
+        figures.save(figures.trust_curves(found["reliability"], found["sparsification"]), reports / "trust")
+    if "guidance" in found:
+        _write_guidance(found["guidance"], dice, reports)
+
+
+def _write_guidance(scored: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
+    known = with_truth(scored, dice)
+    write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
+    figures.save(figures.guidance_scatter(known), reports / "guidance")
+
+
+def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
+    pairs = paired(measurements)
+    write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
+    if len(best := of_best(pairs, dice)):
+        figures.save(figures.agreement_panels(best), reports / "agreement")
+
+
+def with_tables(text: str, rows: pd.DataFrame, records: list[dict], claimed: pd.DataFrame) -> str:
+    """Return a Markdown text with the tables of Dice and of claims between the comments that name them."""
+    dice = dice_overview(rows, interval=True, bold=True, missing=missing(records[0]["profile"], rows))
+    tables = {"dice": dice.drop(columns="split"), "claims": claimed[["claim", "verdict"]]}
+    for name, table in tables.items():
+        part = re.compile(rf"(<!-- {name}:.*?-->\n).*?(<!-- /{name} -->)", re.S)
+        text = part.sub(lambda m, table=table: f"{m[1]}{markdown(table)}\n{m[2]}", text)
+    return text
