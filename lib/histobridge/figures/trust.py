@@ -84,6 +84,7 @@ def trust_curves(bins: pd.DataFrame, curve: pd.DataFrame) -> Figure:
         above.set_title(f"{setting[0]}, {setting[1]}")
     grid[0, 0].set_ylabel("share that is right")
     grid[1, 0].set_ylabel("wrong pixels left")
+    grid[1, 0].set_ylim(bottom=0)  # of all: they share it
     grid[1, 0].legend(frameon=False)
     headline(figure, "Are refined labels as sure as they say?")
     return figure
@@ -102,7 +103,7 @@ def _sparsification_panel(axes, curve: pd.DataFrame) -> None:
     mean = curve.groupby("removed")[["error", "oracle"]].mean()
     axes.plot(mean.index, mean["error"], color=BLUE, label="most unsure first")
     axes.plot(mean.index, mean["oracle"], color=GREY, linestyle="--", label="wrong ones first")
-    axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share of pixels taken away")
+    axes.set(xlim=(0, 1), xlabel="share of pixels taken away")
 
 
 @styled
