@@ -111,14 +111,14 @@ def test_published_measurements_recompute_to_their_table_and_figure(run, tmp_pat
     recompute(reports, reports / "README.md")
     assert not list(reports.glob("agreement.*"))
     rows = measure(run, kept_labels(run))[1].assign(pair="tem-sem")
-    rows["strategy"] = rows["strategy"].replace({"pretrained": "tutorship"})
-    rows["translator"] = rows["translator"].where(rows["strategy"] != "tutorship", "syndiff")
+    rows["strategy"] = rows["strategy"].replace({"pretrained": "refined"})
+    rows["translator"] = rows["translator"].where(rows["strategy"] != "refined", "syndiff")
     rows.to_csv(reports / "morphometrics.csv", index=False)
     recompute(reports, reports / "README.md")
     assert {path.suffix for path in reports.glob("agreement.*")} == {".csv", ".png", ".svg"}
     table = pd.read_csv(reports / "agreement.csv")
-    assert set(table["strategy"]) == {"tutorship", "adaptation"}
-    assert set(table[table["strategy"] == "tutorship"]["bias"]) == {0.0}
+    assert set(table["strategy"]) == {"refined", "adaptation"}
+    assert set(table[table["strategy"] == "refined"]["bias"]) == {0.0}
 
 
 # --- Masks of a user --------------------------------------------------------------------------------------

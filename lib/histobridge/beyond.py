@@ -15,7 +15,7 @@ from histobridge import label_free
 from histobridge.files import write_table
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.kept import digest, kept
-from histobridge.measure import kept_labels
+from histobridge.measure import kept_labels, kept_masks
 from histobridge.refinement import RECIPES, REFINED, Labeller, refined, translators_of
 from histobridge.strategies import dice_rows, pseudo_labels
 from histobridge.study import Run
@@ -68,10 +68,8 @@ def trust_tables(run: Run, unsure: Maps, wrong: Maps, order: pd.DataFrame) -> di
     held, most = share_held(order, wrong)
     trust = {"ece": calibration_error(bins), "ause": (curve["error"] - curve["oracle"]).mean()}
     trust |= {"held_by_first_tenth": held, "most_possible": most, "wrong": pooled[1].mean()}
-    p = run.parameters
-    key = {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
     tables = {"reliability": bins, "sparsification": curve, "trust": pd.DataFrame([trust])}
-    return {name: write_table(run.results / f"{name}.csv", _keyed(table, key)) for name, table in tables.items()}
+    return {name: write_table(run.results / f"{name}.csv", _keyed(table, run.key)) for name, table in tables.items()}
 
 
 def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
@@ -104,8 +102,7 @@ def guide(run: Run) -> pd.DataFrame:
     file = run.results / "guidance.csv"
     if _is_newer(file, run):
         return pd.read_csv(file)
-    masks = {path.stem: read_mask(path)[0] for path in (run.results / "pseudo_labels" / "-".join(WAY)).glob("*.png")}
-    labels = {**kept_labels(run), WAY: masks}
+    labels = {**kept_labels(run), WAY: kept_masks(run, WAY)}
     return write_table(file, label_free.scores(run, trained_translators(run), labels))
 
 

@@ -174,8 +174,9 @@ def ablate(
     About four times the cost of `refined` itself. What was done before is skipped.
     """
     from histobridge.beyond import ablate_runs
+    from histobridge.plan import Plan
 
-    runs = _finished_runs(profile, pair, fold, protocol, split, seed, data, out)
+    runs = _finished_runs(Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data)))
     for number, (_, file) in enumerate(ablate_runs(runs), 1):
         console.print(f"[{number}/{len(runs)}] {os.path.relpath(file)}", markup=False, highlight=False)
 
@@ -200,14 +201,15 @@ def recommend(
     from histobridge.beyond import guide
     from histobridge.guidance import recommend as advise
     from histobridge.manifest import ROOT
+    from histobridge.plan import Plan
 
-    runs, table = _finished_runs(profile, pair, fold, protocol, split, seed, data, out), ROOT / "reports"
+    runs = _finished_runs(Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data)))
     scored = []
     for number, run in enumerate(runs, 1):
         p = run.parameters
         console.print(f"[{number}/{len(runs)}] {p.pair} {p.protocol} fold {p.fold}", highlight=False)
         scored.append(guide(run))
-    experience = table / "guidance_overview.csv"
+    experience = ROOT / "reports" / "guidance_overview.csv"
     known = pd.read_csv(experience) if experience.exists() else None
     for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
         console.print(f"\n{name}, {kind}: {advise(rows, known).text}", highlight=False)
@@ -385,7 +387,7 @@ def _print_measures(summary) -> None:
     console.print(table)
 
 
-def _finished_runs(profile, pair, fold, protocol, split, seed, data, out) -> list:
+def _finished_runs(plan) -> list:
     """Return those runs of a plan that have finished notebook 05.
 
     Raises
@@ -394,12 +396,12 @@ def _finished_runs(profile, pair, fold, protocol, split, seed, data, out) -> lis
         If there is none.
     """
     from histobridge.beyond import STAGE
-    from histobridge.plan import Plan
 
-    plan = Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
     finished = [run for run in (plan.run(*cell) for cell in plan.cells) if run.finished(STAGE)]
     if not finished:
-        raise UserError(f"No run with these settings has finished {STAGE} in {out}: start one with `histobridge run`.")
+        raise UserError(
+            f"No run with these settings has finished {STAGE} in {plan.out}: start one with `histobridge run`."
+        )
     return finished
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from histobridge.domains import Sample
 from histobridge.images import MYELIN
 from histobridge.segmenter import Segmenter
-from histobridge.tiling import window_starts
+from histobridge.tiling import tile_places
 
 MUCH_LESS = 2 / 3
 """U holds too little if the judge sees less than this part of what it sees in L. It errs on a domain it has not seen:
@@ -51,7 +51,7 @@ def comparable(
     tiles, shares = [], []
     for sample in target:
         mask = judge.predict(sample.image if sign > 0 else 1 - sample.image)
-        for number, place in enumerate(_places(sample.image.shape, side)):
+        for number, place in enumerate(tile_places(sample.image.shape, side)):
             tiles.append(Sample(f"{sample.name}-{number}", sample.subject, sample.image[place]))
             shares.append(_share(mask[place]))
     if np.mean(shares) >= MUCH_LESS * wanted:
@@ -68,11 +68,6 @@ def enough(shares: list[float], wanted: float) -> int:
     """
     means = np.cumsum(sorted(shares, reverse=True)) / np.arange(1, len(shares) + 1)
     return max(math.ceil(LEAST * len(shares)), int((means >= wanted).sum()))
-
-
-def _places(shape: tuple[int, int], side: int) -> list[tuple[slice, slice]]:
-    tops, lefts = (window_starts(length, side, 0) for length in shape)
-    return [(slice(top, top + side), slice(left, left + side)) for top in tops for left in lefts]
 
 
 def _share(mask: np.ndarray) -> float:

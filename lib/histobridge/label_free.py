@@ -56,14 +56,15 @@ def scores(run: Run, translators: dict[str, Translator], labels: dict[Way, Masks
     table["enclosure"] = [_enclosure(found.values()) for found in masks.values()]
     table["agreement"] = agreement(masks)
     table["anatomy"] = table["enclosure"] * table["agreement"]
-    seen = {way: _seen(run, translators, way) for way in masks}
+    source, images = strategies.source_segmenter(run), of_subjects(run.source_images(), run.split.source_train)
+    seen = {way: _seen(run, translators, way, source, images) for way in masks}
     table["confidence"] = [_confidence(of) for of in seen.values()]
-    trips = {name: _round_trip(run, translators[name]) for name in table["translator"].unique()}
+    trips = {name: _round_trip(run, translators[name], source, images) for name in table["translator"].unique()}
     table["round_trip"] = table["translator"].map(trips)
     table["likeness"] = [-float(wasserstein_distance(_greys(of.shown), _greys(of.learned))) for of in seen.values()]
-    table["reverse"] = [_reverse(run, translators["syndiff"], *item) for item in masks.items()]
-    p = run.parameters
-    return table.assign(pair=p.pair, protocol=p.protocol, split=p.split, fold=p.fold)
+    away = translated(run, translators["syndiff"], images, "U")
+    table["reverse"] = [_reverse(run, source, away, way, found) for way, found in masks.items()]
+    return table.assign(**run.key)
 
 
 def agreement(masks: dict[Way, Masks]) -> list[float]:
@@ -84,13 +85,15 @@ class _Seen(NamedTuple):
     learned: list[np.ndarray]
 
 
-def _seen(run: Run, translators: dict[str, Translator], way: Way) -> _Seen:
+def _seen(
+    run: Run, translators: dict[str, Translator], way: Way, source: Segmenter, source_images: list[Sample]
+) -> _Seen:
     strategy, translator, images = way[0], translators[way[1]], _few(run.scored_images())
     if strategy == "adaptation":
         images = translated(run, translator, images, "L")
     shown = [sample.image for sample in images]
     if strategy in ("pretrained", "adaptation"):
-        return _Seen(strategies.source_segmenter(run), shown, [sample.image for sample in _source(run)])
+        return _Seen(source, shown, [sample.image for sample in source_images])
     learned = [image for image, _ in strategies.synthetic(run, translator)]
     segmenter = refined(run, translators) if strategy == REFINED else strategies.student(run, translator)
     return _Seen(segmenter, shown, learned)
@@ -100,23 +103,21 @@ def _confidence(seen: _Seen) -> float:
     return float(np.mean([seen.segmenter.probabilities(image).max(0).mean() for image in seen.shown]))
 
 
-def _round_trip(run: Run, translator: Translator) -> float:
-    source = _source(run)
-    back = round_trip(run, translator, translated(run, translator, source, "U"), "U")
-    segmenter = strategies.source_segmenter(run)
-    return _mean_dice(run.source_masks(), {sample.name: segmenter.predict(sample.image) for sample in back})
+def _round_trip(run: Run, translator: Translator, source: Segmenter, images: list[Sample]) -> float:
+    back = round_trip(run, translator, translated(run, translator, images, "U"), "U")
+    return _known_dice(run, source, back)
 
 
-def _reverse(run: Run, translator: Translator, way: Way, masks: Masks) -> float:
+def _reverse(run: Run, source: Segmenter, away: list[Sample], way: Way, masks: Masks) -> float:
+    """Let a segmenter learn from the labels of a way, and ask it about L as it looks `away`, in U."""
     examples = strategies.labelled(run.scored_images(), masks)
-    name, start = f"reverse validation of {' '.join(way)}", strategies.source_segmenter(run)
-    learned = strategies.continued(run, name, start, examples, steps=REVERSE_STEPS)
-    away = translated(run, translator, _source(run), "U")
-    return _mean_dice(run.source_masks(), {sample.name: learned.predict(sample.image) for sample in away})
+    name = f"reverse validation of {' '.join(way)}"
+    return _known_dice(run, strategies.continued(run, name, source, examples, steps=REVERSE_STEPS), away)
 
 
-def _source(run: Run) -> list[Sample]:
-    return of_subjects(run.source_images(), run.split.source_train)
+def _known_dice(run: Run, segmenter: Segmenter, images: list[Sample]) -> float:
+    """Score what a segmenter finds in images that keep the masks of L."""
+    return _mean_dice(run.source_masks(), {sample.name: segmenter.predict(sample.image) for sample in images})
 
 
 def _few(images: list[Sample]) -> list[Sample]:

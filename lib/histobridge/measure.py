@@ -42,10 +42,9 @@ def measure(run: Run, labels: Labels, *, ending: str = "") -> tuple[pd.DataFrame
         As `fibres.csv` and `morphometrics.csv`: the columns pair, protocol, split, fold, strategy, translator, image
         and subject, then those of `morphometrics.fibres` and `morphometrics.summary`.
     """
-    p, subject = run.parameters, {s.name: s.subject for s in run.target_images()}
-    head = {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+    subject = {s.name: s.subject for s in run.target_images()}
     keyed = (
-        ({**head, "strategy": way[0], "translator": way[1], "image": name, "subject": subject[name]}, mask)
+        ({**run.key, "strategy": way[0], "translator": way[1], "image": name, "subject": subject[name]}, mask)
         for way, masks in _with_expert(run, labels).items()
         for name, mask in masks.items()
     )
@@ -126,10 +125,13 @@ def kept_labels(run: Run) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     `dice.csv` says which there are: folders may also hold those of a translator that study.yaml no longer names.
     """
     ways = pd.read_csv(run.results / "dice.csv")[["strategy", "translator"]].drop_duplicates()
-    folders = {way: run.results / "pseudo_labels" / "-".join(way) for way in ways.itertuples(index=False, name=None)}
-    return {
-        way: {path.stem: read_mask(path)[0] for path in sorted(folder.glob("*.png"))} for way, folder in folders.items()
-    }
+    return {way: kept_masks(run, way) for way in ways.itertuples(index=False, name=None)}
+
+
+def kept_masks(run: Run, way: tuple[str, str]) -> dict[str, np.ndarray]:
+    """Read the pseudo labels of one (strategy, translator) that a run has kept: masks by image."""
+    folder = run.results / "pseudo_labels" / "-".join(way)
+    return {path.stem: read_mask(path)[0] for path in sorted(folder.glob("*.png"))}
 
 
 def _with_expert(run: Run, labels: Labels) -> dict[tuple[str, str], Mapping[str, np.ndarray]]:

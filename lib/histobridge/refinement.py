@@ -143,7 +143,7 @@ def _zoom(run: Run, labeller: Labeller, examples: strategies.Examples) -> float:
 def _labels(run: Run, labeller: Labeller) -> strategies.Examples:
     """Label the images of U that may be learned from."""
     images = run.seen_images()
-    return strategies.labelled(images, strategies.pseudo_labels(run, labeller, images, f"{labeller.folder}-seen"))
+    return strategies.labelled(images, strategies.pseudo_labels(run, labeller, images, labeller.folder))
 
 
 def _next(run: Run, name: str, number: int, labeller: Labeller, examples: strategies.Examples) -> Segmenter:

@@ -125,8 +125,7 @@ def dice_rows(run: Run, labels: dict[tuple[str, str], dict[str, np.ndarray]]) ->
         if name in truth
         for scores in class_scores(truth[name], mask)
     ]
-    p = run.parameters
-    return pd.DataFrame(rows).assign(pair=p.pair, protocol=p.protocol, fold=p.fold, split=p.split)
+    return pd.DataFrame(rows).assign(**run.key)
 
 
 def worst_image(rows: pd.DataFrame) -> str:

@@ -195,6 +195,12 @@ class Run:
         return self.folder / self.parameters.split / f"fold{self.parameters.fold}"
 
     @property
+    def key(self) -> dict[str, str | int]:
+        """What every row of a table says of the run it comes from."""
+        p = self.parameters
+        return {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+
+    @property
     def translator_key(self) -> str:
         """`pair` for a translator that serves all folds (transductive), else `foldK`."""
         return "pair" if self.parameters.protocol == "transductive" else f"fold{self.parameters.fold}"

@@ -72,6 +72,16 @@ def window_starts(side: int, window: int, overlap: float) -> list[int]:
     return [*range(0, last, int(window * (1 - overlap))), last]
 
 
+def tile_places(shape: tuple[int, int], side: int) -> list[Place]:
+    """Return where the tiles of an image lie, row by row: squares of `side` px, the last ones moved back to fit.
+
+    >>> [(rows.start, columns.start) for rows, columns in tile_places((64, 100), 64)]
+    [(0, 0), (0, 36)]
+    """
+    tops, lefts = (window_starts(length, side, 0) for length in shape)
+    return [(slice(top, top + side), slice(left, left + side)) for top in tops for left in lefts]
+
+
 def noise_canvas(seed: int, draw: int, place: Place) -> Tensor:
     """Return the part at `place` of an endless plane of standard normal noise.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from histobridge.tiling import window_starts
+from histobridge.tiling import tile_places
 
 TEMPERATURE = 1.75
 """Networks that learn from their own labels are too sure of them. Dividing logits by this (Guo et al., ICML 2017)
@@ -125,8 +125,7 @@ def tiles(array: np.ndarray, side: int) -> list[tuple[int, int, np.ndarray]]:
     >>> [(top, left) for top, left, _ in tiles(np.zeros((64, 100)), 64)]
     [(0, 0), (0, 36)]
     """
-    tops, lefts = (window_starts(length, side, 0) for length in array.shape)
-    return [(top, left, array[top : top + side, left : left + side]) for top in tops for left in lefts]
+    return [(place[0].start, place[1].start, array[place]) for place in tile_places(array.shape, side)]
 
 
 def share_held(order: pd.DataFrame, wrong: dict[str, np.ndarray], *, top: float = 0.1) -> tuple[float, float]:
