@@ -1,6 +1,7 @@
 """Shared by all tests: the command line, real images, drawn domains, and the smallest models that still train."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,21 @@ def drawn():
 
     seeds = {"tem": (0, 1), "sem": (2, 3)}
     return {modality: [phantom(modality, seed, (64, 64)) for seed in two] for modality, two in seeds.items()}
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium, driven by Playwright; tests that want it are skipped where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium here: install it (Debian: apt-get install chromium) to test the pages")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=quiet)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
