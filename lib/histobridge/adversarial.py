@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histobridge.compute import place
+from histobridge.compute import adam, place
 from histobridge.crops import random_crops
 from histobridge.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
 from histobridge.networks import DiffusiveGenerator, Discriminator, Generator
@@ -29,6 +29,9 @@ from histobridge.training import DECAYS, step_generator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+BETAS = (0.5, 0.9)
+"""Of Adam, as published."""
 
 
 def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
@@ -70,7 +73,7 @@ class Drawn(NamedTuple):
 
     def part(self, which: slice, device: torch.device) -> Drawn:
         """Return some of the images, on a device."""
-        image = self.image[which].to(device, memory_format=torch.channels_last)
+        image = place(self.image[which], device)
         return Drawn(image, *(tensor[which].to(device) for tensor in self[1:]))
 
 
@@ -118,8 +121,8 @@ class SynDiffTraining:
         self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
         self.generators, self.critics = build_generators(settings, sign), build_critics(settings)
         self.average = copy.deepcopy(self.generators).requires_grad_(False)
-        self.generator_optimiser = _adam(self.generators, settings.lr_generator)
-        self.critic_optimiser = _adam(self.critics, settings.lr_critic)
+        self.generator_optimiser = adam(self.generators, settings.lr_generator, betas=BETAS)
+        self.critic_optimiser = adam(self.critics, settings.lr_critic, betas=BETAS)
 
     def step(self, number: int) -> dict[str, float]:
         """Train generators, then discriminators, on this process's share of a joint batch; return its joint losses."""
@@ -264,7 +267,3 @@ class SynDiffTraining:
 
 
 _PARTS = ("generators", "critics", "average", "generator_optimiser", "critic_optimiser")
-
-
-def _adam(networks: nn.Module, rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(networks.parameters(), lr=rate, betas=(0.5, 0.9), fused=True)

@@ -241,6 +241,24 @@ def ladder(
 
 
 @app.command()
+def bench(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small images and few repeats: minutes instead of twenty.")
+    ] = False,
+    reports: Annotated[Path, typer.Option(help="Folder for the tables and the plot.")] = Path("reports"),
+) -> None:
+    """Measure how fast this machine trains, translates and segments, against its own peak and a plain baseline.
+
+    Writes bench.csv, bench_growth.csv, bench_profile.csv, bench.json and a plot. Let nothing else run meanwhile.
+    """
+    from histobridge.bench import benchmark
+
+    table = benchmark(reports, quick=quick, report=lambda line: print(line, flush=True))
+    shown = table[["stage", "part", "per_second", "unit", "share_of_peak", "times_plain", "peak_memory_gib"]]
+    print(shown.to_string(index=False, float_format="%.2f", na_rep="-"))
+
+
+@app.command()
 def measure(
     masks: Annotated[
         list[Path] | None, typer.Argument(help="Mask files of your own; without any, finished runs are measured.")

@@ -10,10 +10,12 @@ import os
 import pickle
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +28,21 @@ if TYPE_CHECKING:
 
 # Numbers below 1e-38, which losses near zero breed, slow a CPU several times over; as zeros they do not.
 torch.set_flush_denormal(True)
+
+_tuned = ContextVar("tuned", default=True)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Do without all that this file does for speed: the baseline that the benchmark compares with."""
+    token = _tuned.set(False)
+    try:
+        yield
+    finally:
+        _tuned.reset(token)
+
+
+Placed = TypeVar("Placed", nn.Module, torch.Tensor)
 
 
 def device() -> torch.device:
@@ -45,6 +62,8 @@ def has_bfloat16() -> bool:
     """
     if one_of("HISTOBRIDGE_PRECISION", os.environ.get("HISTOBRIDGE_PRECISION", "auto"), ("auto", "float32")) != "auto":
         return False
+    if not _tuned.get():
+        return False
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -55,9 +74,15 @@ def autocast() -> torch.autocast:
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=has_bfloat16())
 
 
-def place(network: nn.Module) -> nn.Module:
-    """Move a network to the device, channels last: the layout that convolutions want (8 times at 32 channels)."""
-    return network.to(device(), memory_format=torch.channels_last)
+def place(thing: Placed, where: torch.device | None = None) -> Placed:
+    """Move a network or images to the device, channels last: the layout that convolutions want."""
+    layout = torch.channels_last if _tuned.get() else torch.contiguous_format
+    return thing.to(where or device(), memory_format=layout)
+
+
+def adam(networks: nn.Module, rate: float, kind: type = torch.optim.Adam, **options) -> torch.optim.Optimizer:
+    """Return an optimiser of Adam's family whose whole step is one call."""
+    return kind(networks.parameters(), lr=rate, fused=_tuned.get(), **options)
 
 
 def weights_of(network: nn.Module) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from histobridge import checkpoint as checkpoints
-from histobridge.compute import autocast, device, place, weights_of
+from histobridge.compute import adam, autocast, device, place, weights_of
 from histobridge.crops import check_domain, random_crops, stack
 from histobridge.kept import digest
 from histobridge.settings import SegmenterSettings
@@ -117,7 +117,7 @@ class SegmenterTraining:
         self.network, self.settings, self.seed = segmenter.network, segmenter.settings, segmenter.seed
         self.pairs = pairs
         self.loss = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=self.settings.lr, fused=True)
+        self.optimiser = adam(self.network, self.settings.lr, torch.optim.AdamW)
 
     def step(self, number: int) -> dict[str, float]:
         """Train one step on augmented crops."""
@@ -125,7 +125,7 @@ class SegmenterTraining:
         rng = step_generator(self.seed, number)
         image, mask = augmented_crops(self.pairs, self.settings, rng)
         with autocast():
-            logits = self.network(image.to(device(), memory_format=torch.channels_last))
+            logits = self.network(place(image))
         loss = self.loss(logits.float(), mask.to(device()))
         self.optimiser.param_groups[0]["lr"] = self.settings.lr * linear_decay(number, self.settings.steps)
         self.optimiser.zero_grad(set_to_none=True)

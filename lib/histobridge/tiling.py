@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from histobridge.compute import autocast, device
+from histobridge.compute import autocast, place
 
 BLOCK = 64
 """Side of the squares in which noise is drawn."""
@@ -51,9 +51,8 @@ def over_windows(
     sides = [min(window, -(-side // multiple) * multiple) for side in image.shape]
 
     def predict(piece: Tensor, where: list) -> Tensor:
-        piece = piece.to(device(), memory_format=torch.channels_last)
         with autocast():
-            return network(piece, tuple(where[0][2:])).float().cpu()
+            return network(place(piece), tuple(where[0][2:])).float().cpu()
 
     whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
     blended = sliding_window_inference(

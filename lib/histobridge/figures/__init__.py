@@ -13,6 +13,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `scores`      Dice and reconstruction
 `morphometry` fibres, and how far pseudo labels and experts agree on them
 `trust`       where a label is unsure, and whether it is as sure as it says; the ablation
+`speed`       the benchmark
 `method`      the method on one page, from drawn tissue
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
 ============  =================================================================================================
@@ -24,6 +25,7 @@ from histobridge.figures.images import domains, pseudo_labels, translations
 from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
 from histobridge.figures.scores import dice_bars, reconstruction_bars
+from histobridge.figures.speed import speed
 from histobridge.figures.training import losses, polarity
 from histobridge.figures.trust import ablation_bars, guidance_scatter, ladder_lines, trust_curves, where_to_look
 
@@ -43,6 +45,7 @@ __all__ = [
     "pseudo_labels",
     "reconstruction_bars",
     "save",
+    "speed",
     "translation_examples",
     "translations",
     "trust_curves",

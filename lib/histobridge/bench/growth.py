@@ -1,0 +1,52 @@
+"""Cost against size: a larger image, more images, more jobs. Time should grow in step, memory not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+
+from histobridge.bench.clock import seconds
+from histobridge.collect import collect
+from histobridge.crops import random_crops
+from histobridge.segmenter import Segmenter
+from histobridge.settings import SegmenterSettings, SynDiffSettings
+from histobridge.translator import SynDiff
+
+SIDES = (256, 512, 1024, 2048, 4096, 8192, 16384)
+COUNTS = (10, 100, 1000, 10_000)
+
+
+def image_side(side: int) -> float:
+    """Translate and segment one image of `side` x `side` px; return the seconds."""
+    image = np.random.default_rng(0).random((side, side), dtype=np.float32)
+    translator, segmenter = SynDiff(SynDiffSettings(), sign=1), Segmenter(SegmenterSettings())
+    segmenter.predict(translator.translate(image[:64, :64], "U"))
+    begun = time.perf_counter()
+    segmenter.predict(translator.translate(image, "U"))
+    return time.perf_counter() - begun
+
+
+def images(count: int) -> float:
+    """Draw the crops of a training step from a domain of so many images; return the seconds."""
+    s, rng = SynDiffSettings(), torch.Generator().manual_seed(0)
+    domain = [torch.rand(1, 128, 128)] * count  # simulated: one image, listed so many times
+    return seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)
+
+
+def jobs(count: int) -> float:
+    """Join the tables of so many finished runs; return the seconds."""
+    with TemporaryDirectory() as folder:
+        for fold in range(count):
+            here = Path(folder, "pair", "transductive", "development", f"fold{fold}")
+            here.mkdir(parents=True)
+            pd.DataFrame({"fold": [fold] * 20, "dice": 0.5}).to_csv(here / "dice.csv", index=False)
+            (here / "03_pseudo_label.json").write_text(json.dumps({}))
+        begun = time.perf_counter()
+        collect(Path(folder), "dice")
+        return time.perf_counter() - begun

@@ -1,0 +1,101 @@
+"""One benchmark: every stage in a process of its own, one after another, then the tables and the plot."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from histobridge import figures
+from histobridge.bench import growth
+from histobridge.bench.peaks import Peaks, best_convolution, peaks
+from histobridge.bench.stages import STAGES, profile
+from histobridge.files import write_json, write_table
+from histobridge.study import LIBRARIES, available_cores, git_commit, peak_memory_gib
+from histobridge.training import Report
+
+
+def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> pd.DataFrame:
+    """Measure everything; write four tables and a plot (`bench*`), and return the table of the stages.
+
+    Parameters
+    ----------
+    reports : Path
+        Folder for the tables and the plot.
+    quick : bool
+        Small images and few repeats: a minute or two instead of twenty.
+    report : callable
+        Called with a line when something begins.
+    """
+    report("peaks of this machine")
+    found, _ = alone(peaks)
+    rows = [row for function in STAGES for row in _measured(function, quick, report)]
+    table = write_table(reports / "bench.csv", shares(pd.DataFrame(rows), found).round(4))
+    grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(4))
+    report("profile of a training step")
+    write_table(reports / "bench_profile.csv", alone(profile)[0].round(4))
+    write_json(reports / "bench.json", machine() | {"quick": quick, "peaks_gflop_per_s": found})
+    figures.save(figures.speed(table, grown), reports / "bench")
+    return table
+
+
+def machine() -> dict:
+    """Return what the numbers depend on besides the code."""
+    return {
+        "git_commit": git_commit(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "cores": available_cores(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def shares(table: pd.DataFrame, found: Peaks) -> pd.DataFrame:
+    """Add what follows from the rows of the stages: rates, the share of the measured peak, the gain over plain.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `stages`.
+    found : dict
+        GFLOP/s by name, from `peaks`.
+    """
+    rate = table["gflop"] / table["seconds"]
+    return table.assign(
+        per_second=table["amount"] / table["seconds"],
+        gflop_per_s=rate,
+        share_of_peak=rate / best_convolution(found),
+        times_plain=table["plain_seconds"] / table["seconds"],
+    )
+
+
+def alone(function: Callable, *args) -> tuple:
+    """Call a function in a new process; return its result and the peak memory of that process (GiB)."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_with_peak, function, args).result()
+
+
+def _with_peak(function: Callable, args: tuple) -> tuple:
+    return function(*args), peak_memory_gib()
+
+
+def _measured(function: Callable, quick: bool, report: Report) -> list[dict]:
+    report(function.__doc__.splitlines()[0])
+    rows, peak = alone(function, quick)
+    return [row | {"peak_memory_gib": peak} for row in rows]
+
+
+def _growth(quick: bool, report: Report) -> Iterator[dict]:
+    sizes = {growth.image_side: growth.SIDES, growth.images: growth.COUNTS, growth.jobs: growth.COUNTS}
+    for function, steps in sizes.items():
+        for size in steps[:3] if quick else steps:
+            report(f"{function.__name__} {size}")
+            took, peak = alone(function, size)
+            yield {"what": function.__name__, "size": size, "seconds": took, "peak_memory_gib": peak}
