@@ -14,6 +14,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `morphometry` fibres, and how far pseudo labels and experts agree on them
 `trust`       where a label is unsure, and whether it is as sure as it says; the ablation
 `speed`       the benchmark
+`handoff`     what is handed to annotation tools
 `method`      the method on one page, from drawn tissue
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
 ============  =================================================================================================
@@ -21,6 +22,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 
 from histobridge.drawing import save
 from histobridge.figures.examples import Example, pseudo_label_examples, translation_examples, two_strategies
+from histobridge.figures.handoff import handoff_panel
 from histobridge.figures.images import domains, pseudo_labels, translations
 from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
@@ -37,6 +39,7 @@ __all__ = [
     "domains",
     "g_ratio_against_diameter",
     "guidance_scatter",
+    "handoff_panel",
     "ladder_lines",
     "losses",
     "method_overview",

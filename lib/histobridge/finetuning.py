@@ -1,0 +1,186 @@
+"""A segmenter that learns from corrected labels, and what each correction is worth.
+
+The labels of the next batch come from the segmenter that made the first ones, gone on with on what somebody corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histobridge.errors import UserError
+from histobridge.images import AXON, MYELIN
+from histobridge.metrics import dice
+from histobridge.phantom import phantom
+from histobridge.segmenter import Segmenter
+from histobridge.settings import SegmenterSettings
+from histobridge.training import Report
+from histobridge.translator import Control
+
+Examples = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Images float32 [H, W] in 0..1 with their masks uint8 [H, W], as `corrections.examples` returns them."""
+
+
+def finetune(
+    segmenter: Segmenter,
+    corrected: Examples,
+    *,
+    steps: int,
+    seed: int = 0,
+    lr: float | None = None,
+    checkpoint: Path | None = None,
+    report: Report | None = None,
+) -> Segmenter:
+    """Return a segmenter that goes on from another, on corrected images; the other stays as it is.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Whose weights and settings it starts from: the one that made the labels.
+    corrected : sequence of (image, mask)
+        float32 `[H, W]` in 0..1 and uint8 `[H, W]`, at the segmenter's pixel size (see `corrections.examples`). One is
+        enough. Add what must not be forgotten.
+    steps : int
+        Of training.
+    seed : int
+        Of the random crops.
+    lr : float, optional
+        Learning rate; by default that of the segmenter.
+    checkpoint : Path, optional
+        Where an interrupted training is resumed from.
+    report : callable, optional
+        Called with a progress line each step; prints one every ten seconds by default.
+
+    Returns
+    -------
+    Segmenter
+
+    Raises
+    ------
+    UserError
+        If nothing was corrected, an image is smaller than a training crop, or a loss is not finite.
+    """
+    if not corrected:
+        raise UserError("There is no corrected image to learn from: correct one first.")
+    changed = {"steps": steps} | ({} if lr is None else {"lr": lr})
+    learner = Segmenter(segmenter.settings.model_copy(update=changed), seed=seed)
+    learner.network.load_state_dict(segmenter.network.state_dict())
+    images, masks = zip(*corrected, strict=True)
+    twice = 2 if len(images) == 1 else 1  # a domain has two images or more, elsewhere for good reason
+    learner.fit(list(images) * twice, list(masks) * twice, name="fine-tuning", checkpoint=checkpoint, report=report)
+    return learner
+
+
+def corrections_needed(
+    start: Segmenter,
+    pool: Examples,
+    test: Examples,
+    *,
+    bound: Segmenter | None = None,
+    counts: Sequence[int] = (1, 2, 4),
+    steps: int,
+    report: Report | None = None,
+) -> pd.DataFrame:
+    """Fine-tune on the first 1, 2, ... corrected images, and see how much of the gap to the bound each closes.
+
+    Parameters
+    ----------
+    start : Segmenter
+        The one that made the labels.
+    pool, test : sequence of (image, mask)
+        Images with their true masks: what may be corrected, in the order of correction, and what is scored.
+    bound : Segmenter, optional
+        The best that could be hoped for; by default `start` fine-tuned on the whole pool.
+    counts : sequence of int
+        How many are corrected, each at most the size of the pool.
+    steps : int
+        Of each fine-tuning.
+
+    Returns
+    -------
+    DataFrame
+        `corrected` (0 is the segmenter as it was, and the last row, -1, the bound), `axon` and `myelin` (mean Dice over
+        `test`), `dice` (their mean) and `closed`: the share of the gap in `dice` between the first row and the last
+        that is closed, NaN if there is none.
+    """
+    learners: dict[int, Callable[[], Segmenter]] = {0: lambda: start}
+    learners |= {n: lambda n=n: finetune(start, pool[:n], steps=steps, report=report) for n in counts}
+    learners[-1] = lambda: bound or finetune(start, pool, steps=steps, report=report)
+    table = pd.DataFrame([{"corrected": n, **_scores(learner(), test)} for n, learner in learners.items()])
+    table["dice"] = table[["axon", "myelin"]].mean(axis=1)
+    gap = table["dice"].iloc[-1] - table["dice"].iloc[0]
+    table["closed"] = (table["dice"] - table["dice"].iloc[0]) / gap if gap > 0 else np.nan
+    return table
+
+
+def enough(table: pd.DataFrame, share: float = 0.5) -> int | None:
+    """Return the smallest number of corrections in a table of `corrections_needed` that closes a share of the gap.
+
+    None if none does.
+
+    >>> enough(pd.DataFrame({"corrected": [0, 1, 2, -1], "closed": [0.0, 0.4, 0.7, 1.0]}))
+    2
+    """
+    found = table[(table["corrected"] > 0) & (table["closed"] >= share)]
+    return int(found["corrected"].min()) if len(found) else None
+
+
+def on_phantoms(
+    settings: SegmenterSettings,
+    *,
+    modality: str = "sem",
+    control: str = "invert-histogram",
+    counts: Sequence[int] = (1, 2, 4),
+    n_source: int = 8,
+    n_test: int = 6,
+    side: int = 256,
+    steps: int = 100,
+    seed: int = 0,
+    report: Report | None = None,
+) -> pd.DataFrame:
+    """Draw two modalities, label one by a student of the other, and tell what corrections are worth (a table).
+
+    Tutorship with a classical control: a segmenter of drawn TEM images in the contrast and the greys of `modality`,
+    which then sees the true masks of a few images of that modality, and is scored on others.
+
+    Parameters
+    ----------
+    settings : SegmenterSettings
+        Of the student.
+    modality, control : str
+        Of `phantom.RENDERERS`, and a translator of `translator.CONTROLS`.
+    counts, steps
+        As for `corrections_needed`. The bound is fine-tuned on twice as many images as the largest count.
+    n_source, n_test, side : int
+        Numbers of images, and their side in px.
+    seed : int
+        Of the student, and the first of the phantoms.
+
+    Returns
+    -------
+    DataFrame
+        Of `corrections_needed`.
+    """
+    n_pool = 2 * max(counts)
+    drawn = iter(range(1000 * seed, 1000 * (seed + 1)))
+    source = [phantom("tem", next(drawn), (side, side)) for _ in range(n_source)]
+    pool, test = ([phantom(modality, next(drawn), (side, side)) for _ in range(n)] for n in (n_pool, n_test))
+    translator = Control(control)
+    translator.fit([image for image, _ in source], [image for image, _ in pool])
+    student = Segmenter(settings, seed=seed)
+    images = [translator.translate(image, "U") for image, _ in source]
+    student.fit(images, [mask for _, mask in source], name="student", report=report)
+    return corrections_needed(student, pool, test, counts=counts, steps=steps, report=report)
+
+
+def _scores(segmenter: Segmenter, test: Examples) -> dict[str, float]:
+    """Return the mean Dice of both classes; an image without the class counts for nothing."""
+    found = [(mask, segmenter.predict(image)) for image, mask in test]
+    of = {"axon": AXON, "myelin": MYELIN}
+    return {
+        name: float(np.nanmean([dice(true == value, predicted == value) for true, predicted in found]))
+        for name, value in of.items()
+    }
