@@ -4,9 +4,12 @@ import csv
 import errno
 import hashlib
 import json
+import subprocess
+import sys
 from fnmatch import fnmatch
 
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 import tifffile
@@ -23,7 +26,7 @@ from histobridge.handoff.geojson import COLOURS, features, read_geojson, write_g
 from histobridge.handoff.instances import fibre_labels, read_instances, write_instances
 from histobridge.handoff.names import BIDS_IMAGE, Names
 from histobridge.handoff.polygons import rasterised, traced
-from histobridge.images import encode_mask, read_image, read_mask, resample_mask
+from histobridge.images import encode_mask, read_image, read_mask, resample_mask, write_mask
 from histobridge.metrics import dice
 from histobridge.morphometrics import fibres
 from histobridge.native import map_on_grid, mask_on_grid
@@ -552,3 +555,25 @@ def test_the_panel_shows_each_export(nerve):
     assert len(corners) > 20 and all((xy % 1 == 0.5).all() for xy in corners)
     with pytest.raises(UserError, match="'uncertainty' has shape"):
         figures.handoff_panel(image, mask, uncertain[:9], um_per_px=UM)
+
+
+def test_a_finished_run_is_handed_off_and_corrections_come_back(finished, tiny_study, in_a_process, tmp_path):
+    """What a run labelled is what the hand-off holds; an edit is measured, a stray file is told by the exit code."""
+    out, ended, _ = finished
+    assert in_a_process("handoff", out, "--fold", 0).returncode == 0, ended.stdout
+    folder = out / "tiny" / "phantom-sem" / "transductive" / "development" / "fold0"
+    handoff = read_handoff(folder / "handoff")
+    kept = folder / "pseudo_labels" / "refined-syndiff"
+    for row in handoff.images.itertuples():
+        labelled = read_mask(handoff.file(row.image, names.COMBINED))[0]
+        assert (labelled == read_mask(kept / f"{row.name}.png")[0]).all()
+    first = handoff.images["image"][0]
+    mask = read_mask(handoff.file(first, names.COMBINED))[0]
+    mask[:8, :8] = 3 - np.maximum(mask[:8, :8], 1)  # another class than before in every pixel
+    for name in (first, "nobody"):
+        write_mask(tmp_path / "corrected" / f"{name}{names.COMBINED}", mask)
+    line = [sys.executable, "-m", "histobridge.cli", "import", handoff.folder, tmp_path / "corrected", "--to", tmp_path]
+    told = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=False)
+    assert told.returncode == 2, told.stderr
+    assert "nobody" in told.stdout
+    assert pd.read_csv(tmp_path / "edits.csv")["pixels_changed"].tolist() == [64]

@@ -216,6 +216,56 @@ def recommend(
 
 
 @app.command()
+def handoff(
+    profile: ProfileName = "phantom",
+    pair: Pairs = None,
+    fold: Folds = None,
+    protocol: Protocols = None,
+    split: SplitName = "development",
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Hand the refined labels of finished runs to the people who correct them, in the formats of their tools.
+
+    A BIDS derivative dataset a run: masks as AxonDeepSeg names them, numbered fibres for napari, Cellpose and Fiji,
+    polygons for QuPath, uncertainty, and where to look first.
+    """
+    from histobridge.handoff.of_run import hand_off
+    from histobridge.plan import Plan
+
+    for run in _finished_runs(
+        Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
+    ):
+        made = hand_off(run)
+        told = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} fibres"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("import")
+def import_(
+    handed_off: Annotated[Path, typer.Argument(help="The hand-off, as it was written.")],
+    corrected: Annotated[Path, typer.Argument(help="Folder of corrected copies: masks, or polygons of QuPath.")],
+    to: Annotated[Path, typer.Option(help="Folder for the table of edits.")] = Path("corrected"),
+) -> None:
+    """Take corrected masks back, and measure what was edited: pixels, fibres, Dice before and after. Writes edits.csv.
+
+    The exit code is 2 if a corrected file belongs to no image of the hand-off; the others are taken all the same.
+    """
+    from histobridge.corrections import edit_table, read_corrections
+    from histobridge.files import write_table
+
+    found, strays = read_corrections(handed_off, corrected)
+    table = write_table(to / "edits.csv", edit_table(found))
+    shown = ["image", "share_changed", "added", "removed", "reshaped", "dice_axon", "dice_myelin"]
+    print(table[shown].to_string(index=False, float_format="%.3f", na_rep="-"))
+    console.print(f"\nWritten: {to / 'edits.csv'}", markup=False, highlight=False, soft_wrap=True)
+    for stray in strays:
+        console.print(f"Left out: {stray}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2 if strays else 0)
+
+
+@app.command()
 def ladder(
     profile: ProfileName = "phantom",
     seed: Seed = 0,

@@ -36,10 +36,10 @@ def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> 
     report("peaks of this machine")
     found, _ = alone(peaks)
     rows = [row for function in STAGES for row in _measured(function, quick, report)]
-    table = write_table(reports / "bench.csv", shares(pd.DataFrame(rows), found).round(4))
-    grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(4))
+    table = write_table(reports / "bench.csv", shares(pd.DataFrame(rows), found).round(6))
+    grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(6))
     report("profile of a training step")
-    write_table(reports / "bench_profile.csv", alone(profile)[0].round(4))
+    write_table(reports / "bench_profile.csv", alone(profile)[0].round(6))
     write_json(reports / "bench.json", machine() | {"quick": quick, "peaks_gflop_per_s": found})
     figures.save(figures.speed(table, grown), reports / "bench")
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from histobridge.drawing import BLUE, GREY, ORANGE, PAGE, headline, new_figure, refuse_empty, require_columns, styled
 
@@ -47,13 +48,15 @@ def _peaks(axes: Axes, counted: pd.DataFrame) -> None:
 def _parts(axes: Axes, table: pd.DataFrame) -> None:
     of_step = table[(table["stage"] == "translator, training") & (table["part"] != "step")]
     axes.barh(of_step["part"], 1000 * of_step["seconds"], color=ORANGE)
-    axes.set(xlabel="a training step of the translator, ms")
+    axes.set(xlabel="a step of the translator, ms")
     axes.invert_yaxis()
 
 
 def _growth(axes: Axes, what: str, part: pd.DataFrame) -> None:
     axes.loglog(part["size"], part["seconds"], marker="o", color=BLUE)
     axes.set(xlabel=GROWTH[what], ylabel="seconds", title=GROWN[what])
+    axes.set_xticks(part["size"], [f"{size:,}" for size in part["size"]], rotation=60, minor=False)
+    axes.xaxis.set_minor_locator(NullLocator())
     memory = axes.twinx()
     memory.plot(part["size"], part["peak_memory_gib"], marker="s", markersize=3, linestyle=":", color=GREY)
-    memory.set(ylim=(0, None), ylabel="peak memory, GiB (dotted)")
+    memory.set(ylim=(0, 1.2 * part["peak_memory_gib"].max()), ylabel="peak memory, GiB (dotted)")

@@ -6,6 +6,7 @@
 `geojson`    polygons for QuPath
 `instances`  numbered fibres for napari, Cellpose and Fiji
 `dataset`    all of it together, as a BIDS derivative dataset
+`of_run`     the refined labels of a finished run, handed off
 ===========  ==========================================================================================================
 """
 
