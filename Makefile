@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 STAMP := .venv/installed
 
-.PHONY: help study test slow lab lint smoke clean
+.PHONY: help study test slow lab lint smoke bench clean
 
 help:  ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ lint: $(STAMP)  ## style and mistakes
 
 smoke: $(STAMP)  ## the whole graph of jobs in minutes, to see that everything runs
 	$(BIN)/histobridge study --profile smoke
+
+bench: $(STAMP)  ## how fast this machine trains, translates and segments (twenty minutes; let nothing else run)
+	$(BIN)/histobridge bench
 
 lab: $(STAMP)  ## JupyterLab in that environment
 	$(BIN)/jupyter lab notebooks
