@@ -122,10 +122,11 @@ def load_study(path: Path = STUDY) -> StudyFile:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
-    return _validated(StudyFile, content or {}, path.name)
+    return validated(StudyFile, content or {}, path.name)
 
 
-def _validated(model: type[Strict], values: dict, name: str):
+def validated(model: type[Strict], values: dict, name: str):
+    """Return the model made of values; a `UserError` names the first that is wrong, and what `name` they stand in."""
     try:
         return model(**values)
     except ValidationError as error:
@@ -310,7 +311,7 @@ def open_run(parameters: dict) -> Run:
         If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed.
     """
     study = load_study()
-    given = _validated(Parameters, _fresh(parameters, "run", Parameters), "The parameters")
+    given = validated(Parameters, fresh(parameters, "run", Parameters), "The parameters")
     pair = study.pairs[one_of("pair", given.pair, study.pairs)]
     profile = study.profiles[one_of("profile", given.profile, study.profiles)]
     return Run(given, pair, profile, study.translators)
@@ -335,12 +336,12 @@ def open_report(parameters: dict) -> ReportParameters:
     UserError
         If one is unknown or of the wrong type, or names no profile.
     """
-    given = _validated(ReportParameters, _fresh(parameters, "given", ReportParameters), "The parameters")
+    given = validated(ReportParameters, fresh(parameters, "given", ReportParameters), "The parameters")
     one_of("profile", given.profile, load_study().profiles)
     return given
 
 
-def _fresh(namespace: dict, opened: str, model: type[Strict]) -> dict:
+def fresh(namespace: dict, opened: str, model: type[Strict]) -> dict:
     """Return the literals that may be parameters: all of them, but once `opened` exists only the known ones.
 
     A notebook run again by hand holds the names of its later cells too.

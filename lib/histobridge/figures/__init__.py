@@ -16,6 +16,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `speed`       the benchmark
 `handoff`     what is handed to annotation tools
 `method`      the method on one page, from drawn tissue
+`lesson`      what the lesson of notebook 00 shows, one idea each
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
 ============  =================================================================================================
 """
@@ -24,6 +25,15 @@ from histobridge.drawing import save
 from histobridge.figures.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge.figures.handoff import handoff_panel
 from histobridge.figures.images import domains, pseudo_labels, translations
+from histobridge.figures.lesson import (
+    guided_walk,
+    noise_levels,
+    round_trips,
+    scales,
+    steps_back,
+    swiped,
+    tissue_and_mask,
+)
 from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
 from histobridge.figures.scores import dice_bars, reconstruction_bars
@@ -40,15 +50,22 @@ __all__ = [
     "g_ratio_against_diameter",
     "guidance_scatter",
     "handoff_panel",
+    "guided_walk",
     "ladder_lines",
     "losses",
     "method_overview",
+    "noise_levels",
     "polarity",
     "pseudo_label_examples",
     "pseudo_labels",
     "reconstruction_bars",
+    "round_trips",
     "save",
     "speed",
+    "scales",
+    "steps_back",
+    "swiped",
+    "tissue_and_mask",
     "translation_examples",
     "translations",
     "trust_curves",

@@ -39,6 +39,7 @@ def where_to_look(
     *,
     truth: np.ndarray | None = None,
     um_per_px: float | None = None,
+    label: str = "refined label",
 ) -> Figure:
     """Show an image, its label, how unsure it is and, if the expert's mask is given, where it errs.
 
@@ -48,10 +49,12 @@ def where_to_look(
         Image, class mask and uncertainty 0..1, [H, W].
     order : DataFrame
         The tiles of this image, from `uncertainty.review_order`; the first tenth of them is framed.
+    label : str
+        What to call the label.
     """
     refuse_empty(order, "tiles")
     refuse_other_shapes(image, {"mask": mask, "uncertainty": unsure} | ({} if truth is None else {"truth": truth}))
-    pictures = {"image": image, "refined label": overlay(image, mask), "uncertainty": unsure}
+    pictures = {"image": image, label: overlay(image, mask), "uncertainty": unsure}
     pictures |= {} if truth is None else {"errors": error_map(truth, mask)}
     figure, grid = panel_grid(1, len(pictures))
     for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
