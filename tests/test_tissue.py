@@ -171,3 +171,10 @@ def test_noise_is_smooth_and_of_unit_variance(scale_px):
     assert noise.shape == (400, 500)
     assert abs(noise.mean()) < 0.1 and noise.std() == pytest.approx(1, abs=0.1)
     assert np.diff(noise, axis=0).std() < 1.4 / scale_px
+
+
+def test_tissue_grows_where_torch_flushes_denormal_numbers():
+    """Seed 20102 pushes many cells to the edge, where the search tree once overflowed the stack (a crash)."""
+    import histobridge.compute  # noqa: F401  # flushes
+
+    assert draw_geometry(20102, (160, 160)).mask.shape == (160, 160)

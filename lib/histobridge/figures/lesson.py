@@ -56,7 +56,7 @@ def noise_levels(levels: Sequence[tuple[str, np.ndarray]]) -> Figure:
         Title and picture [H, W] in -1..1, and noise beyond.
     """
     refuse_empty(levels, "levels of noise")
-    width = min(TILE, (PAGE - 0.3) / len(levels)) if len(levels) > 1 else 2.6
+    width = min(TILE, (PAGE - 0.3) / len(levels)) if len(levels) > 1 else 2.0
     figure = new_figure(0.3 + width * len(levels), 0.75 + 1.55 * width)
     grid = figure.subplots(2, len(levels), squeeze=False, height_ratios=(1, 0.55), sharey="row")
     for (above, below), (title, picture) in zip(grid.T, levels, strict=True):

@@ -56,8 +56,11 @@ class Tour(Strict):
 
     @property
     def segmenter(self) -> SegmenterSettings:
-        """A segmenter small enough for a lesson."""
-        return SegmenterSettings(steps=self.segmenter_steps, crop=64, widths=(16, 16, 32, 32, 64, 16))
+        """A segmenter small enough for a lesson; it judges polarity too, and so learns without `blank` crops.
+
+        `strategies.polarity_judge` says why.
+        """
+        return SegmenterSettings(steps=self.segmenter_steps, crop=64, widths=(16, 16, 32, 32, 64, 16), blank=0)
 
     @property
     def syndiff(self) -> SynDiffSettings:
