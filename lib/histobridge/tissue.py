@@ -180,8 +180,8 @@ def _push_apart(centre, radius, extent, *, rounds=6, steps=12):
     """Move overlapping discs apart, the lighter one further, until they are jammed."""
     mass = radius**2
     for _ in range(rounds):
-        # Away from 0, where many cells are clipped to: the tree splits just above such a coordinate, and just above 0
-        # is a denormal number. Where torch has those flushed (compute.py), the split never comes and the stack overflows.
+        # Away from 0, where many cells are clipped to: the tree splits just above such a coordinate; just above 0 is
+        # a denormal number. Where torch has those flushed (compute.py) the split never comes, and the stack overflows.
         pairs = cKDTree(centre + 1.0).query_pairs(2 * radius.max(), output_type="ndarray")
         i, j = pairs.T
         near = np.linalg.norm(centre[i] - centre[j], axis=1) < radius[i] + radius[j] + 1.0
