@@ -181,7 +181,7 @@ def _push_apart(centre, radius, extent, *, rounds=6, steps=12):
     mass = radius**2
     for _ in range(rounds):
         # Away from 0, where many cells are clipped to: the tree splits just above such a coordinate, and just above 0
-        # is a denormal number. Where torch has those flushed (compute.py), the split never comes and the stack overflows.
+        # is a denormal number. Where torch flushes those (compute.py), no split ever comes and the stack overflows.
         pairs = cKDTree(centre + 1.0).query_pairs(2 * radius.max(), output_type="ndarray")
         i, j = pairs.T
         near = np.linalg.norm(centre[i] - centre[j], axis=1) < radius[i] + radius[j] + 1.0
