@@ -41,6 +41,7 @@ def jupyterlab(folder: Path, **environment: str) -> Iterator[str]:
     port, token, home = _free_port(), secrets.token_hex(8), folder / ".jupyter"
     named = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR")
     own = {name: str(home / name) for name in named} | {"JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
+    own["OMP_NUM_THREADS"] = "1"  # tests share the machine: threads that wait for one another take minutes
     _no_news(home / "JUPYTERLAB_SETTINGS_DIR")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
     command += [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]

@@ -73,6 +73,12 @@ def test_unattended_run_shows_still_pictures_and_every_hidden_solution_is_right(
         assert said(cells[f"solved-{name}"]).startswith("✓ Right"), name
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Kernels inherit it: tests share the machine, and threads that wait for one another take minutes."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.mark.slow
 def test_the_lesson_tells_what_its_prose_claims(tmp_path):
     """With the defaults, minutes: Dice falls, the negative mends it, losses are blind to polarity, anatomy is not."""
