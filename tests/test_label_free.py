@@ -6,6 +6,7 @@ import pytest
 from histobridge import label_free, strategies
 from histobridge.guidance import SCORES
 from histobridge.label_free import agreement, scores
+from histobridge.metrics import mean_enclosure
 from histobridge.study import Parameters, Run, load_study
 from histobridge.translator import Control
 
@@ -69,4 +70,4 @@ def test_agreement_is_the_median_over_the_others():
 
 def test_without_an_axon_nothing_is_enclosed():
     """An empty label must not look perfect."""
-    assert label_free._enclosure([np.zeros((8, 8), np.uint8)]) == 0
+    assert mean_enclosure([np.zeros((8, 8), np.uint8)]) == 0

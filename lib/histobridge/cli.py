@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -158,40 +159,44 @@ def notebook(
     run_stage(stage, plan.parameters(pair, protocol, fold), told=told)
 
 
+def _of_finished_runs(command: Callable[[list], None]) -> Callable[..., None]:
+    """Make a command on finished runs of one on options that say which."""
+
+    def on_options(
+        profile: ProfileName = "phantom",
+        pair: Pairs = None,
+        fold: Folds = None,
+        protocol: Protocols = None,
+        split: SplitName = "development",
+        seed: Seed = 0,
+        data: Data = Path("data"),
+        out: Out = Path("runs"),
+    ) -> None:
+        from histobridge.plan import Plan
+
+        plan = Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
+        command(_finished_runs(plan))
+
+    on_options.__name__, on_options.__doc__ = command.__name__, command.__doc__  # no `wraps`: the options are these
+    return on_options
+
+
 @app.command()
-def ablate(
-    profile: ProfileName = "phantom",
-    pair: Pairs = None,
-    fold: Folds = None,
-    protocol: Protocols = None,
-    split: SplitName = "development",
-    seed: Seed = 0,
-    data: Data = Path("data"),
-    out: Out = Path("runs"),
-) -> None:
+@_of_finished_runs
+def ablate(runs: list) -> None:
     """Train `refined` anew without one of its pieces at a time, for finished runs: what is each piece worth?
 
     About four times the cost of `refined` itself. What was done before is skipped.
     """
     from histobridge.beyond import ablate_runs
-    from histobridge.plan import Plan
 
-    runs = _finished_runs(Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data)))
     for number, (_, file) in enumerate(ablate_runs(runs), 1):
         console.print(f"[{number}/{len(runs)}] {os.path.relpath(file)}", markup=False, highlight=False)
 
 
 @app.command()
-def recommend(
-    profile: ProfileName = "phantom",
-    pair: Pairs = None,
-    fold: Folds = None,
-    protocol: Protocols = None,
-    split: SplitName = "development",
-    seed: Seed = 0,
-    data: Data = Path("data"),
-    out: Out = Path("runs"),
-) -> None:
+@_of_finished_runs
+def recommend(runs: list) -> None:
     """Say which way to pseudo labels to trust, without any mask of the target, for finished runs.
 
     Every way is scored by what needs no mask (minutes a run, kept as guidance.csv).
@@ -201,9 +206,7 @@ def recommend(
     from histobridge.beyond import guide
     from histobridge.guidance import recommend as advise
     from histobridge.manifest import ROOT
-    from histobridge.plan import Plan
 
-    runs = _finished_runs(Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data)))
     scored = []
     for number, run in enumerate(runs, 1):
         p = run.parameters
@@ -216,27 +219,16 @@ def recommend(
 
 
 @app.command()
-def handoff(
-    profile: ProfileName = "phantom",
-    pair: Pairs = None,
-    fold: Folds = None,
-    protocol: Protocols = None,
-    split: SplitName = "development",
-    seed: Seed = 0,
-    data: Data = Path("data"),
-    out: Out = Path("runs"),
-) -> None:
+@_of_finished_runs
+def handoff(runs: list) -> None:
     """Hand the refined labels of finished runs to the people who correct them, in the formats of their tools.
 
     A BIDS derivative dataset a run: masks as AxonDeepSeg names them, numbered fibres for napari, Cellpose and Fiji,
     polygons for QuPath, uncertainty, and where to look first.
     """
     from histobridge.handoff.of_run import hand_off
-    from histobridge.plan import Plan
 
-    for run in _finished_runs(
-        Plan(profile, _some(pair), _some(protocol), _some(fold), split, seed, str(out), str(data))
-    ):
+    for run in runs:
         made = hand_off(run)
         told = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} fibres"
         console.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 from matplotlib.path import Path as Polyline
 from matplotlib.patheffects import withStroke
 
@@ -243,6 +243,11 @@ def middle(image: np.ndarray, side: int) -> np.ndarray:
 
 
 # --- Checks -------------------------------------------------------------------------------------------------
+
+
+def colour_handles(colours: Mapping[str, str]) -> list[Patch]:
+    """Return what a legend shows of colours by name: a patch each."""
+    return [Patch(facecolor=colour, label=name) for name, colour in colours.items()]
 
 
 def refuse_empty(things: Sized, what: str) -> None:

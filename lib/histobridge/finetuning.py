@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.errors import UserError
-from histobridge.images import AXON, MYELIN
-from histobridge.metrics import dice
+from histobridge.metrics import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.settings import SegmenterSettings
@@ -65,9 +64,7 @@ def finetune(
     """
     if not corrected:
         raise UserError("There is no corrected image to learn from: correct one first.")
-    changed = {"steps": steps} | ({} if lr is None else {"lr": lr})
-    learner = Segmenter(segmenter.settings.model_copy(update=changed), seed=seed)
-    learner.network.load_state_dict(segmenter.network.state_dict())
+    learner = segmenter.going_on(seed=seed, steps=steps, lr=segmenter.settings.lr if lr is None else lr)
     images, masks = zip(*corrected, strict=True)
     twice = 2 if len(images) == 1 else 1  # a domain has two images or more, elsewhere for good reason
     learner.fit(list(images) * twice, list(masks) * twice, name="fine-tuning", checkpoint=checkpoint, report=report)
@@ -177,10 +174,4 @@ def on_phantoms(
 
 
 def _scores(segmenter: Segmenter, test: Examples) -> dict[str, float]:
-    """Return the mean Dice of both classes; an image without the class counts for nothing."""
-    found = [(mask, segmenter.predict(image)) for image, mask in test]
-    of = {"axon": AXON, "myelin": MYELIN}
-    return {
-        name: float(np.nanmean([dice(true == value, predicted == value) for true, predicted in found]))
-        for name, value in of.items()
-    }
+    return mean_dice((mask, segmenter.predict(image)) for image, mask in test)

@@ -28,7 +28,7 @@ from histobridge import strategies
 from histobridge.domains import Sample, of_subjects
 from histobridge.guidance import Way
 from histobridge.images import AXON, MYELIN
-from histobridge.metrics import dice, enclosure
+from histobridge.metrics import dice, mean_enclosure
 from histobridge.refinement import REFINED, Labeller, refined
 from histobridge.segmenter import Segmenter
 from histobridge.study import Run
@@ -53,7 +53,7 @@ def scores(run: Run, translators: dict[str, Translator], labels: dict[Way, Masks
     """
     masks = {way: found for way, found in labels.items() if way[0] != "supervised"}
     table = pd.DataFrame(list(masks), columns=["strategy", "translator"])
-    table["enclosure"] = [_enclosure(found.values()) for found in masks.values()]
+    table["enclosure"] = [mean_enclosure(found.values()) for found in masks.values()]
     table["agreement"] = agreement(masks)
     table["anatomy"] = table["enclosure"] * table["agreement"]
     source, images = strategies.source_segmenter(run), of_subjects(run.source_images(), run.split.source_train)
@@ -126,11 +126,6 @@ def _few(images: list[Sample]) -> list[Sample]:
 
 def _greys(images: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.quantile(image, np.linspace(0, 1, 256)) for image in images])
-
-
-def _enclosure(masks: Iterable[np.ndarray]) -> float:
-    """Return the mean enclosure; an image without an axon counts as not enclosed."""
-    return float(np.mean(np.nan_to_num([enclosure(mask) for mask in masks])))
 
 
 def _mean_dice(masks: Masks, others: Masks) -> float:

@@ -94,8 +94,7 @@ def _on_rung(
     sign = choose_sign(evidence(judge.probabilities, images))
     translator = SynDiff(profile.translator, sign=sign, seed=seed)
     translator.fit(source[0], images)
-    student = Segmenter(profile.segmenter.model_copy(update={"steps": profile.student_steps}), seed=seed)
-    student.network.load_state_dict(teacher.network.state_dict())
+    student = teacher.going_on(seed=seed, steps=profile.student_steps)
     towards = [translator.translate(image, "U", seed=seed) for image in source[0]]
     student.fit(towards, source[1], name=f"{modality} {step:g}: student")
     labels = {

@@ -48,6 +48,20 @@ def iou(true: np.ndarray, predicted: np.ndarray) -> float:
     return _ratio(np.count_nonzero(true & predicted), np.count_nonzero(true | predicted))
 
 
+def mean_dice(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """Return the mean Dice by class (`axon`, `myelin`), 0..1, of pairs of a true and a predicted class mask [H, W].
+
+    A pair in which neither has the class counts for nothing.
+
+    >>> mask = np.array([[0, 1, 2]], dtype=np.uint8)
+    >>> mean_dice([(mask, mask)])
+    {'axon': 1.0, 'myelin': 1.0}
+    """
+    pairs = list(pairs)
+    of = {"axon": AXON, "myelin": MYELIN}
+    return {n: float(np.nanmean([dice(true == c, found == c) for true, found in pairs])) for n, c in of.items()}
+
+
 def class_scores(true: np.ndarray, predicted: np.ndarray, *, min_px: int = MIN_AXON_PX) -> list[dict]:
     """Score a predicted class mask [H, W] against the manual one: a table row for myelin, another for axon.
 
@@ -291,6 +305,11 @@ def enclosure(mask: np.ndarray, *, ring_px: float = 3) -> float:
 
 
 # --- What the callers must keep -------------------------------------------------------------------------
+
+
+def mean_enclosure(masks: Iterable[np.ndarray]) -> float:
+    """Return the mean `enclosure` of class masks, 0..1; one without any axon counts as 0: it is no anatomy."""
+    return float(np.mean(np.nan_to_num([enclosure(mask) for mask in masks])))
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -44,6 +44,12 @@ class Segmenter:
         unet = BasicUNet(2, folded, CLASSES * folded, settings.widths, norm=norm)
         self.network = place(nn.Sequential(nn.PixelUnshuffle(settings.stem), unet, nn.PixelShuffle(settings.stem)))
 
+    def going_on(self, *, seed: int, **changes) -> Segmenter:
+        """Return a segmenter that starts from the weights of this one; `changes` are settings, such as `steps`."""
+        other = Segmenter(self.settings.model_copy(update=changes), seed=seed)
+        other.network.load_state_dict(self.network.state_dict())
+        return other
+
     def fit(
         self,
         images: list[np.ndarray],

@@ -157,8 +157,7 @@ def _seed(run: Run) -> int:
 
 def continued(run: Run, name: str, start: Segmenter, examples: Examples, *, steps: int) -> Segmenter:
     """Return a segmenter of the fold that goes on from the weights of another, on other examples (kept)."""
-    segmenter = Segmenter(run.profile.segmenter.model_copy(update={"steps": steps}), seed=_seed(run))
-    segmenter.network.load_state_dict(start.network.state_dict())
+    segmenter = start.going_on(seed=_seed(run), steps=steps)
     return _trained(run, f"{name}, fold {run.parameters.fold}", segmenter, examples)
 
 

@@ -280,18 +280,12 @@ class Run:
 
     def provenance(self) -> dict:
         """Return how this process came to its numbers."""
-        import torch  # seconds, which planning and help need not wait for
-
         datasets = (self.pair.source.dataset, self.pair.target.dataset)
         return {
             **self.parameters.model_dump(exclude={"out", "data"}),
             "git_commit": self.commit,
             "data_sha256": {d: data_checksum(d) for d in datasets},
-            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-            "python": platform.python_version(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-            "cores": available_cores(),
-            "threads": torch.get_num_threads(),
+            **machine(),
             "minutes": round((time.monotonic() - self.started) / 60, 2),
             "peak_memory_gib": round(peak_memory_gib(), 2),
         }
@@ -393,6 +387,19 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return commit.strip() + ("+" if changed else "")
+
+
+def machine() -> dict:
+    """Return what numbers depend on besides code and data: libraries, processor, cores and threads."""
+    import torch  # seconds, which planning and help need not wait for
+
+    return {
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "cores": available_cores(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def available_cores() -> int:

@@ -14,6 +14,8 @@ A translator learns from images alone; nothing here has ever heard of a mask.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -162,18 +164,40 @@ class SynDiff:
 
         Another `seed` draws another latent and another noise canvas, and so another plausible translation.
         """
-        generator = self.generators[f"G_{to}"].eval()
-        latents = _latents(seed, self.schedule.steps, self.settings.latent)
 
         def denoise(condition: Tensor, place: Place) -> Tensor:
-            x = noise_canvas(seed, self.schedule.steps, place).to(condition)
-            for level in reversed(range(self.schedule.steps)):
-                t = torch.tensor([level], device=condition.device)
-                x_0 = generator(x, condition, t + 1, latents[level]).float().clamp(-1, 1)
-                x = posterior(self.schedule, x_0, x, t, noise_canvas(seed, level, place).to(condition))
-            return x
+            return deque(self.walk(condition, to, place, seed=seed), maxlen=1).pop()[1]  # the last stop
 
         return self._tiled(image, denoise)
+
+    def walk(
+        self, condition: Tensor, to: Domain, place: Place, *, seed: int = 0
+    ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+        """Yield every stop from noise to an image of domain `to`: level t (T to 0), x_t and the guess of x_0.
+
+        Parameters
+        ----------
+        condition : Tensor, float [1, 1, H, W] in -1..1
+            The image, or a window of it, that leads the walk.
+        to : {"L", "U"}
+        place : tuple of slice
+            Rows and columns of the window in the image, which decide its noise.
+        seed : int
+
+        Yields
+        ------
+        tuple of int, Tensor, Tensor or None
+            Both tensors are like `condition`; at level 0 there is nothing left to guess.
+        """
+        generator, steps = self.generators[f"G_{to}"].eval(), self.schedule.steps
+        latents = _latents(seed, steps, self.settings.latent)
+        x = noise_canvas(seed, steps, place).to(condition)
+        for level in reversed(range(steps)):
+            t = torch.tensor([level], device=condition.device)
+            x_0 = generator(x, condition, t + 1, latents[level]).float().clamp(-1, 1)
+            yield level + 1, x, x_0
+            x = posterior(self.schedule, x_0, x, t, noise_canvas(seed, level, place).to(condition))
+        yield 0, x, None
 
     def _tiled(self, image: np.ndarray, network) -> np.ndarray:
         multiple = self.settings.stem * 2 ** (len(self.settings.multipliers) - 1)

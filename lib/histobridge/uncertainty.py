@@ -128,6 +128,22 @@ def tiles(array: np.ndarray, side: int) -> list[tuple[int, int, np.ndarray]]:
     return [(place[0].start, place[1].start, array[place]) for place in tile_places(array.shape, side)]
 
 
+def wrong_in_tiles(order: pd.DataFrame, wrong: dict[str, np.ndarray]) -> np.ndarray:
+    """Return how many pixels are wrong in each tile of a review order, float [N]; NaN in images that are not known.
+
+    Parameters
+    ----------
+    order : DataFrame
+        Of `review_order`.
+    wrong : dict
+        bool [H, W] by image name.
+    """
+    side = order["side_px"].iloc[0]
+    errors = {(name, t, left): tile.sum() for name, image in wrong.items() for t, left, tile in tiles(image, side)}
+    keys = order[["image", "top_px", "left_px"]].itertuples(index=False, name=None)
+    return np.array([errors.get(key, np.nan) for key in keys], dtype=float)
+
+
 def share_held(order: pd.DataFrame, wrong: dict[str, np.ndarray], *, top: float = 0.1) -> tuple[float, float]:
     """Return the share of all wrong pixels that lies in the first tiles of a review order, and in the worst tiles.
 
@@ -142,10 +158,8 @@ def share_held(order: pd.DataFrame, wrong: dict[str, np.ndarray], *, top: float 
     top : float
         The share of the tiles that is looked at, 0..1.
     """
-    side = order["side_px"].iloc[0]
-    errors = {(name, t, left): tile.sum() for name, image in wrong.items() for t, left, tile in tiles(image, side)}
-    keys = order[["image", "top_px", "left_px"]].itertuples(index=False, name=None)
-    found = np.array([errors[key] for key in keys if key in errors], dtype=float)
+    found = wrong_in_tiles(order, wrong)
+    found = found[np.isfinite(found)]
     first = int(np.ceil(top * len(found)))
     held = found[:first].sum(), np.sort(found)[-first:].sum()
     return tuple(float(part / found.sum()) if found.sum() else float("nan") for part in held)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +10,9 @@ import pandas as pd
 import torch
 
 from histobridge.bench.clock import seconds
-from histobridge.collect import collect
+from histobridge.collect import TABLES, collect
 from histobridge.crops import random_crops
+from histobridge.files import write_json, write_table
 from histobridge.segmenter import Segmenter
 from histobridge.settings import SegmenterSettings, SynDiffSettings
 from histobridge.translator import SynDiff
@@ -27,9 +26,7 @@ def image_side(side: int) -> float:
     image = np.random.default_rng(0).random((side, side), dtype=np.float32)
     translator, segmenter = SynDiff(SynDiffSettings(), sign=1), Segmenter(SegmenterSettings())
     segmenter.predict(translator.translate(image[:64, :64], "U"))
-    begun = time.perf_counter()
-    segmenter.predict(translator.translate(image, "U"))
-    return time.perf_counter() - begun
+    return seconds(lambda: segmenter.predict(translator.translate(image, "U")), repeats=1, warm_up=0)
 
 
 def images(count: int) -> float:
@@ -44,9 +41,6 @@ def jobs(count: int) -> float:
     with TemporaryDirectory() as folder:
         for fold in range(count):
             here = Path(folder, "pair", "transductive", "development", f"fold{fold}")
-            here.mkdir(parents=True)
-            pd.DataFrame({"fold": [fold] * 20, "dice": 0.5}).to_csv(here / "dice.csv", index=False)
-            (here / "03_pseudo_label.json").write_text(json.dumps({}))
-        begun = time.perf_counter()
-        collect(Path(folder), "dice")
-        return time.perf_counter() - begun
+            write_table(here / "dice.csv", pd.DataFrame({"fold": [fold] * 20, "dice": 0.5}))
+            write_json(here / f"{TABLES['dice']}.json", {})
+        return seconds(lambda: collect(Path(folder), "dice"), repeats=1, warm_up=0)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import multiprocessing
-import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from histobridge import figures
 from histobridge.bench import growth
 from histobridge.bench.peaks import Peaks, best_convolution, peaks
 from histobridge.bench.stages import STAGES, profile
 from histobridge.files import write_json, write_table
-from histobridge.study import LIBRARIES, available_cores, git_commit, peak_memory_gib
+from histobridge.study import git_commit, machine, peak_memory_gib
 from histobridge.training import Report
 
 
@@ -40,21 +37,10 @@ def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> 
     grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(6))
     report("profile of a training step")
     write_table(reports / "bench_profile.csv", alone(profile)[0].round(6))
-    write_json(reports / "bench.json", machine() | {"quick": quick, "peaks_gflop_per_s": found})
+    facts = {"git_commit": git_commit(), **machine(), "quick": quick, "peaks_gflop_per_s": found}
+    write_json(reports / "bench.json", facts)
     figures.save(figures.speed(table, grown), reports / "bench")
     return table
-
-
-def machine() -> dict:
-    """Return what the numbers depend on besides the code."""
-    return {
-        "git_commit": git_commit(),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "python": platform.python_version(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "cores": available_cores(),
-        "threads": torch.get_num_threads(),
-    }
 
 
 def shares(table: pd.DataFrame, found: Peaks) -> pd.DataFrame:

@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from histobridge.drawing import (
@@ -25,6 +24,7 @@ from histobridge.drawing import (
     Images,
     arrow,
     axes_at,
+    colour_handles,
     common_side,
     middle,
     overlay,
@@ -133,7 +133,7 @@ def two_strategies(example: Example, *, side: int = 160) -> Figure:
     for top, strategy, size, row in zip(TOPS, ("tutorship", "adaptation"), example.um_per_px, rows, strict=True):
         _steps(ground, top, row, _dice_words(target["truth"], target[strategy]), side, size)
     _compare(ground, middle(overlay(target["image"], target["truth"]), side))
-    _legend(figure, _class_legend(), loc="upper right")
+    _legend(figure, colour_handles(CLASS_COLOURS), loc="upper right")
     return figure
 
 
@@ -263,7 +263,7 @@ def pseudo_label_examples(
     _titles(ground, bars_at, panels, (_folds(table),))
     bound = Line2D([], [], color=GREY, linestyle="--", label="supervised bound")
     spread = " ± SD over folds" if table["folds"].max() > 1 else ""
-    _legend(ground.figure, [*_class_legend(), bound], f"Dice, mean{spread}:")
+    _legend(ground.figure, [*colour_handles(CLASS_COLOURS), bound], f"Dice, mean{spread}:")
     return ground.figure
 
 
@@ -358,10 +358,6 @@ def _titles(ground: Axes, left: float, panels: list[Axes], titles: tuple[str, ..
     pitch = (PAGE - 0.08 - left) / len(panels)
     for number, title in enumerate(titles):
         ground.text(left + number * pitch, FIRST - 0.06, title, fontsize=SMALL)
-
-
-def _class_legend() -> list[Patch]:
-    return [Patch(fc=colour, label=name) for name, colour in CLASS_COLOURS.items()]
 
 
 def _legend(figure: Figure, handles: list, words: str = "", *, loc: str = "lower right") -> None:

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.path import Path as Outline
 
 from histobridge.drawing import (
     CLASS_COLOURS,
+    colour_handles,
     common_side,
     middle,
     panel,
@@ -19,7 +19,7 @@ from histobridge.drawing import (
     refuse_other_shapes,
     styled,
 )
-from histobridge.handoff.geojson import features
+from histobridge.handoff.geojson import areas, features
 from histobridge.handoff.instances import fibre_labels
 from histobridge.images import encode_mask
 
@@ -56,7 +56,7 @@ def handoff_panel(
     for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
         panel(axes, picture, title=title, um_per_px=um_per_px if title == "image" else None)
     _draw_polygons(grid[0, 3], mask, fibres)
-    handles = [Patch(facecolor=colour, label=f"polygon of {name}") for name, colour in CLASS_COLOURS.items()]
+    handles = colour_handles({f"polygon of {name}": colour for name, colour in CLASS_COLOURS.items()})
     figure.legend(handles=handles, loc="outside lower center", ncols=2, handlelength=1)
     return figure
 
@@ -72,12 +72,10 @@ def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
     """Draw the outlines and the insides of polygons over a picture, whose pixels are centred on whole numbers."""
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
-        geometry = feature["geometry"]
-        polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
-        outlines = [_outline(rings) for rings in polygons]
+        outlines = [_outline(rings) for rings in areas(feature)]
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
         axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
 
 
 def _outline(rings: list) -> Outline:
-    return Outline.make_compound_path(*(Outline(np.array(ring) - 0.5, closed=True) for ring in rings))
+    return Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))

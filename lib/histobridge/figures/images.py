@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from histobridge.drawing import (
     BLUE,
@@ -19,6 +18,7 @@ from histobridge.drawing import (
     VERMILLION,
     Images,
     blank,
+    colour_handles,
     common_side,
     error_map,
     middle,
@@ -164,8 +164,7 @@ def pseudo_labels(
         axes.set_title(title)
     if um_per_px is not None:
         scale_bar(grid[0, 0], (side, side), um_per_px)
-    colours = CLASS_COLOURS | ERROR_COLOURS | CORRECT_COLOURS
-    handles = [Patch(facecolor=colour, label=name) for name, colour in colours.items()]
+    handles = colour_handles(CLASS_COLOURS | ERROR_COLOURS | CORRECT_COLOURS)
     figure.legend(handles=handles, loc="outside lower center", ncols=7, handlelength=1, columnspacing=1)
     return figure
 

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from histobridge.drawing import (
     BLUE,
+    CLASS_COLOURS,
     GREY,
-    ORANGE,
     PAGE,
     VERMILLION,
+    colour_handles,
     middle,
     new_figure,
     overlay,
@@ -35,15 +36,8 @@ def tissue_and_mask(images: Mapping[str, tuple[np.ndarray, np.ndarray]], *, um_p
     for place, (name, (image, mask)) in enumerate(images.items()):
         panel(grid[2 * place], image, title=name, um_per_px=um_per_px)
         panel(grid[2 * place + 1], overlay(image, mask))
-    _class_legend(figure)
+    figure.legend(handles=colour_handles(CLASS_COLOURS), loc="outside lower center", ncols=2, handlelength=1)
     return figure
-
-
-def _class_legend(figure: Figure) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(facecolor=BLUE, label="myelin"), Patch(facecolor=ORANGE, label="axon")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, handlelength=1)
 
 
 @styled

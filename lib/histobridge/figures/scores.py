@@ -18,6 +18,7 @@ from histobridge.drawing import (
     GREY,
     PAGE,
     VERMILLION,
+    colour_handles,
     headline,
     new_figure,
     refuse_empty,
@@ -157,5 +158,5 @@ def measure_bars(panels: Sequence[Axes], rows: pd.DataFrame, names: list[str], d
 
 def direction_legend(directions: list[str]) -> list[Patch]:
     """Return what a legend needs to name the colours of `measure_bars`."""
-    colours = zip(directions, DIRECTION_COLOURS, strict=False)
-    return [Patch(fc=colour, label=name.replace("->", " to ")) for name, colour in colours]
+    names = [name.replace("->", " to ") for name in directions]
+    return colour_handles(dict(zip(names, DIRECTION_COLOURS, strict=False)))

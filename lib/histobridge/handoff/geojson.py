@@ -81,7 +81,7 @@ def read_geojson(path: str | os.PathLike, shape: tuple[int, int]) -> np.ndarray:
     """
     drawn: dict[str, list[list[Ring]]] = {name: [] for name in CLASSES}
     for feature in _read_features(Path(path)):
-        drawn[_class_of(feature, path)] += _areas(feature, path)
+        drawn[_class_of(feature, path)] += areas(feature, path)
     mask = np.full(shape, BACKGROUND, np.uint8)
     for name, value in CLASSES.items():
         for rings in drawn[name]:
@@ -125,8 +125,8 @@ def _class_of(feature: dict, path: object) -> str:
     raise UserError(f"{path} holds an object of the class '{given}': class every object as Axon or Myelin.")
 
 
-def _areas(feature: dict, path: object) -> list[list[Ring]]:
-    """Return the rings of each polygon of a feature."""
+def areas(feature: dict, path: object = "The label") -> list[list[Ring]]:
+    """Return the rings of each polygon of a feature; a `UserError` about `path` says what is no area."""
     geometry = feature["geometry"] or {}
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
     if kind not in ("Polygon", "MultiPolygon"):

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import tifffile
+from skimage.segmentation import relabel_sequential
 
 from histobridge.errors import UserError
 from histobridge.files import whole_file
@@ -46,11 +47,8 @@ def fibre_labels(mask: np.ndarray, um_per_px: float) -> np.ndarray:
     [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
     """
     axons = axon_instances(mask, min_px=min_axon_px(um_per_px))
-    used = np.unique(axons)
-    used = used[used > 0]
-    numbers = np.zeros(axons.max(initial=0) + 1, np.uint16 if len(used) <= MOST_UINT16 else np.uint32)
-    numbers[used] = np.arange(1, len(used) + 1)
-    return numbers[fibre_instances(mask, axons)]
+    numbers = relabel_sequential(fibre_instances(mask, axons))[0]
+    return numbers.astype(np.uint16 if numbers.max(initial=0) <= MOST_UINT16 else np.uint32)
 
 
 def write_instances(path: str | os.PathLike, labels: np.ndarray, um_per_px: float) -> None:

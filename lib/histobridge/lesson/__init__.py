@@ -16,10 +16,10 @@ from histobridge.lesson.tour import (
     errors_found,
     final_losses,
     go_on,
-    mean_enclosure,
     open_tour,
     real_results,
 )
+from histobridge.metrics import mean_enclosure
 
 __all__ = [
     "check",

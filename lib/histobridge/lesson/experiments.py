@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from histobridge.diffusion import Schedule, diffuse, diffuse_one_step, posterior, vp_schedule
+from histobridge.compute import device
+from histobridge.diffusion import Schedule, diffuse, diffuse_one_step, vp_schedule
 from histobridge.images import AXON
-from histobridge.metrics import class_scores, l1
+from histobridge.metrics import l1, mean_dice
 from histobridge.phantom import phantom
 from histobridge.translator import Domain, SynDiff
 
@@ -65,8 +66,8 @@ def round_trips(image: np.ndarray, mask: np.ndarray, predict: Change) -> list[Ro
     found = []
     for name, (there, back) in CHANGES.items():
         seen = there(image)
-        scores = [row["dice"] for row in class_scores(mask, predict(seen))]
-        found.append(RoundTrip(name, seen, l1(image, back(seen)), float(np.nanmean(scores))))
+        scores = mean_dice([(mask, predict(seen))])
+        found.append(RoundTrip(name, seen, l1(image, back(seen)), float(np.nanmean(list(scores.values())))))
     return found
 
 
@@ -136,18 +137,9 @@ def walk(translator: SynDiff, image: np.ndarray, to: Domain, *, seed: int = 0) -
 
     What `SynDiff.translate` does window by window, on one image [H, W] that is small enough to need none.
     """
-    schedule, rng = translator.schedule, torch.Generator().manual_seed(seed)
-    generator = translator.generators[f"G_{to}"].eval()
-    where = next(generator.parameters()).device
-    condition = torch.from_numpy(2 * image - 1)[None, None].to(where)
-    x = torch.randn(condition.shape, generator=rng).to(where)
-    stops = []
-    for level in reversed(range(schedule.steps)):
-        t, latent = torch.tensor([level]), torch.randn((1, translator.settings.latent), generator=rng)
-        guess = generator(x, condition, (t + 1).to(where), latent.to(where)).float().clamp(-1, 1)
-        stops.append(Step(level + 1, _grey(x), _grey(guess)))
-        x = posterior(schedule, guess, x, t.to(where), torch.randn(x.shape, generator=rng).to(where))
-    return [*stops, Step(0, _grey(x), None)]
+    condition = torch.from_numpy(2 * image - 1)[None, None].to(device())
+    stops = translator.walk(condition, to, tuple(slice(0, side) for side in image.shape), seed=seed)
+    return [Step(level, _grey(x), None if guess is None else _grey(guess)) for level, x, guess in stops]
 
 
 def _grey(x: torch.Tensor) -> np.ndarray:

@@ -10,12 +10,12 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 
 from histobridge.manifest import ROOT
-from histobridge.metrics import class_scores, enclosure
+from histobridge.metrics import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.settings import SegmenterSettings, Strict, SynDiffSettings
 from histobridge.study import fresh, validated
-from histobridge.uncertainty import tiles
+from histobridge.uncertainty import wrong_in_tiles
 
 PUBLISHED = {"axon": "0.736 ± 0.005", "myelin": "0.652 ± 0.005"}
 """Tutorship with SynDiff on SEM as published (arXiv 2412.02858), on its own TEM and its own split of SEM."""
@@ -83,8 +83,7 @@ def open_tour(parameters: dict) -> Tour:
 
 def go_on(start: Segmenter, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], *, steps: int) -> Segmenter:
     """Return a student: a segmenter that goes on from the weights of `start`, on other images [H, W] with masks."""
-    student = Segmenter(start.settings.model_copy(update={"steps": steps}), seed=start.seed)
-    student.network.load_state_dict(start.network.state_dict())
+    student = start.going_on(seed=start.seed, steps=steps)
     student.fit(list(images), list(masks), name="student")
     return student
 
@@ -105,13 +104,8 @@ def dice_table(labels: Mapping[str, Sequence[np.ndarray]], truth: Sequence[np.nd
     >>> dice_table({"perfect": [mask]}, [mask]).loc["perfect"].tolist()
     [1.0, 1.0]
     """
-    found = {way: _mean_dice(masks, truth) for way, masks in labels.items()}
-    return pd.DataFrame(found).T[["axon", "myelin"]].rename_axis(columns=None)
-
-
-def _mean_dice(masks: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> pd.Series:
-    rows = [row for mask, true in zip(masks, truth, strict=True) for row in class_scores(true, mask)]
-    return pd.DataFrame(rows).groupby("class")["dice"].mean()
+    found = {way: mean_dice(zip(truth, masks, strict=True)) for way, masks in labels.items()}
+    return pd.DataFrame(found).T
 
 
 def final_losses(history: pd.DataFrame) -> dict[str, float]:
@@ -134,14 +128,6 @@ def final_losses(history: pd.DataFrame) -> dict[str, float]:
     return {title: float(last[name]) for name, title in names.items()}
 
 
-def mean_enclosure(masks: Sequence[np.ndarray]) -> float:
-    """Return the share of the ring around axons that is myelin, 0..1, on the mean over class masks [H, W].
-
-    A mask without any axon counts as 0: it is no anatomy.
-    """
-    return float(np.mean(np.nan_to_num([enclosure(mask) for mask in masks])))
-
-
 def errors_found(order: pd.DataFrame, wrong: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return a review order with the `wrong` pixels in each tile, and the share of all that is `found` up to there.
 
@@ -152,10 +138,7 @@ def errors_found(order: pd.DataFrame, wrong: Mapping[str, np.ndarray]) -> pd.Dat
     wrong : mapping of str to ndarray
         bool [H, W] by image.
     """
-    side = order["side_px"].iloc[0]
-    errors = {(name, top, left): int(t.sum()) for name, image in wrong.items() for top, left, t in tiles(image, side)}
-    keys = order[["image", "top_px", "left_px"]].itertuples(index=False, name=None)
-    table = order.assign(wrong=[errors[key] for key in keys])
+    table = order.assign(wrong=wrong_in_tiles(order, wrong).astype(int))
     return table.assign(found=table["wrong"].cumsum() / max(1, table["wrong"].sum()))
 
 
