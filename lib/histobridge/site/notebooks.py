@@ -15,11 +15,9 @@ from typing import NamedTuple
 import nbformat
 from nbconvert.filters import Highlight2HTML, ansi2html, markdown2html
 
-from histobridge.manifest import ROOT
 from histobridge.site import api
 from histobridge.site.pictures import save_png_as_webp
 
-SOURCES = ROOT / "notebooks"
 PICTURES = Path("notebooks", "pictures")  # shared: many runs begin with the same picture
 KINDS = {"image/png": "figure", "text/html": "table"}
 FILE = re.compile(r"^[\w.-]+\.(csv|json|png|svg)$")

@@ -91,7 +91,7 @@ def trust_drawing(sources: Sources, pair: str) -> dict[str, Drawing]:
     bins, curve = (t[t["pair"] == pair] if len(t) else t for t in map(sources.beyond.get, _CURVES))
     if not len(bins) or not len(curve):
         return {}
-    told = "Left: of pixels that are so sure, how many are right. Right: errors left when the most uncertain are gone."
+    told = "Above: of pixels so sure, how many are right. Below: the errors left when the most uncertain are gone."
     return {f"trust-{pair}": Drawing(lambda: figures.trust_curves(bins, curve), told, "figures.trust_curves(")}
 
 
