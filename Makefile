@@ -5,7 +5,7 @@ SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
 STAMP := .venv/installed
 
-.PHONY: help study test slow lab lint smoke bench clean
+.PHONY: help study report test slow lab lint smoke bench clean
 
 help:  ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 study: $(STAMP)  ## the embedded study: three modality shifts on drawn tissue, no download; ends with a Dice table
 	$(BIN)/histobridge study --profile phantom
+
+report: $(STAMP)  ## the site of the phantom study: open runs/phantom/site/index.html
+	$(BIN)/histobridge report runs/phantom
 
 test: $(STAMP)  ## all tests but the slow ones
 	$(BIN)/python -m pytest

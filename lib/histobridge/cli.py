@@ -350,6 +350,20 @@ def publish(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A profile's runs, such as runs/phantom.")],
+    to: Annotated[Path | None, typer.Option(help="Folder for the site; FOLDER/site by default.")] = None,
+    data: Data = Path("data"),
+    seed: Seed = 0,
+) -> None:
+    """Write finished runs as a site: static pages that need no server and no network."""
+    from histobridge.site import build
+
+    page = build(folder, to, data=data, seed=seed)
+    console.print(f"Report: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
     """Compute every table and plot of reports/ and the README anew from the published rows."""
     from histobridge import publishing
