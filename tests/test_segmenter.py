@@ -1,5 +1,7 @@
 """segmenter.py: it learns what can be learned, answers in the right form, and its crops keep their masks."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from histobridge.errors import UserError
 from histobridge.metrics import dice
 from histobridge.segmenter import Segmenter, augmented_crops
 from histobridge.settings import SegmenterSettings
+from histobridge.tiling import over_windows
 from histobridge.training import step_generator
 
 ODD = (70, 53)
@@ -69,7 +72,7 @@ def test_small_windows_give_the_same_mask(trained, monkeypatch):
     """An image larger than a window is segmented as in one piece, but for a few pixels."""
     image = GREYS[fibres(7, 160)]
     whole = trained[0].predict(image)
-    monkeypatch.setattr("histobridge.segmenter.WINDOW", 64)
+    monkeypatch.setattr("histobridge.segmenter.over_windows", partial(over_windows, largest=96, overlap=32))
     assert (trained[0].predict(image) != whole).mean() < 0.02
 
 

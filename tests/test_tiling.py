@@ -1,12 +1,14 @@
 """tiling.py: windows leave no trace, and noise belongs to the image, not to the window."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from histobridge.metrics import seam
 from histobridge.phantom import phantom
-from histobridge.tiling import BLOCK, noise_canvas, over_windows
+from histobridge.tiling import BLOCK, noise_canvas, over_windows, window_side, window_starts
 
 SHAPES = [(7, 300), (53, 70), (64, 64), (65, 129), (200, 131)]
 
@@ -24,11 +26,11 @@ def canvas(height: int, width: int, *, seed: int = 0, draw: int = 0, top: int = 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("overlap", [0, 0.125, 0.5])
+@pytest.mark.parametrize("overlap", [0, 8, 32])
 def test_identity_returns_the_image(shape, overlap):
     """A network that does nothing gives the image back, smaller than a window, larger, odd or thin."""
     image = ramp(shape)
-    result = over_windows(image, lambda piece, place: piece, window=64, overlap=overlap, multiple=8)
+    result = over_windows(image, lambda piece, place: piece, largest=64, overlap=overlap)
     assert result.shape == (1, *shape) and result.dtype == np.float32
     np.testing.assert_allclose(result[0], image, atol=1e-6)
 
@@ -36,15 +38,13 @@ def test_identity_returns_the_image(shape, overlap):
 def test_channels_stay_apart():
     """Each channel that a network makes is blended on its own."""
     image = ramp((70, 53))
-    result = over_windows(
-        image, lambda piece, place: torch.cat([piece, -2 * piece], 1), window=32, overlap=0.25, multiple=8
-    )
+    result = over_windows(image, lambda piece, place: torch.cat([piece, -2 * piece], 1), largest=32, overlap=8)
     np.testing.assert_allclose(result, np.stack([image, -2 * image]), atol=2e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_fit_the_network(shape):
-    """The sides of a window are multiples of what the network needs and never above the window asked for."""
+    """The sides of a window are multiples of 32, equal, and never above the largest asked for."""
     seen = set()
 
     def network(piece, place):
@@ -52,8 +52,33 @@ def test_windows_fit_the_network(shape):
         seen.add(tuple(piece.shape))
         return piece
 
-    over_windows(ramp(shape), network, window=64, overlap=0.125, multiple=16)
-    assert seen == {(1, 1, *(min(64, 16 * -(-side // 16)) for side in shape))}
+    over_windows(ramp(shape), network, largest=96, overlap=16)
+    assert seen == {(1, 1, *(window_side(side, largest=96, overlap=16) for side in shape))}
+
+
+@pytest.mark.parametrize("largest", [96, 512, 768])
+@pytest.mark.parametrize("overlap", [0, 16, 64])
+def test_windows_are_few_and_fit_the_image(largest, overlap):
+    """Of any image: as few windows as the largest would need, overlapping enough, each under 32 px too large."""
+    for side in [*range(1, 400, 7), 511, 512, 513, 1024, 6300, 16384]:
+        window = window_side(side, largest=largest, overlap=overlap)
+        starts = window_starts(side, window, overlap)
+        assert window % 32 == 0 and window <= largest
+        assert len(starts) <= len(window_starts(side, largest, overlap))
+        assert len(starts) * (window - 32) < side + (len(starts) - 1) * overlap
+        assert all(after - before <= window - overlap for before, after in pairwise(starts))
+
+
+def test_windows_begin_where_they_are_said_to():
+    """The borders at which seams are looked for are those of the windows that a network is given."""
+    begun = set()
+
+    def network(piece, place):
+        begun.add(place[0].start)
+        return piece
+
+    over_windows(ramp((1000, 40)), network, largest=320, overlap=64)
+    assert sorted(begun) == window_starts(1000, window_side(1000, largest=320, overlap=64), 64) and len(begun) == 4
 
 
 def test_a_window_knows_its_place():
@@ -64,19 +89,19 @@ def test_a_window_knows_its_place():
         torch.testing.assert_close(piece[0, 0].cpu(), torch.from_numpy(image[place]))
         return torch.arange(place[0].start, place[0].stop)[None, None, :, None].expand_as(piece).to(piece)
 
-    rows = over_windows(image, network, window=48, overlap=0.25, multiple=16)
+    rows = over_windows(image, network, largest=64, overlap=12)
     np.testing.assert_allclose(rows[0], np.broadcast_to(np.arange(150)[:, None], (150, 97)), atol=1e-4)
 
 
-@pytest.mark.parametrize(("overlap", "low", "high"), [(0.5, 0.9, 1.1), (0, 2, np.inf)])
+@pytest.mark.parametrize(("overlap", "low", "high"), [(32, 0.9, 1.1), (0, 2, np.inf)])
 def test_windows_that_disagree_are_blended(overlap, low, high):
     """Windows of alternating brightness leave no seam where they overlap by half, and a steep one where they touch."""
     image = phantom("tem", 5, (256, 256))[0]
-    step = round(64 * (1 - overlap))
+    step = 64 - overlap
     result = over_windows(
         image,
         lambda piece, place: piece + 0.5 * ((place[0].start + place[1].start) // step % 2),
-        window=64, overlap=overlap, multiple=8,
+        largest=64, overlap=overlap,
     )  # fmt: skip
     borders = range(0, 257, step)
     assert low < seam(result[0], rows=borders, columns=borders) < high
@@ -85,7 +110,7 @@ def test_windows_that_disagree_are_blended(overlap, low, high):
 def test_the_image_is_left_alone():
     """A network that writes into its window does not write into the image."""
     image = ramp((40, 40))
-    over_windows(image, lambda piece, place: piece.mul_(0), window=64, overlap=0.125, multiple=8)
+    over_windows(image, lambda piece, place: piece.mul_(0), largest=64, overlap=8)
     np.testing.assert_array_equal(image, ramp((40, 40)))
 
 

@@ -13,6 +13,7 @@ from histobridge.errors import UserError
 from histobridge.metrics import seam
 from histobridge.phantom import phantom
 from histobridge.settings import CONTROLS, TRANSLATORS
+from histobridge.tiling import OVERLAP, over_windows
 from histobridge.translator import (
     Control,
     Cycle,
@@ -32,6 +33,11 @@ def control(name: str) -> Control:
     fitted = Control(name)
     fitted.fit(list(UNIFORM), list(SQUARED))
     return fitted
+
+
+def in_windows(monkeypatch, *, largest: int, overlap: int) -> None:
+    """Let translators see images through such windows."""
+    monkeypatch.setattr(translators, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
 
 
 def awake(settings, *, kind=SynDiff, sign: int = 1):
@@ -198,9 +204,9 @@ def test_sampling_walks_down_the_levels(tiny_syndiff):
             return 0 * condition + 0.5
 
     syndiff.generators["G_U"] = Certain()
-    result = syndiff.translate(np.full((16, 16), 0.2, np.float32), "U", seed=9)
+    result = syndiff.translate(np.full((32, 32), 0.2, np.float32), "U", seed=9)
     np.testing.assert_allclose(result, 0.75, atol=1e-6)  # 0.5 in -1..1
-    canvas = [translators.noise_canvas(9, draw, (slice(0, 16), slice(0, 16))) for draw in range(5)]
+    canvas = [translators.noise_canvas(9, draw, (slice(0, 32), slice(0, 32))) for draw in range(5)]
     assert [level for _, level, _ in seen] == [4, 3, 2, 1]
     torch.testing.assert_close(seen[0][0], canvas[4])
     for (noisy, level, _), (following, _, _) in pairwise(seen):
@@ -226,16 +232,15 @@ def test_latents_are_not_taken_from_the_canvas(tiny_syndiff):
 
 
 def test_no_seam_where_windows_meet(tiny_syndiff, monkeypatch):
-    """With 64 px of overlap, as in full-size windows, borders are as smooth as in one piece, within 5 %."""
+    """With 64 px of overlap, as windows have, borders are as smooth as in one piece, within 5 %."""
     image, syndiff = phantom("tem", 5, (256, 256))[0], awake(tiny_syndiff)
     whole = syndiff.translate(image, "U")
-    monkeypatch.setattr(translators, "WINDOW", 128)
     ratios = {}
-    for overlap, borders in ((translators.OVERLAP * 512 / 128, [64, 128, 192]), (0, [128])):
-        monkeypatch.setattr(translators, "OVERLAP", overlap)
+    for overlap, borders in ((OVERLAP, [96, 160]), (0, [128])):  # where windows of 160 and of 128 px begin and end
+        in_windows(monkeypatch, largest=160, overlap=overlap)
         tiled = syndiff.translate(image, "U")
         ratios[overlap] = seam(tiled, rows=borders, columns=borders) / seam(whole, rows=borders, columns=borders)
-    assert ratios[0.5] == pytest.approx(1, abs=0.05)
+    assert ratios[OVERLAP] == pytest.approx(1, abs=0.05)
     assert abs(ratios[0] - 1) > 0.05  # tiles that only touch are told
 
 
@@ -243,8 +248,7 @@ def test_windows_share_one_canvas_of_noise(tiny_syndiff, monkeypatch):
     """In windows or in one piece the translation is the same; were each window given its own noise, it would not be."""
     image, syndiff = phantom("tem", 5, (128, 128))[0], awake(tiny_syndiff)
     whole, canvas = syndiff.translate(image, "U"), translators.noise_canvas
-    monkeypatch.setattr(translators, "WINDOW", 64)
-    monkeypatch.setattr(translators, "OVERLAP", 0.5)
+    in_windows(monkeypatch, largest=96, overlap=32)
     tiled = syndiff.translate(image, "U")
 
     def from_the_corner(seed, draw, place):

@@ -37,11 +37,12 @@ class AdaptiveGroupNorm(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         """Normalise x [B, C, H, W]; `embedding` is [B, E], or None for a plain affine group norm."""
-        x = self.norm(x)
         if self.style is None:
-            return x
-        scale, shift = self.style(embedding)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, x, 1 + scale)
+            return self.norm(x)
+        scale, shift = self.style(embedding).chunk(2, dim=1)
+        if len(x) == 1:  # the norm's own affine map, for all images the same, can be that of one: one pass less
+            return F.group_norm(x, self.norm.num_groups, 1 + scale[0], shift[0], self.norm.eps)
+        return torch.addcmul(shift[:, :, None, None], self.norm(x), 1 + scale[:, :, None, None])
 
 
 class ResidualBlock(nn.Module):

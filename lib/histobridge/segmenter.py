@@ -19,8 +19,6 @@ from histobridge.tiling import over_windows
 from histobridge.training import Report, linear_decay, step_generator, train
 
 CLASSES = 3
-HALVINGS = 4  # in MONAI's BasicUNet
-WINDOW, OVERLAP = 512, 0.125
 
 
 class Segmenter:
@@ -85,8 +83,7 @@ class Segmenter:
         def classify(piece: Tensor, where: object) -> Tensor:
             return self.network(piece).float().softmax(1)
 
-        multiple = self.settings.stem * 2**HALVINGS
-        return over_windows(image, classify, window=WINDOW, overlap=OVERLAP, multiple=multiple)
+        return over_windows(image, classify)
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Return the mask uint8 [H, W] of the most probable class."""

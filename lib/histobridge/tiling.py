@@ -10,6 +10,10 @@ from torch import Tensor
 
 from histobridge.compute import autocast, place
 
+LARGEST, OVERLAP = 768, 64
+"""Side of the largest window, and what neighbours share at least, px."""
+MULTIPLE = 32
+"""Windows have sides that are multiples of this: so often do the deepest networks halve them."""
 BLOCK = 64
 """Side of the squares in which noise is drawn."""
 
@@ -21,26 +25,20 @@ def over_windows(
     image: np.ndarray,
     network: Callable[[Tensor, Place], Tensor],
     *,
-    window: int,
-    overlap: float,
-    multiple: int,
+    largest: int = LARGEST,
+    overlap: int = OVERLAP,
 ) -> np.ndarray:
     """Apply `network` to overlapping windows of an image and blend the results with Gaussian weights.
-
-    The sides of a window are `window` or, where the image is smaller, the next multiple that covers it.
 
     Parameters
     ----------
     image : ndarray, float32 [H, W]
         The image in whatever range the network wants.
     network : callable
-        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w].
-    window : int
-        Side of a window in px, a multiple of `multiple`.
-    overlap : float
-        Share of a window that the next one covers again, 0..1.
-    multiple : int
-        What the sides of the network's input must be multiples of.
+        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w]; h and w are
+        multiples of `MULTIPLE`.
+    largest, overlap : int
+        Of the windows, px; as in `window_side`.
 
     Returns
     -------
@@ -48,7 +46,9 @@ def over_windows(
     """
     from monai.inferers import sliding_window_inference  # seconds, which only a prediction should cost
 
-    sides = [min(window, -(-side // multiple) * multiple) for side in image.shape]
+    sides = [window_side(side, largest=largest, overlap=overlap) for side in image.shape]
+    # MONAI rounds the step from window to window down: half a px keeps it whole.
+    shares = [max(overlap - 0.5, 0) / side if overlap < side else 0 for side in sides]
 
     def predict(piece: Tensor, where: list) -> Tensor:
         with autocast():
@@ -56,19 +56,42 @@ def over_windows(
 
     whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
     blended = sliding_window_inference(
-        whole, sides, 1, predict, overlap=overlap, mode="gaussian", padding_mode="replicate", with_coord=True
+        whole, sides, 1, predict, overlap=shares, mode="gaussian", padding_mode="replicate", with_coord=True
     )
     return blended[0].numpy()
 
 
-def window_starts(side: int, window: int, overlap: float) -> list[int]:
+def window_side(side: int, *, largest: int = LARGEST, overlap: int = OVERLAP) -> int:
+    """Return the side of the windows that cover one side of an image: few, equal, and hardly more than is needed.
+
+    Windows of one size would cover an image a little larger than themselves twice over.
+
+    Parameters
+    ----------
+    side : int
+        Of the image, px.
+    largest : int
+        That a window may have, px: what bounds the memory.
+    overlap : int
+        That neighbours share at least, px.
+
+    Examples
+    --------
+    >>> [window_side(side) for side in (180, 750, 800, 6300)]
+    [192, 768, 448, 768]
+    """
+    number = max(1, -(-(side - overlap) // (largest - overlap)))
+    return -(-(side + (number - 1) * overlap) // (number * MULTIPLE)) * MULTIPLE
+
+
+def window_starts(side: int, window: int, overlap: int) -> list[int]:
     """Return where the windows along one side of an image begin; the last is moved back to fit.
 
-    >>> window_starts(1000, 512, 0.125)
+    >>> window_starts(1000, 512, 64)
     [0, 448, 488]
     """
     last = max(side - window, 0)
-    return [*range(0, last, int(window * (1 - overlap))), last]
+    return [*range(0, last, max(window - overlap, 1)), last]
 
 
 def tile_places(shape: tuple[int, int], side: int) -> list[Place]:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Domain = Literal["L", "U"]
-WINDOW, OVERLAP = 512, 0.125
 
 
 class Translator(Protocol):
@@ -200,9 +199,7 @@ class SynDiff:
         yield 0, x, None
 
     def _tiled(self, image: np.ndarray, network) -> np.ndarray:
-        multiple = self.settings.stem * 2 ** (len(self.settings.multipliers) - 1)
-        result = over_windows(_to_network(image), network, window=WINDOW, overlap=OVERLAP, multiple=multiple)
-        return np.clip((result[0] + 1) / 2, 0, 1)
+        return np.clip((over_windows(_to_network(image), network)[0] + 1) / 2, 0, 1)
 
     def _settings(self) -> dict:
         return {**self.settings.model_dump(mode="json"), "sign": self.sign, "seed": self.seed}

@@ -27,9 +27,12 @@ from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter, SegmenterTraining
 from histobridge.settings import SegmenterSettings, SynDiffSettings
 from histobridge.study import load_study
-from histobridge.translator import WINDOW, SynDiff
+from histobridge.translator import SynDiff
 
 Rows = list[dict]
+
+PLAIN = 576
+"""Side of the piece of an image on which the plain networks are compared, px."""
 
 PARTS = {
     "_parts": "crops and noise",
@@ -111,9 +114,9 @@ def prediction(quick: bool) -> Rows:
 def _over_an_image(stage: str, part: str, build: Callable[[], Callable], quick: bool) -> dict:
     """Time what `build` returns on one large image, and on a window of it plainly built."""
     image, repeats = _noise(1024 if quick else 2048), 1 if quick else 3
-    whole, window = (partial(build(), piece) for piece in (image, image[:WINDOW, :WINDOW]))
+    whole, window = (partial(build(), piece) for piece in (image, image[:PLAIN, :PLAIN]))
     with plainly():
-        plain = seconds(partial(build(), image[:WINDOW, :WINDOW]), repeats=repeats)
+        plain = seconds(partial(build(), image[:PLAIN, :PLAIN]), repeats=repeats)
     ratio = plain / seconds(window, repeats=repeats)
     gflop, took = _gflop(whole), seconds(whole, repeats=repeats, warm_up=0)  # counting has warmed it up
     return _row(stage, part, took, image.size / 1e6, "megapixels", gflop=gflop, plain=ratio * took)
