@@ -1,0 +1,173 @@
+"""Commands that run the study, whole or in part, and publish what it found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from histobridge.cli.data import fetch_pair
+from histobridge.cli.options import (
+    Data,
+    Folds,
+    Mirror,
+    Out,
+    Pairs,
+    ProfileName,
+    Protocols,
+    Seed,
+    SplitName,
+    app,
+    console,
+    some,
+)
+from histobridge.errors import one_of
+
+PANEL = "Study"
+
+
+@app.command(rich_help_panel=PANEL)
+def run(
+    pair: Pairs = None,
+    fold: Folds = None,
+    profile: ProfileName = "phantom",
+    protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
+    split: SplitName = "development",
+    seed: Seed = 0,
+    mirror: Mirror = None,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Run the notebooks for pairs and folds (the profile's by default), one after another, then the report.
+
+    Finished stages are skipped, so the same command takes up a run that was stopped.
+    """
+    from histobridge.batch import report, run_fold
+    from histobridge.plan import Plan
+
+    plan = Plan(profile, some(pair), (protocol,), some(fold), split, seed, str(out), str(data))
+    for name in dict.fromkeys(name for name, _, _ in plan.cells):
+        fetch_pair(plan.study.pairs[name], split, data, mirror)
+    for number, cell in enumerate(plan.cells, 1):
+        print(f"[{number}/{len(plan.cells)}]", *cell, flush=True)
+        run_fold(plan.parameters(*cell))
+    page = report(plan)
+    _print_dice(out / profile, seed)
+    console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
+
+
+@app.command(rich_help_panel=PANEL)
+def study(
+    profile: ProfileName = "phantom",
+    pair: Pairs = None,
+    fold: Folds = None,
+    protocol: Protocols = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")] = None,
+    split: SplitName = "development",
+    seed: Seed = 0,
+    mirror: Mirror = None,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+    dry_run: Annotated[bool, typer.Option(help="Say what would run, and stop.")] = False,
+) -> None:
+    """Run the whole study as a graph of jobs, several at once where cores allow; a thin front for the Snakefile.
+
+    Kill it at any moment and start it again: only what is unfinished runs. A job that fails does not stop the
+    others; the report names the cells that are missing, and the exit code is 1.
+    """
+    from histobridge.batch import run_graph
+    from histobridge.plan import Plan
+
+    plan = Plan(profile, some(pair), some(protocol), some(fold), split, seed, str(out), str(data))
+    done = run_graph(plan, cores=cores, mirror=mirror, dry_run=dry_run)
+    if not dry_run:
+        _print_dice(out / profile, seed)
+        console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '04_report.html')}", soft_wrap=True)
+        for cell in plan.cells:
+            if not plan.run(*cell).finished("05_beyond"):
+                console.print("Not finished (why stands above):", *cell, highlight=False)
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command(rich_help_panel=PANEL)
+def notebook(
+    stage: Annotated[str, typer.Argument(help="01_data, 02_translate, 03_pseudo_label, 05_beyond or 04_report.")],
+    pair: Annotated[str, typer.Option(help="Pair of study.yaml.")] = "phantom-sem",
+    profile: ProfileName = "phantom",
+    fold: Annotated[int, typer.Option(help="Fold, from 0.")] = 0,
+    protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
+    split: SplitName = "development",
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    out: Out = Path("runs"),
+) -> None:
+    """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
+    from histobridge.batch import STAGES, Prefixed, report, run_stage
+    from histobridge.plan import Plan
+
+    one_of("notebook", stage, (*STAGES, "04_report"))
+    plan = Plan(profile, split=split, seed=seed, out=str(out), data=str(data))
+    if stage == "04_report":
+        report(plan)
+        return
+    told = Prefixed(sys.stdout, f"{pair} {protocol} fold {fold}")
+    run_stage(stage, plan.parameters(pair, protocol, fold), told=told)
+
+
+@app.command(rich_help_panel=PANEL)
+def report(
+    folder: Annotated[Path, typer.Argument(help="A profile's runs, such as runs/phantom.")],
+    to: Annotated[Path | None, typer.Option(help="Folder for the site; FOLDER/site by default.")] = None,
+    data: Data = Path("data"),
+    seed: Seed = 0,
+) -> None:
+    """Write finished runs as a site: static pages that need no server and no network."""
+    from histobridge.site import build
+
+    page = build(folder, to, data=data, seed=seed)
+    console.print(f"Report: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command(rich_help_panel=PANEL)
+def publish(
+    profile: Annotated[str, typer.Option(help="Profile whose runs are published.")] = "cpu",
+    out: Out = Path("runs"),
+    reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
+) -> None:
+    """Publish finished runs: of a real profile the tables, in reports/ and the README; of `phantom` the figures."""
+    from histobridge import gallery, publishing
+    from histobridge.manifest import ROOT
+
+    if profile == "phantom":
+        gallery.write(out.resolve(), profile, reports.resolve())
+    else:
+        publishing.publish(out / profile, reports, ROOT / "README.md")
+    console.print(f"Published in {reports}")
+
+
+@app.command(rich_help_panel=PANEL)
+def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
+    """Compute every table and plot of reports/ and the README anew from the published rows."""
+    from histobridge import publishing
+    from histobridge.manifest import ROOT
+
+    publishing.recompute(reports, ROOT / "README.md")
+    console.print(f"Recomputed {reports} and the tables of README.md")
+
+
+def _print_dice(folder: Path, seed: int) -> None:
+    from histobridge.collect import collect
+    from histobridge.tables import dice_overview
+
+    overview = dice_overview(collect(folder, "dice", seed=seed))
+    for column in ("protocol", "split"):
+        if overview[column].nunique() == 1:
+            overview = overview.drop(columns=column)
+    table = Table(*overview.columns, title="Dice: mean over images, ± SD over folds")
+    for row in overview.itertuples(index=False):
+        table.add_row(*row)
+    console.print(table)
