@@ -16,7 +16,7 @@ import sys
 
 from rich.console import Console
 
-from histobridge.cli import data, study, finished, masks, machine  # noqa: F401, I001 - each adds its commands to `app`
+from histobridge.cli import data, study, finished, masks, machine  # isort: skip # noqa: F401 - in the order of the help
 from histobridge.cli.options import app
 from histobridge.errors import UserError
 
