@@ -55,14 +55,21 @@ def test_notebooks_carry_a_story_and_nothing_else(path):
 
 
 def test_the_published_rows_recompute_to_every_published_table(tmp_path):
-    """`histobridge recompute` leaves the tables of reports/ and of the README as they are."""
-    for path in (*(ROOT / "reports").glob("*.*"), ROOT / "README.md"):
-        shutil.copy(path, tmp_path)
-    before = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix in (".csv", ".md", ".json")}
-    recompute(tmp_path, tmp_path / "README.md")
-    assert {name: (tmp_path / name).read_text() for name in before} == before
-    assert {"table1.csv", "table2.csv", "tests.csv", "claims.csv", "costs.csv"} <= before.keys()
-    assert "| syndiff | tutorship |" in before["README.md"]
+    """`histobridge recompute` leaves the tables of reports/ and of both READMEs as they are."""
+    reports, readme = tmp_path / "reports", tmp_path / "front.md"
+    shutil.copytree(ROOT / "reports", reports)
+    shutil.copy(ROOT / "README.md", readme)
+    files = [readme, *(path for path in reports.iterdir() if path.suffix in (".csv", ".md", ".json"))]
+    before = {path: path.read_text() for path in files}
+    recompute(reports, readme)
+    assert {path: path.read_text() for path in files} == before
+    assert {"table1.csv", "table2.csv", "tests.csv", "claims.csv", "costs.csv"} <= {path.name for path in files}
+    assert all("| syndiff | tutorship |" in before[page] for page in (readme, reports / "README.md"))
+
+
+def test_the_front_page_is_short():
+    """What is longer belongs into reports/README.md, the notebooks and the docstrings."""
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
 
 
 def test_no_machine_path_and_no_address_of_a_registry_is_committed():

@@ -14,11 +14,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from histobridge import figures, strategies, translation
+from histobridge.beyond import STAGE
 from histobridge.collect import TABLES, collect
 from histobridge.domains import Sample
 from histobridge.errors import UserError
 from histobridge.figures import Example
 from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
+from histobridge.handoff.of_run import labelled
 from histobridge.manifest import ROOT, load_dataset
 from histobridge.plan import Plan
 from histobridge.study import Pair, Run, load_study, open_run
@@ -28,7 +30,7 @@ TRANSLATOR = "syndiff"
 
 
 def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "data", **settings) -> list[Path]:
-    """Draw figures 1 to 4 of all finished pairs below `out`/`profile`; return the paths written, SVG and PNG.
+    """Draw figures 1 to 4 of all finished pairs below `out`/`profile`, and a hand-off; return the paths, SVG and PNG.
 
     Drawn and real pairs come in figures of their own. A pair of study.yaml without a finished run has a note in
     its place.
@@ -150,11 +152,18 @@ def _figures(runs: dict[str, Run | None], kind: str, folder: Path) -> dict[str, 
     one, plan = next(run for run in runs.values() if run), Plan(folder.name)
     dice, round_trips = (scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in TABLES)
     examples = {pair: example(run, dice, round_trips) if run else why_missing(plan, pair) for pair, run in runs.items()}
+    handed = {f"handoff-{kind}": _handed_off(one)} if one.mark(STAGE).exists() else {}
     return {
+        **handed,
         **{f"strategies-{pair}": figures.two_strategies(examples[pair]) for pair, run in runs.items() if run},
         f"translations-{kind}": figures.translation_examples(examples, round_trips),
         f"pseudo_labels-{kind}": figures.pseudo_label_examples(examples, dice_table(dice), translator=TRANSLATOR),
     }
+
+
+def _handed_off(run: Run) -> Figure:
+    first = next(labelled(run))
+    return figures.handoff_panel(first.image, first.mask, first.uncertainty, um_per_px=first.um_per_px)
 
 
 def _refuse_real_in_repository(runs: dict[str, Run | None], out: Path, to: Path) -> None:

@@ -22,6 +22,7 @@ from histobridge.collect import (
 from histobridge.errors import UserError
 from histobridge.files import write_json, write_table, write_text
 from histobridge.guidance import usefulness, with_truth
+from histobridge.headline import headline, speed_overview
 from histobridge.study import recorded_run
 from histobridge.tables import (
     DICE_COLUMNS,
@@ -120,7 +121,13 @@ def recompute(reports: Path, readme: Path) -> None:
     _write_beyond(reports, rows)
     if (reports / "morphometrics.csv").exists():
         _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
-    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), rows, records, tables["claims"]))
+    dice = dice_overview(rows, interval=True, bold=True, missing=missing(records[0]["profile"], rows))
+    shown = {"headline": headline(rows), "dice": dice.drop(columns="split"), "claims": tables["claims"]}
+    if (bench := reports / "bench.csv").exists():
+        shown["speed"] = speed_overview(pd.read_csv(bench))
+    for page in (readme, reports / "README.md"):
+        if page.exists():
+            write_text(page, with_tables(page.read_text(encoding="utf-8"), shown))
 
 
 def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
@@ -149,11 +156,21 @@ def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Pa
         figures.save(figures.agreement_panels(best), reports / "agreement")
 
 
-def with_tables(text: str, rows: pd.DataFrame, records: list[dict], claimed: pd.DataFrame) -> str:
-    """Return a Markdown text with the tables of Dice and of claims between the comments that name them."""
-    dice = dice_overview(rows, interval=True, bold=True, missing=missing(records[0]["profile"], rows))
-    tables = {"dice": dice.drop(columns="split"), "claims": claimed[["claim", "verdict"]]}
+def with_tables(text: str, tables: dict[str, pd.DataFrame]) -> str:
+    """Return a Markdown text with tables between the comments that name them; a comment may name the columns too.
+
+    >>> print(with_tables("<!-- a(x): it -->\\n<!-- /a -->", {"a": pd.DataFrame({"x": [1], "y": [2]})}))
+    <!-- a(x): it -->
+    | x |
+    | --- |
+    | 1 |
+    <!-- /a -->
+    """
     for name, table in tables.items():
-        part = re.compile(rf"(<!-- {name}:.*?-->\n).*?(<!-- /{name} -->)", re.S)
-        text = part.sub(lambda m, table=table: f"{m[1]}{markdown(table)}\n{m[2]}", text)
+        part = re.compile(rf"(<!-- {name}(?:\((.*?)\))?:.*?-->\n).*?(<!-- /{name} -->)", re.S)
+        text = part.sub(lambda m, table=table: f"{m[1]}{markdown(_columns(table, m[2]))}\n{m[3]}", text)
     return text
+
+
+def _columns(table: pd.DataFrame, named: str | None) -> pd.DataFrame:
+    return table[named.split(", ")] if named else table

@@ -28,6 +28,8 @@ ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "refined", "superv
 PUBLISHED = ("adaptation", "tutorship")  # strategies of the paper
 UNTRANSLATED = ("pretrained", "supervised")  # strategies without a translator
 CLASSES = ["axon", "myelin"]
+FIBRES = "fibre F1"  # of detection at IoU 0.5: stands beside the Dice of the classes, as if it were one
+SHOWN = [*CLASSES, FIBRES]
 
 
 # --- Table 1: Dice ------------------------------------------------------------------------------------------
@@ -73,7 +75,9 @@ def image_values(rows: pd.DataFrame) -> pd.DataFrame:
 def dice_overview(
     rows: pd.DataFrame, *, interval: bool = False, bold: bool = False, missing: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return text `mean ± sd` with a row for each (pair, protocol, split, translator, strategy), a column a class.
+    """Return text `mean ± sd` with a row for each (pair, protocol, split, translator, strategy).
+
+    A column a class, of Dice, and one of the F1 of fibres.
 
     Parameters
     ----------
@@ -88,14 +92,21 @@ def dice_overview(
         From `missing_cells`. A cell without any row shows why; one that lacks folds says how many it has; a pair,
         protocol and split without any row is one line, translator and strategy `all`.
     """
-    table = dice_table(rows)
+    table = dice_table(with_fibres(rows))
     cells = [_dice_cell(cell, interval) for cell in table.itertuples()]
     marks = _best(table) & bold
     table["cell"] = [f"**{cell}**" if mark else cell for cell, mark in zip(cells, marks, strict=True)]
     if missing is not None:
         table = _with_missing(table, missing)
-    wide = table.pivot(index=WAY, columns="class", values="cell").fillna("–").reset_index()
-    return in_story_order(wide).rename_axis(columns=None)
+    wide = table.pivot(index=WAY, columns="class", values="cell").fillna("–")
+    columns = [name for name in SHOWN if name in wide]
+    return in_story_order(wide[columns].reset_index()).rename_axis(columns=None)
+
+
+def with_fibres(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of `dice.csv` and, behind them, the F1 of fibres (IoU 0.5) of each image, in the column of Dice."""
+    axons = rows[rows["class"] == "axon"]
+    return pd.concat([rows, axons.assign(**{"class": FIBRES, "dice": axons["f1_50"]})], ignore_index=True)
 
 
 def _dice_cell(cell, interval: bool) -> str:
@@ -233,7 +244,7 @@ def _with_missing(table: pd.DataFrame, missing: pd.DataFrame) -> pd.DataFrame:
     notes = [f" ({n} of {all_} folds)" if all_ else "" for n, all_ in zip(table["folds"], of, strict=True)]
     absent = missing[~_among(missing, table, WAY)].rename(columns={"why": "cell"})
     absent.loc[~_among(absent, table, SETTING), ["translator", "strategy"]] = "all"
-    classes = pd.DataFrame({"class": table["class"].unique() if len(table) else CLASSES})
+    classes = pd.DataFrame({"class": table["class"].unique() if len(table) else SHOWN})
     added = absent[[*WAY, "cell"]].drop_duplicates().merge(classes, how="cross")
     return pd.concat([table.assign(cell=table["cell"] + notes), added], ignore_index=True)
 

@@ -26,10 +26,11 @@ def hand_off(run: Run) -> Handoff:
         If files of an earlier hand-off were edited, or the folder cannot be written.
     """
     told = json.loads(run.mark(STAGE).read_text())["provenance"]
-    return write_handoff(run.results / FOLDER, _labelled(run), {"strategy": "-".join(WAY), **told})
+    return write_handoff(run.results / FOLDER, labelled(run), {"strategy": "-".join(WAY), **told})
 
 
-def _labelled(run: Run) -> Iterator[Labelled]:
+def labelled(run: Run) -> Iterator[Labelled]:
+    """Yield the scored images of U of a finished run with their refined labels and uncertainty."""
     side, masks = run.pair.target, kept_masks(run, WAY)
     modality, unsure = describe_dataset(side.dataset).modality, run.results / "uncertainty" / "-".join(WAY)
     for sample in run.scored_images():

@@ -18,7 +18,7 @@ from histobridge.files import write_text
 from histobridge.site import api, notebooks, plates, swipe
 from histobridge.site.cells import TableOf, table
 from histobridge.site.sources import REPORT, STAGES, Fold, Sources
-from histobridge.tables import CLASSES, dice_overview
+from histobridge.tables import SHOWN, dice_overview
 
 HERE = Path(__file__).parent
 OTHER_PAGES = {"provenance.html": "Provenance", "reviewer.html": "For reviewers", "api.html": "API"}
@@ -108,8 +108,8 @@ class Site:
 
     def dice_table(self, frame: pd.DataFrame) -> TableOf:
         """Return rows of `dice` whose numbers open a typical image and whose last column opens the notebook."""
-        links = dict.fromkeys(CLASSES, self._typical_link) | {"notebook": self._notebook_link}
-        return table(frame, "dice", DICE, links=links, bars=CLASSES)
+        links = dict.fromkeys(SHOWN, self._typical_link) | {"notebook": self._notebook_link}
+        return table(frame, "dice", DICE, links=links, bars=SHOWN)
 
     def _typical_link(self, row: dict) -> tuple[str, str]:
         if (fold := self._fold_of(row)) is None:
