@@ -14,9 +14,10 @@ from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
 from histobridge.files import alone, write_text
+from histobridge.machine import available_cores
 from histobridge.manifest import ROOT
 from histobridge.plan import Plan
-from histobridge.study import Parameters, Run, available_cores, open_run
+from histobridge.study import Parameters, Run, open_run
 
 NOTEBOOKS = ROOT / "notebooks"
 STAGES = ("01_data", "02_translate", "03_pseudo_label", "05_beyond")

@@ -14,7 +14,7 @@ from histobridge.bench import growth
 from histobridge.bench.peaks import Peaks, best_convolution, peaks
 from histobridge.bench.stages import STAGES, profile
 from histobridge.files import write_json, write_table
-from histobridge.study import git_commit, machine, peak_memory_gib
+from histobridge.machine import git_commit, machine, peak_memory_gib
 from histobridge.training import Report
 
 
