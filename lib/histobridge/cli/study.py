@@ -167,7 +167,7 @@ def _print_dice(folder: Path, seed: int) -> None:
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)
-    table = Table(*overview.columns, title="Dice: mean over images, ± SD over folds")
+    table = Table(*overview.columns, title="Dice, and F1 of fibres (IoU 0.5): mean over images, ± SD over folds")
     for row in overview.itertuples(index=False):
         table.add_row(*row)
     console.print(table)

@@ -22,7 +22,7 @@ from histobridge.tables import SHOWN, dice_overview
 
 HERE = Path(__file__).parent
 OTHER_PAGES = {"provenance.html": "Provenance", "reviewer.html": "For reviewers", "api.html": "API"}
-DICE = "Dice: mean ± SD over folds; below it the 95 % interval of the mean over images. Best in bold."
+DICE = "Dice, and F1 of fibres: mean ± SD over folds; below it the 95 % interval of the mean over images. Best in bold."
 
 
 class Site:

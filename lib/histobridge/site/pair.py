@@ -13,7 +13,7 @@ from histobridge.site import pictures, plates, swipe
 from histobridge.site.cells import TableOf, table
 from histobridge.site.pages import Site, notebook_page, pair_page, some, way_of
 from histobridge.site.sources import STAGES, Fold
-from histobridge.tables import CLASSES, in_story_order, trust_overview
+from histobridge.tables import SHOWN, in_story_order, trust_overview, with_fibres
 
 REVIEWED_FIRST = 10  # tiles
 TESTS = "SynDiff's best strategy of the paper against every other label-free row, image by image."
@@ -82,20 +82,26 @@ def _image_table(site: Site, folds: list[Fold]) -> TableOf:
     def executed(row: dict) -> tuple[str, str]:
         return site.scoring_cell(by_key[row["run"]], row["strategy"]), "The executed cell that scored it"
 
-    caption = "Dice of every image. A number opens its pictures above."
-    links = dict.fromkeys(CLASSES, see) | {"notebook": executed}
+    caption = "Dice of every image, and F1 of its fibres. A number opens its pictures above."
+    links = dict.fromkeys(SHOWN, see) | {"notebook": executed}
     rows = pd.concat(map(_by_image, folds), ignore_index=True)
-    return table(rows, "images", caption, links=links, bars=CLASSES, hidden=("run",))
+    return table(rows, "images", caption, links=links, bars=SHOWN, hidden=("run",))
 
 
 def _by_image(fold: Fold) -> pd.DataFrame:
-    """Return the rows of Dice of a fold with a column a class, and the notebook that made them."""
+    """Return the rows of Dice of a fold with a column a class, F1 of fibres, and the notebook that made them."""
     keys = ["image", "subject", "strategy", "translator"]
-    wide = fold.rows.set_index([*keys, "class"])["dice"].unstack("class").reset_index().rename_axis(columns=None)
+    wide = (
+        with_fibres(fold.rows)
+        .set_index([*keys, "class"])["dice"]
+        .unstack("class")
+        .reset_index()
+        .rename_axis(columns=None)
+    )
     wide = wide.assign(run=fold.key, notebook=[swipe.stage_of(strategy) for strategy in wide["strategy"]])
     wide = in_story_order(wide).sort_values("image", kind="stable")
-    classes = [name for name in CLASSES if name in wide]
-    return wide[["run", *keys, *classes, "notebook"]]
+    shown = [name for name in SHOWN if name in wide]
+    return wide[["run", *keys, *shown, "notebook"]]
 
 
 # --- Where to look, and which way to trust ------------------------------------------------------------------
