@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from histobridge.errors import UserError, one_of
+from histobridge.own import commands as own
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+own.register(app)
 console = Console()
 
 Data = Annotated[Path, typer.Option(help="Folder that holds (or will hold) the datasets.")]
@@ -239,10 +241,14 @@ def import_(
     handed_off: Annotated[Path, typer.Argument(help="The hand-off, as it was written.")],
     corrected: Annotated[Path, typer.Argument(help="Folder of corrected copies: masks, or polygons of QuPath.")],
     to: Annotated[Path, typer.Option(help="Folder for the table of edits.")] = Path("corrected"),
+    finetune: Annotated[
+        Path | None, typer.Option(help="Model of `histobridge label` that is to learn from the corrections.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of its training.")] = 100,
 ) -> None:
     """Take corrected masks back, and measure what was edited: pixels, fibres, Dice before and after. Writes edits.csv.
 
-    The exit code is 2 if a corrected file belongs to no image of the hand-off; the others are taken all the same.
+    With --finetune a model learns from them, and `histobridge apply` labels better from then on. The exit code is 2 if a corrected file belongs to no image of the hand-off; the others are taken all the same.
     """
     from histobridge.corrections import edit_table, read_corrections
     from histobridge.files import write_table
@@ -254,6 +260,8 @@ def import_(
     console.print(f"\nWritten: {to / 'edits.csv'}", markup=False, highlight=False, soft_wrap=True)
     for stray in strays:
         console.print(f"Left out: {stray}", markup=False, highlight=False, soft_wrap=True)
+    if finetune:
+        own.learn(finetune, found, steps)
     raise typer.Exit(2 if strays else 0)
 
 
