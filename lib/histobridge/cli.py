@@ -248,7 +248,8 @@ def import_(
 ) -> None:
     """Take corrected masks back, and measure what was edited: pixels, fibres, Dice before and after. Writes edits.csv.
 
-    With --finetune a model learns from them, and `histobridge apply` labels better from then on. The exit code is 2 if a corrected file belongs to no image of the hand-off; the others are taken all the same.
+    With --finetune a model learns from them, and `histobridge apply` labels better from then on. The exit code is 2 if
+    a corrected file belongs to no image of the hand-off; the others are taken all the same.
     """
     from histobridge.corrections import edit_table, read_corrections
     from histobridge.files import write_table

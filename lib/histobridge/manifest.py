@@ -2,8 +2,9 @@
 
 One YAML in `data_manifest/` describes one dataset: provenance, licence, and one line an image with its
 checksum, subject, pixel size and split. Nothing about a file is guessed: a record without a pixel size is
-refused. A study file elsewhere may bring manifests of its own, in `data_manifest/` beside it. Procedural datasets list seeds instead of files; `histobridge.phantom` draws them. A dandiset is listed
-by its archive: `histobridge.dandisets` asks for the list once and writes it to `data_manifest/resolved/`.
+refused. A study file elsewhere may bring manifests of its own, in `data_manifest/` beside it. Procedural datasets list
+seeds instead of files; `histobridge.phantom` draws them. A dandiset is listed by its archive: `histobridge.dandisets`
+asks for the list once and writes it to `data_manifest/resolved/`.
 """
 
 import os

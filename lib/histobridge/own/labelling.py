@@ -1,4 +1,4 @@
-"""Labels of images, one image at a time: made and kept at the model's pixel size, handed off and measured at the file's.
+"""Labels of images, one at a time: made and kept at the model's pixel size, handed off and measured at the file's.
 
 What is kept says which model made it of which file, so that a run that was broken off goes on where it was, and a model
 that has learned labels anew.
@@ -112,7 +112,7 @@ def _at_own_grid(found: list[Kept], modality: str | None) -> Iterator[Labelled]:
 
 
 def measure(handoff: Handoff, out: Path) -> pd.DataFrame:
-    """Measure the fibres of a hand-off; write fibres.csv and morphometrics.csv, and return the latter, a row an image."""
+    """Measure the fibres of a hand-off; write fibres.csv and morphometrics.csv, return the latter: a row an image."""
     tables = [
         measured([({"image": row.image}, read_mask(handoff.file(row.image, names.COMBINED))[0])], row.um_per_px)
         for row in handoff.images.itertuples()

@@ -89,9 +89,7 @@ class Model:
         try:
             card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(
-                f"{folder / CARD} is damaged: run `histobridge label` again, which writes it anew."
-            ) from error
+            raise UserError(f"{folder / CARD} is damaged: `histobridge label` writes it anew.") from error
         if card.get("format") != FORMAT:
             raise UserError(f"{folder / CARD} has format {card.get('format')}, this version reads {FORMAT}.")
         known = {name: card[name] for name in ("um_per_px", "axon_px", "of_translations", "facts")}

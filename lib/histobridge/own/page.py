@@ -73,7 +73,7 @@ class Story(NamedTuple):
     remarks: list[str]
 
 
-def write_page(out: Path, story: Story, *, command: str, profile: str, model_folder: str) -> Path:
+def write_page(out: Path, story: Story, *, command: str, model_folder: str) -> Path:
     """Write `out`/report.html and return its path.
 
     Parameters
@@ -85,7 +85,7 @@ def write_page(out: Path, story: Story, *, command: str, profile: str, model_fol
     model_folder : str
         How the commands on the page call the model.
     """
-    shown = least_sure_first(story)
+    shown, profile = least_sure_first(story), story.model.facts["provenance"]["profile"]
     folder = story.look.folder.name
     scale = out / "scale.png"
     page = (
@@ -129,8 +129,8 @@ def _lead(story: Story) -> str:
     source = facts.get("source", {}).get("dataset", "another microscope")
     drawn = " It is drawn, a toy: expect labels to be poor on real tissue." if source.startswith("phantom") else ""
     return (
-        f"Axons and myelin, labelled without a mask of these images by `{facts.get('strategy', '')}`, from the masks of "
-        f"`{source}`.{drawn} No one has checked them yet."
+        f"Axons and myelin, labelled without a mask of these images by `{facts.get('strategy', '')}`, from the masks "
+        f"of `{source}`.{drawn} No one has checked them yet."
     )
 
 

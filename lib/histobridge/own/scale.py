@@ -120,8 +120,8 @@ def _middle(image: np.ndarray) -> np.ndarray:
 def _told(um_per_px: float, labelled: Side, axon_um: float, of_l_um: float, some: list[Found]) -> str:
     native = np.median([one.um_per_px for one in some])
     return (
-        f"Suggested: {um_per_px:g} µm/px ({native / um_per_px:.2g} times your pixels). There the structures of your images are as "
-        f"large as those of {labelled.dataset} at {labelled.um_per_px:g} µm/px. If so, your median axon has about "
+        f"Suggested: {um_per_px:g} µm/px (your pixels have {native:g}). There the structures of your images are as large "
+        f"as those of {labelled.dataset} at {labelled.um_per_px:g} µm/px. If so, your median axon has about "
         f"{axon_um:.2g} µm, that of {labelled.dataset} {of_l_um:.2g} µm; if that cannot be, your pixel size is wrong."
     )
 
@@ -144,8 +144,8 @@ def off_scale(masks: Iterable[np.ndarray], axon_px: float, um_per_px: float) -> 
     if not np.isfinite(ratio) or 1 / OFF <= ratio <= OFF:
         return []
     return [
-        f"The median axon has {found:.0f} px where one of {axon_px:.0f} px was learned from: at {um_per_px * ratio:.2g} µm/px "
-        f"(--work-at, now {um_per_px:g}) they would be alike, and labels better."
+        f"The median axon has {found:.0f} px where one of {axon_px:.0f} px was learned from: at "
+        f"{um_per_px * ratio:.2g} µm/px (--work-at, now {um_per_px:g}) they would be alike, and labels better."
     ]
 
 
@@ -156,12 +156,12 @@ def unlike(axon_um: float, of_l_um: float) -> list[str]:
     low, high = PLAUSIBLE_UM
     if not low <= axon_um <= high:
         return [
-            f"The median axon would have {axon_um:.2g} µm; myelinated ones have {low:g} to {high:g} µm: is the pixel size "
-            "right? Masks do not suffer by it, but every measure in µm does."
+            f"The median axon would have {axon_um:.2g} µm; myelinated ones have {low:g} to {high:g} µm: is the pixel "
+            "size right? Masks do not suffer if it is not, but every measure in µm does."
         ]
     if 1 / UNLIKE <= axon_um / of_l_um <= UNLIKE:
         return []
     return [
-        f"The median axon has {axon_um:.2g} µm, that of the labelled images {of_l_um:.2g} µm. Animals and tracts differ so; if "
-        "yours should not, the pixel size is wrong."
+        f"The median axon has {axon_um:.2g} µm, that of the labelled images {of_l_um:.2g} µm. Animals and tracts "
+        "differ so; if yours should not, the pixel size is wrong."
     ]

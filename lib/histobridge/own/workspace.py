@@ -91,8 +91,8 @@ def those_that_teach(images: list[Found], choice: Choice) -> list[Found]:
     large = [one for one, by in zip(images, scales, strict=True) if round(min(one.height, one.width) * by) >= crop]
     if len(large) < 2:
         raise UserError(
-            f"Only {len(large)} of {len(images)} images have {crop} px a side at {choice.um_per_px:g} µm/px, and two are "
-            "needed to learn from: give larger ones, cut one large image in two, or name another scale (--work-at)."
+            f"Only {len(large)} of {len(images)} images have {crop} px a side at {choice.um_per_px:g} µm/px, and two "
+            "are needed to learn from: give larger ones, cut one large image in two, or name another scale (--work-at)."
         )
     each = np.mean([one.height * one.width * (one.um_per_px / choice.um_per_px) ** 2 for one in large])
     number = min(len(large), max(2, int(MOST_PX / each)))
