@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from histobridge.errors import UserError, one_of
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
 PixelSize = Annotated[
@@ -94,7 +97,6 @@ def finetuning(
 
     Writes finetuning.csv. Minutes with the settings of the profile `phantom`.
     """
-    from histobridge.errors import one_of
     from histobridge.files import write_table
     from histobridge.finetuning import enough, on_phantoms
     from histobridge.study import load_study
@@ -110,6 +112,8 @@ def finetuning(
 
 def _confirm(found, picture: Path) -> float:
     """Show a suggested scale and ask: Enter takes it, a number is another."""
+    if not sys.stdin.isatty():
+        raise UserError(f"{found.text} Nobody is here to confirm it: add --yes, or name another one by --work-at.")
     print(f"\n{found.text}\nSee {os.path.relpath(picture)}: fibres should be about as large in both rows.")
     return typer.prompt("Work at how many µm/px?", default=float(f"{found.um_per_px:.4g}"), type=float)
 

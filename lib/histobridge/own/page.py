@@ -155,14 +155,16 @@ def _tables(story: Story, shown: set[str]) -> dict[str, TableOf]:
         return f"#see={RUN}/label/{row['image']}/label/uncertainty", "See label and uncertainty"
 
     order = _order(story.handoff).head(TILES).drop(columns="side_px")
-    fibres = story.measures[list(FIBRES)].rename(columns=FIBRES)
+    whole = {"density_per_mm2": story.measures["density_per_mm2"].round().astype(int)}
+    fibres = story.measures.assign(**whole)[list(FIBRES)].rename(columns=FIBRES)
+    called = story.handoff.images.set_index("name")["image"]  # in the hand-off
     looked = story.look.table.astype(object)
-    looked = looked.where(looked.notna(), "")
+    looked = looked.where(looked.notna(), "").assign(image=looked["image"].map(called).fillna(""))
     link = {"image": see}
     return {
         "review": table(order, "review", f"The {len(order)} least sure tiles of 64 px a side.", links=link),
         "fibres": table(fibres, "fibres", "Whole fibres; density and fractions of the whole image.", links=link),
-        "images": table(looked, "images", "What was found in the folder, and what is odd about it."),
+        "images": table(looked, "images", "What was found in the folder, and what is odd about it.", links=link),
     }
 
 

@@ -120,8 +120,8 @@ def _middle(image: np.ndarray) -> np.ndarray:
 def _told(um_per_px: float, labelled: Side, axon_um: float, of_l_um: float, some: list[Found]) -> str:
     native = np.median([one.um_per_px for one in some])
     return (
-        f"Suggested: {um_per_px:g} µm/px (your pixels have {native:g}). There the structures of your images are as large "
-        f"as those of {labelled.dataset} at {labelled.um_per_px:g} µm/px. If so, your median axon has about "
+        f"Suggested: {um_per_px:g} µm/px (your pixels have {native:g}). There the structures of your images are as "
+        f"large as those of {labelled.dataset} at {labelled.um_per_px:g} µm/px. If so, your median axon has about "
         f"{axon_um:.2g} µm, that of {labelled.dataset} {of_l_um:.2g} µm; if that cannot be, your pixel size is wrong."
     )
 
