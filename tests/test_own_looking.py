@@ -1,4 +1,4 @@
-"""own.pixel_size and own.looking: what is in a folder, at which pixel size, and everything that may be wrong with it."""
+"""own.pixel_size and own.looking: what is in a folder, at which pixel size, and what may be wrong with it."""
 
 import json
 
@@ -153,7 +153,7 @@ def test_a_folder_that_is_not_there_or_holds_nothing_readable_is_told(tmp_path):
 def test_a_pixel_size_is_never_guessed(tmp_path, grey):
     """Without one no image can be used; what is stated is used for all, and a contradiction is remarked."""
     write_image(tmp_path / "a.png", grey)
-    with pytest.raises(UserError, match="--um-per-px 0.1; none is guessed"):
+    with pytest.raises(UserError, match=r"--um-per-px 0\.1; none is guessed"):
         look(tmp_path, report=quiet)
     write_sidecar(tmp_path / "a.json", 0.2)
     assert look(tmp_path, report=quiet).images[0].um_per_px == 0.2
@@ -198,6 +198,13 @@ def test_odd_images_are_remarked(tmp_path, grey, other):
     write_image(tmp_path / "two.png", grey)
     write_image(tmp_path / "large.png", np.tile(grey, (3, 3)))
     told = "\n".join(look(tmp_path, 0.1, report=quiet).remarks)
-    for words in ("clipped: ", "brightest grey", "barred: ", "burnt-in bar", "one and two are the same", "Sizes differ"):
+    for words in (
+        "clipped: ",
+        "brightest grey",
+        "barred: ",
+        "burnt-in bar",
+        "one and two are the same",
+        "Sizes differ",
+    ):
         assert words in told
     assert "large: " not in told and "one: " not in told

@@ -6,7 +6,7 @@ import pytest
 from histobridge.images import write_image
 from histobridge.own import scale
 from histobridge.own.looking import look
-from histobridge.own.scale import AXON_PX, Side, off_scale, source_side, structure_px, suggest, unlike
+from histobridge.own.scale import AXON_PX, Side, off_scale, source_side, structure_px, suggest, typical_px, unlike
 from histobridge.phantom import phantom
 
 
@@ -18,7 +18,7 @@ def quiet(line):
 def labelled():
     """Three drawn TEM images."""
     drawn = [phantom("tem", seed, (192, 192)) for seed in (50, 51, 52)]
-    axon = scale.axon_diameter_px(mask for _, mask in drawn)
+    axon = typical_px(mask for _, mask in drawn)
     return Side("phantom-tem", 0.1, {str(n): image for n, (image, _) in enumerate(drawn)}, axon)
 
 
@@ -44,7 +44,7 @@ def test_a_wrong_pixel_size_does_not_change_what_the_networks_see(tmp_path, labe
     right = suggest(labelled, images_of(tmp_path / "right", "sem", 0.1))
     found = suggest(labelled, images_of(tmp_path, "sem", 0.1, stated=0.1 * wrong))
     assert found.um_per_px / right.um_per_px == pytest.approx(wrong, rel=0.02)
-    assert f"{found.um_per_px * labelled.axon_px:.2g} µm" in found.text  # what the median axon would have
+    assert f"{found.um_per_px * labelled.axon_px:.2g} µm" in found.text  # what the typical axon would have
 
 
 def test_structures_larger_than_the_window_are_seen_from_farther_off():
@@ -66,7 +66,13 @@ def test_axons_of_another_size_than_those_of_l_are_told_with_a_better_scale(labe
 
 @pytest.mark.parametrize(
     ("axon_um", "of_l", "told"),
-    [(2.0, 1.9, ""), (0.7, 1.9, "differ so"), (4.5, 1.9, "differ so"), (8.0, 6.0, "is the pixel size"), (0.1, 0.1, "is the")],
+    [
+        (2.0, 1.9, ""),
+        (0.7, 1.9, "differ so"),
+        (4.5, 1.9, "differ so"),
+        (9.0, 6.0, "is the pixel"),
+        (0.1, 0.1, "is the pixel"),
+    ],
 )
 def test_an_axon_of_implausible_size_is_told(axon_um, of_l, told):
     """Outside of what is known of myelinated axons, or far from L."""
@@ -76,7 +82,7 @@ def test_an_axon_of_implausible_size_is_told(axon_um, of_l, told):
 
 
 def test_the_source_comes_at_the_scale_of_the_study_or_of_its_axons(tmp_path, monkeypatch):
-    """0.1 µm/px for the phantoms of study.yaml; another dataset at that at which its median axon has 25 px."""
+    """0.1 µm/px for the phantoms of study.yaml; another dataset at that at which its typical axon has `AXON_PX`."""
     side = source_side("phantom-tem", tmp_path)
     assert side.um_per_px == 0.1 and len(side.images) == 10
     monkeypatch.setattr(scale, "load_study", lambda: type("Study", (), {"pairs": {}}))

@@ -119,6 +119,7 @@ def label_folder(
     UserError
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
+    workspace.profile_of(wish.profile)
     with alone(writable(out) / ".lock", wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")

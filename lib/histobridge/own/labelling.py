@@ -26,7 +26,6 @@ from histobridge.native import map_on_grid, mask_on_grid
 from histobridge.own import scale
 from histobridge.own.looking import Found
 from histobridge.own.model import Model
-from histobridge.refinement import axon_diameter_px
 from histobridge.training import Report, Say
 from histobridge.uncertainty import TEMPERATURE, uncertainty
 
@@ -130,7 +129,7 @@ def doubts(model: Model, found: list[Kept], handoff: Handoff) -> list[str]:
         told.append(f"No fibre was found in {', '.join(sorted(bare))}.")
     if masks:
         told += scale.off_scale(masks, model.axon_px, model.um_per_px)
-        told += scale.unlike(axon_diameter_px(masks) * model.um_per_px, model.axon_um_source)
+        told += scale.unlike(scale.typical_px(masks) * model.um_per_px, model.axon_um_source)
     if masks and (share := mean_enclosure(masks)) < LEAST_ENCLOSED:
         told.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
     if changed := edited(handoff):

@@ -34,7 +34,7 @@ class Model:
     um_per_px : float
         At which it looks at images.
     axon_px : float
-        Median diameter of the axons of L as it learned from them, px.
+        Typical diameter of the axons of L as it learned from them, px (`scale.typical_px`).
     translator : SynDiff
         To L: for who wants to see, and for a labeller of L.
     of_translations : bool
@@ -52,7 +52,7 @@ class Model:
 
     @property
     def axon_um_source(self) -> float:
-        """Median diameter of the axons of L, µm."""
+        """Typical diameter of the axons of L, µm."""
         return self.axon_px * self.facts["source"]["um_per_px"]
 
     def label(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

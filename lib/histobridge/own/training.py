@@ -11,8 +11,9 @@ from histobridge.domains import Sample
 from histobridge.files import write_table
 from histobridge.kept import kept
 from histobridge.manifest import ROOT
+from histobridge.own import scale
 from histobridge.own.model import Model
-from histobridge.refinement import Labeller, axon_diameter_px, refined
+from histobridge.refinement import Labeller, refined
 from histobridge.study import Run
 from histobridge.training import Report
 from histobridge.translator import Translator
@@ -44,7 +45,7 @@ def train(run: Run, *, guide: bool, say: Report) -> Model:
     if guide:
         say("scoring every way without masks")
         way, advice = advised(run, translators, labeller)
-    axon_px = axon_diameter_px(run.source_masks().values())
+    axon_px = scale.typical_px(run.source_masks().values())
     facts = {"strategy": "-".join(way), "source": run.pair.source.model_dump(), "axon_px_source": axon_px}
     facts |= {"advice": advice, "provenance": run.provenance()}
     chosen, of_translations = of_way(run, way, translators, labeller)

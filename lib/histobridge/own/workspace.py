@@ -31,7 +31,7 @@ from histobridge.images import check_pixel_size, write_image
 from histobridge.manifest import MANIFESTS, describe_dataset, load_dataset
 from histobridge.own.looking import Found, Look
 from histobridge.plan import Plan
-from histobridge.study import Run, load_study
+from histobridge.study import Profile, Run, load_study
 
 OWN = "own"
 TRANSLATORS = ["none", "histogram", "invert-histogram", "syndiff"]  # what `refined` learns from, by either sign
@@ -59,6 +59,12 @@ class Choice:
     um_per_px: float
     profile: str
     seed: int = 0
+
+
+def profile_of(name: str) -> Profile:
+    """Return a profile of study.yaml; a `UserError` lists the valid names."""
+    profiles = load_study().profiles
+    return profiles[one_of("profile", name, profiles)]
 
 
 def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
@@ -188,8 +194,7 @@ def _manifest(look: Look, records: list[dict]) -> dict:
 
 def _study(choice: Choice) -> dict:
     """Return a study of one pair and one profile: a single fold, which leaves nothing of L out."""
-    profiles = load_study().profiles
-    profile = profiles[one_of("profile", choice.profile, profiles)]
+    profile = profile_of(choice.profile)
     spent = profile.model_copy(
         update={"pairs": (OWN,), "folds": 1, "run_folds": (0,), "seed": profile.seed + choice.seed}
     )
@@ -207,5 +212,5 @@ def _write_yaml(path: Path, content: dict) -> None:
 
 def _least_side(choice: Choice) -> int:
     """Return the largest of the training crops, px: smaller images cannot teach."""
-    profile = load_study().profiles[choice.profile]
+    profile = profile_of(choice.profile)
     return max(profile.translator.crop, profile.segmenter.crop, profile.judge.crop if profile.judge else 0)
