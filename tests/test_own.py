@@ -97,7 +97,8 @@ def test_a_workspace_is_a_study_whose_single_fold_leaves_nothing_out(images, tmp
     choice = Choice("phantom-tem", 0.1, 0.05, "smoke", seed=3)
     looked = look(images, 0.1, report=quiet)
     assert len(write_workspace(tmp_path, looked, choice)) == 3
-    assert choice_of(tmp_path) == choice
+    assert choice_of(tmp_path, looked.images) == choice
+    assert choice_of(tmp_path, look(images, 0.2, report=quiet).images) is None  # another scale is right then
     with opened(tmp_path) as run:
         assert [sample.image.shape for sample in run.target_images()] == [(256, 256)] * 3
         assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_validation
@@ -355,6 +356,25 @@ def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_pat
     assert len(list((copied / "model").glob("segmenter-*.pt"))) == 2
     done = apply_model(copied, images, tmp_path / "next", um_per_px=0.1)
     assert done.handoff.provenance["model"] == after.fingerprint
+
+
+def test_what_was_learned_from_corrections_survives_the_first_command(copied, images, wish):
+    """`label` again trains nothing new, and must not put the old model back."""
+    model = Model.load(copied)
+    image, mask = phantom("sem", 80, (SIDE, SIDE))
+    better = model.learned([(image, mask)], ["a80"], steps=2)
+    better.save(copied / "model")
+    again = label_folder(images, copied, wish, um_per_px=0.1)
+    assert Model.load(copied).fingerprint == better.fingerprint != model.fingerprint
+    assert again.handoff.provenance["model"] == better.fingerprint
+
+
+def test_a_folder_with_another_study_is_left_alone(images, wish, tmp_path):
+    """Somebody's study.yaml is not overwritten."""
+    (tmp_path / "study.yaml").write_text("pairs: {}")
+    with pytest.raises(UserError, match="study of something else"):
+        label_folder(images, tmp_path, wish, um_per_px=0.1)
+    assert (tmp_path / "study.yaml").read_text() == "pairs: {}"
 
 
 def test_nothing_is_learned_from_labels_that_nobody_changed(copied):

@@ -17,7 +17,7 @@ from histobridge.files import alone, write_table, write_text
 from histobridge.handoff import Handoff
 from histobridge.own import labelling, scale, workspace
 from histobridge.own.looking import Found, Look, look
-from histobridge.own.model import Model
+from histobridge.own.model import Model, latest
 from histobridge.own.page import Story, write_page
 from histobridge.own.training import train
 from histobridge.own.workspace import Choice
@@ -128,8 +128,7 @@ def label_folder(
         choice = settle(looked.images, out, wish, confirm)
         workspace.write_workspace(out, looked, choice)
         with workspace.opened(out) as run:
-            model = train(run, guide=guide, say=steps)
-        model.save(out / MODEL)
+            model = latest(out / MODEL, train(run, guide=guide, say=steps))
         return _labelled(model, looked, out, steps, _Told("label", images, out, modality))
 
 
@@ -177,7 +176,7 @@ def settle(images: list[Found], out: Path, wish: Wish, confirm: Confirm | None) 
     source = workspace.add_manifest(out, wish.manifest) if wish.manifest else TOYS.get(wish.source, wish.source)
     with workspace.brought(out):
         workspace.bring_source(out, source, wish.data, wish.mirror)
-        labelled, before = scale.source_side(source, out / "data"), workspace.choice_of(out)
+        labelled, before = scale.source_side(source, out / "data"), workspace.choice_of(out, images)
         same = before and (before.source, before.source_um_per_px) == (source, labelled.um_per_px)
         work_at = wish.work_at or (before.um_per_px if same else None)
         if work_at is None:

@@ -69,6 +69,12 @@ class Model:
         translator = self.translator.fingerprint if self.of_translations else ""
         return digest(self.labeller.fingerprint, translator, self.um_per_px)
 
+    @property
+    def first(self) -> str:
+        """The fingerprint that it had before it learned from any correction."""
+        lessons = self.facts.get("lessons")
+        return lessons[0]["before"] if lessons else self.fingerprint
+
     def save(self, folder: Path) -> Path:
         """Write the model; return the path of `model.json`. Raises a `UserError` if the folder cannot be written."""
         self.translator.save(folder / TRANSLATOR)
@@ -114,6 +120,16 @@ class Model:
         lesson = {"corrected": names, "steps": steps, "before": self.fingerprint}
         facts = {**self.facts, "lessons": [*self.facts.get("lessons", []), lesson]}
         return replace(self, labeller=replace(self.labeller, segmenters=segmenters), facts=facts)
+
+
+def latest(folder: Path, trained: Model) -> Model:
+    """Save a model that was trained, unless one is there that has learned more since; return the one that is there."""
+    if (folder / CARD).exists():
+        there = Model.load(folder)
+        if there.first == trained.fingerprint:
+            return there
+    trained.save(folder)
+    return trained
 
 
 def folder_of(folder: Path) -> Path:

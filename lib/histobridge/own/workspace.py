@@ -79,6 +79,7 @@ def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
     teaching = those_that_teach(look.images, choice)
     study.forget()
     records = [_converted(folder / "data" / OWN, one) for one in teaching]
+    _refuse_foreign(folder / "study.yaml")
     _write_yaml(folder / MANIFESTS.name / f"{OWN}.yaml", _manifest(look, records))
     _write_yaml(folder / "study.yaml", _study(choice))
     return teaching
@@ -105,18 +106,22 @@ def those_that_teach(images: list[Found], choice: Choice) -> list[Found]:
     return [large[i] for i in np.linspace(0, len(large) - 1, number).round().astype(int)]
 
 
-def choice_of(folder: Path) -> Choice | None:
-    """Return what a workspace was made for, None if there is none: a run that was broken off asks nothing again."""
-    path = folder / "study.yaml"
-    if not path.exists():
+def choice_of(folder: Path, images: list[Found]) -> Choice | None:
+    """Return what a workspace was made for: a run that was broken off asks nothing again.
+
+    None if there is none, or if it is of other images or their pixel sizes have changed since.
+    """
+    path, manifest = folder / "study.yaml", folder / MANIFESTS.name / f"{OWN}.yaml"
+    if not path.exists() or not manifest.exists():
+        return None
+    then = {record.path: record.um_per_px for record in load_dataset(OWN, folder=manifest.parent).images}
+    if not then.items() <= {f"{one.name}.png": one.um_per_px for one in images}.items():
         return None
     written = load_study(path)
-    if OWN not in written.pairs:
-        raise UserError(f"{path} is the study of something else: choose another --out.")
-    pair, (profile,) = written.pairs[OWN], written.profiles
-    base = load_study().profiles.get(profile)
-    seed = written.profiles[profile].seed - (base.seed if base else 0)
-    return Choice(pair.source.dataset, pair.source.um_per_px, pair.target.um_per_px, profile, seed)
+    pair, (name,) = written.pairs[OWN], written.profiles
+    base = load_study().profiles.get(name)
+    seed = written.profiles[name].seed - (base.seed if base else 0)
+    return Choice(pair.source.dataset, pair.source.um_per_px, pair.target.um_per_px, name, seed)
 
 
 @contextmanager
@@ -208,6 +213,11 @@ def _write_yaml(path: Path, content: dict) -> None:
     text = HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
     if not (path.exists() and path.read_text(encoding="utf-8") == text):
         write_text(path, text)
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(HEAD):
+        raise UserError(f"{path} is the study of something else: choose another --out.")
 
 
 def _least_side(choice: Choice) -> int:
