@@ -69,7 +69,7 @@ class Split:
 
 
 def split(folds: dict[str, list[list[str]]], fold: int, protocol: Protocol) -> Split:
-    """Return who sees what in one fold.
+    """Return who sees what in one fold. A single fold of L leaves nobody of L out: nothing is to be compared then.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def split(folds: dict[str, list[list[str]]], fold: int, protocol: Protocol) -> S
     """
     if not 0 <= fold < len(folds["source"]):
         raise UserError(f"There is no fold {fold}: the source has folds 0 to {len(folds['source']) - 1}.")
-    left_out = folds["source"][fold]
+    left_out = folds["source"][fold] if len(folds["source"]) > 1 else []
     target_out = frozenset(folds["target"][fold % len(folds["target"])])
     target_all = frozenset(s for subjects in folds["target"] for s in subjects)
     inductive = protocol == "inductive"

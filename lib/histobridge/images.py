@@ -60,13 +60,19 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     UserError
         If the file is missing, damaged or of another format, holds more than one plane, or NaN or infinity.
     """
+    return read_described(path)[0]
+
+
+def read_described(path: str | os.PathLike) -> tuple[np.ndarray, str]:
+    """Return what `read_image` (which see) returns, and how it was stored, such as `16-bit grey` or `8-bit colour`."""
     raw = _read_raw(path)
     if raw.dtype.kind not in "uif":
         raise UserError(f"{path} holds {raw.dtype} pixels: save it with integer or real grey values.")
     full_scale = 1 if raw.dtype.kind == "f" else np.iinfo(raw.dtype).max
-    image = _luminance(_without_alpha(raw, path)) / full_scale
+    colours = _without_alpha(raw, path)
+    image = _luminance(colours) / full_scale
     _check_finite(image, path)
-    return image
+    return image, f"{8 * raw.dtype.itemsize}-bit {'grey' if colours.shape[2] == 1 else 'colour'}"
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:

@@ -2,10 +2,12 @@
 
 One YAML in `data_manifest/` describes one dataset: provenance, licence, and one line an image with its
 checksum, subject, pixel size and split. Nothing about a file is guessed: a record without a pixel size is
-refused. Procedural datasets list seeds instead of files; `histobridge.phantom` draws them. A dandiset is listed
-by its archive: `histobridge.dandisets` asks for the list once and writes it to `data_manifest/resolved/`.
+refused. A study file elsewhere may bring manifests of its own, in `data_manifest/` beside it. Procedural datasets list
+seeds instead of files; `histobridge.phantom` draws them. A dandiset is listed by its archive: `histobridge.dandisets`
+asks for the list once and writes it to `data_manifest/resolved/`.
 """
 
+import os
 import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -166,17 +168,34 @@ class Dataset(Strict):
         return f"{self.base_url}/{quote(path)}" if self.base_url else None
 
 
-def dataset_names(*, folder: Path = MANIFESTS) -> list[str]:
-    """Return the names of the datasets that `folder` describes, sorted.
+def manifest_folders() -> list[Path]:
+    """Return where manifests are looked for: beside the study file that HISTOBRIDGE_STUDY names, and in the repository.
+
+    >>> manifest_folders()[-1] == MANIFESTS
+    True
+    """
+    study = os.environ.get("HISTOBRIDGE_STUDY")
+    return [*([Path(study).parent / MANIFESTS.name] if study else []), MANIFESTS]
+
+
+def dataset_names(*, folder: Path | None = None) -> list[str]:
+    """Return the names of the datasets that `folder` describes, or all `manifest_folders`, sorted.
 
     >>> "phantom-sem" in dataset_names()
     True
     """
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    folders = [folder] if folder else manifest_folders()
+    return sorted({path.stem for place in folders for path in place.glob("*.yaml")})
 
 
-def load_dataset(name: str, *, folder: Path = MANIFESTS) -> Dataset:
-    """Read and check the manifest of one dataset, with the list of its files.
+def _folder_of(name: str, folder: Path | None) -> Path:
+    """Return the folder that describes a dataset: the given one, or the first that does."""
+    places = [folder] if folder else manifest_folders()
+    return next((place for place in places if (place / f"{name}.yaml").is_file()), places[-1])
+
+
+def load_dataset(name: str, *, folder: Path | None = None) -> Dataset:
+    """Read and check the manifest of one dataset, with the list of its files; `folder` says whose, else all count.
 
     Raises
     ------
@@ -191,15 +210,16 @@ def load_dataset(name: str, *, folder: Path = MANIFESTS) -> Dataset:
     described = describe_dataset(name, folder=folder)
     if described.dandiset is None:
         return described
+    folder = folder or MANIFESTS
     if is_unresolved(described, folder=folder):
         raise UserError(f"The files of '{name}' are not listed yet: run `histobridge fetch {name}`.")
     path = resolved_path(name, folder=folder)
     return check_dataset(described.model_dump() | _read_yaml(path), source=path)
 
 
-def describe_dataset(name: str, *, folder: Path = MANIFESTS) -> Dataset:
+def describe_dataset(name: str, *, folder: Path | None = None) -> Dataset:
     """Read and check a manifest alone: a dandiset comes without its images. Raises as `load_dataset` does."""
-    path = folder / f"{one_of('dataset', name, dataset_names(folder=folder))}.yaml"
+    path = _folder_of(name, folder) / f"{one_of('dataset', name, dataset_names(folder=folder))}.yaml"
     dataset = check_dataset(_read_yaml(path), source=path)
     if dataset.name != name:
         raise UserError(f"{path}: name: '{dataset.name}' must be the name of the file, '{name}'.")

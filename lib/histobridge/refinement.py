@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,19 @@ class Labeller:
     def fingerprint(self) -> str:
         """A hash of everything `predict` depends on."""
         return digest([s.fingerprint for s in self.segmenters], self.views, self.anatomy)
+
+    def save(self, folder: Path) -> dict:
+        """Write the segmenters into a folder, each under a name that tells its weights; return what `load` needs."""
+        files = {f"segmenter-{one.fingerprint}.pt": one for one in self.segmenters}
+        for name, one in files.items():
+            one.save(folder / name)
+        return {"segmenters": list(files), "views": [list(view) for view in self.views], "anatomy": self.anatomy}
+
+    @classmethod
+    def load(cls, folder: Path, saved: dict) -> Labeller:
+        """Read what `save` wrote into a folder, by what it returned."""
+        segmenters = tuple(Segmenter.load(folder / name) for name in saved["segmenters"])
+        return cls(segmenters, tuple(View(*view) for view in saved["views"]), saved["anatomy"])
 
     @property
     def folder(self) -> str:

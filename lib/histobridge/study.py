@@ -56,7 +56,7 @@ class Profile(Strict):
     """
 
     pairs: tuple[str, ...]
-    folds: int = Field(ge=2)
+    folds: int = Field(ge=1)  # with 1, all of L trains
     run_folds: tuple[int, ...]
     seed: int = Field(default=0, ge=0)
     translator: SynDiffSettings
@@ -360,6 +360,12 @@ def data_checksum(dataset: str) -> str:
 def _images(at: DomainAt, data: Path, split: str) -> tuple[Sample, ...]:
     """Read the images of a domain once a process: several steps of a stage ask for them."""
     return tuple(load_images(at.dataset, at.um_per_px, data, split=split))
+
+
+def forget() -> None:
+    """Forget what was read of datasets: one that was rewritten is read anew."""
+    for cached in (data_checksum, _images, _masks):
+        cached.cache_clear()
 
 
 @lru_cache(maxsize=4)

@@ -6,6 +6,7 @@
 `study`       run, study, notebook, report, publish, recompute
 `finished`    ablate, recommend, handoff
 `masks`       measure, import
+`own`         label, apply, finetuning
 `machine`     ladder, bench
 ============  ===================================================
 """
@@ -16,7 +17,7 @@ import sys
 
 from rich.console import Console
 
-from histobridge.cli import data, study, finished, masks, machine  # isort: skip # noqa: F401 - in the order of the help
+from histobridge.cli import data, study, finished, own, masks, machine  # isort: skip # noqa: F401 - in the order of the help
 from histobridge.cli.options import app
 from histobridge.errors import UserError
 

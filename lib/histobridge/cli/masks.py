@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from histobridge.cli.options import Data, Json, Out, Pairs, ProfileName, Seed, app, console, print_json, some
+from histobridge.cli.options import (
+    Data,
+    Json,
+    Out,
+    Pairs,
+    ProfileName,
+    Seed,
+    app,
+    console,
+    print_json,
+    some,
+    told_apart,
+)
+from histobridge.cli.own import learn
 from histobridge.errors import UserError
 
 PANEL = "Masks"
@@ -56,11 +69,16 @@ def import_(
     handed_off: Annotated[Path, typer.Argument(help="The hand-off, as it was written.")],
     corrected: Annotated[Path, typer.Argument(help="Folder of corrected copies: masks, or polygons of QuPath.")],
     to: Annotated[Path, typer.Option(help="Folder for the table of edits.")] = Path("corrected"),
+    finetune: Annotated[
+        Path | None, typer.Option(help="Model of `histobridge label` that is to learn from the corrections.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of its training.")] = 100,
     as_json: Json = False,
 ) -> None:
     """Take corrected masks back, and measure what was edited: pixels, fibres, Dice before and after. Writes edits.csv.
 
-    The exit code is 2 if a corrected file belongs to no image of the hand-off; the others are taken all the same.
+    With --finetune a model learns from them, and `histobridge apply` labels better from then on. The exit code is 2 if
+    a corrected file belongs to no image of the hand-off; the others are taken all the same.
     """
     from histobridge.corrections import edit_table, read_corrections
     from histobridge.files import write_table
@@ -71,6 +89,9 @@ def import_(
         print_json(table)
     else:
         _print_edits(table, to, strays)
+    if finetune:
+        with told_apart(as_json):
+            learn(finetune, found, steps)
     raise typer.Exit(2 if strays else 0)
 
 

@@ -15,6 +15,7 @@ a column is missing, shapes differ or a pixel size is not positive.
 `trust`       where a label is unsure, and whether it is as sure as it says; the ablation
 `speed`       the benchmark
 `handoff`     what is handed to annotation tools
+`own`         somebody's own images, before anything is trained
 `method`      the method on one page, from drawn tissue
 `lesson`      what the lesson of notebook 00 shows, one idea each
 `examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
@@ -36,6 +37,7 @@ from histobridge.figures.lesson import (
 )
 from histobridge.figures.method import method_overview
 from histobridge.figures.morphometry import agreement_panels, g_ratio_against_diameter
+from histobridge.figures.own import Thumbnail, contact_sheet
 from histobridge.figures.scores import dice_bars, reconstruction_bars
 from histobridge.figures.speed import speed
 from histobridge.figures.training import losses, polarity
@@ -43,8 +45,10 @@ from histobridge.figures.trust import ablation_bars, guidance_scatter, ladder_li
 
 __all__ = [
     "Example",
+    "Thumbnail",
     "ablation_bars",
     "agreement_panels",
+    "contact_sheet",
     "dice_bars",
     "domains",
     "g_ratio_against_diameter",

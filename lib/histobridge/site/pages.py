@@ -46,7 +46,7 @@ class Site:
         pairs = {pair_page(pair): pair for pair in self.sources.pairs}
         context |= {"root": "../" * path.count("/"), "here": path, "profile": self.sources.profile}
         context |= {"navigation": {"index.html": "Overview"} | pairs | OTHER_PAGES}
-        write_text(self.to / path, _environment().get_template(template).render(context))
+        write_text(self.to / path, environment().get_template(template).render(context))
 
     # --- Notebooks --------------------------------------------------------------------------------------
 
@@ -162,7 +162,8 @@ def _coded(text: str) -> Markup:
     return Markup(re.sub(r"`+([^`]+)`+_?", r"<code>\1</code>", str(escape(text))))
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what renders the templates: strict about names, and escaping."""
     loader = jinja2.FileSystemLoader(HERE / "templates")
     strict = {"autoescape": True, "undefined": jinja2.StrictUndefined}
     environment = jinja2.Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, **strict)

@@ -34,7 +34,7 @@ def write_pair(site: Site, pair: str) -> None:
         "pair.html",
         pair=pair,
         shown=site.sources.pairs[pair],
-        swipe=_json(swipe.swipe_data(folds, site.pictures[pair], _scoring_cells(site, folds))),
+        swipe=json_for_script(swipe.swipe_data(folds, site.pictures[pair], _scoring_cells(site, folds))),
         notes=dict.fromkeys(note for _, notes in made.values() for note in notes),
         tables=_tables(site, pair, folds),
         advice=_advice(site, pair),
@@ -146,6 +146,6 @@ def _notebooks_of(site: Site, fold: Fold) -> dict[str, str]:
     return {page: site.executed[page][1].title for page in found if page in site.executed}
 
 
-def _json(content: dict) -> Markup:
+def json_for_script(content: dict) -> Markup:
     """Return data for a script element: nothing in it can end the element."""
     return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))

@@ -285,7 +285,7 @@ class Swipe {
       for (const option of this.form[side].options) option.disabled = !layers.includes(option.value);
       this.draw(side);
     }
-    this.form.run.parentNode.hidden = this.form.run.options.length < 2;
+    for (const name of ["run", "way"]) this.form[name].parentNode.hidden = this.form[name].options.length < 2;
     this.tell();
   }
 
@@ -303,7 +303,7 @@ class Swipe {
     const addresses = (this.addresses(layer) || []).filter(Boolean);
     const alt = `${this.data.layers[layer]} of ${this.state.image}`;
     const pictures = addresses.map((src, i) =>
-      make("img", { src, width, height, draggable: false, alt: i === addresses.length - 1 ? alt : "", className: /\.png$/.test(src) ? "mask" : "" }));
+      make("img", { src, width, height, draggable: false, alt: i === addresses.length - 1 ? alt : "", className: /\.png$|^data:image\/png/.test(src) ? "mask" : "" }));
     canvas.replaceChildren(...pictures);
     this.stage.querySelector(`.tag.${side}`).textContent = this.data.layers[layer] || "";
   }
@@ -325,7 +325,7 @@ class Swipe {
   tell() {
     const { image, way, left, right } = this.state, told = this.root.querySelector(".told");
     const dice = Object.entries(this.picture().dice[way] || {}).map(([name, value]) => `${name} ${value.toFixed(3)}`);
-    const scored = dice.length ? `Dice: ${dice.sort().join(", ")}.` : "Not scored.";
+    const scored = dice.length ? `Dice: ${dice.sort().join(", ")}.` : this.data.unscored ?? "Not scored.";
     const layers = this.data.layers;
     told.replaceChildren(make("strong", { textContent: image }), ` ${this.data.ways[way].label}. ${scored} `,
       `Left: ${layers[left] || "nothing"}, right: ${layers[right] || "nothing"}. `);

@@ -1,0 +1,114 @@
+"""What notebooks 02, 03 and 05 do, for a pair of which U has no mask: judge, translator, guard, labeller."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from histobridge import guidance, label_free, polarity, strategies, translation
+from histobridge.beyond import WAY
+from histobridge.comparable import comparable
+from histobridge.domains import Sample
+from histobridge.files import write_table
+from histobridge.kept import kept
+from histobridge.manifest import ROOT
+from histobridge.own import scale
+from histobridge.own.model import Model
+from histobridge.refinement import Labeller, refined
+from histobridge.study import Run
+from histobridge.training import Report
+from histobridge.translator import Translator
+
+CHECKED = 8  # images of U, evenly chosen, on which the guard looks at translations
+
+
+def train(run: Run, *, guide: bool, say: Report) -> Model:
+    """Train (resuming) all that labels images like those of U, and return it.
+
+    Parameters
+    ----------
+    run : Run
+        Of a workspace.
+    guide : bool
+        Whether every way is scored without masks, and the best is taken; else it is `refined`.
+    say : callable
+        Told what begins.
+
+    Raises
+    ------
+    PolarityError
+        If the translator swaps classes.
+    """
+    translators = trained_translators(run, say)
+    say("two students, and what they teach themselves")
+    labeller, advice = refined(run, translators), None
+    way = WAY
+    if guide:
+        say("scoring every way without masks")
+        way, advice = advised(run, translators, labeller)
+    axon_px = scale.typical_px(run.source_masks().values())
+    facts = {"strategy": "-".join(way), "source": run.pair.source.model_dump(), "axon_px_source": axon_px}
+    facts |= {"advice": advice, "provenance": run.provenance()}
+    chosen, of_translations = of_way(run, way, translators, labeller)
+    return Model(chosen, run.pair.target.um_per_px, axon_px, translators["syndiff"], of_translations, facts)
+
+
+def trained_translators(run: Run, say: Report) -> dict[str, Translator]:
+    """Find the polarity, train the translators on what is alike, and have the guard look at them (kept)."""
+    say("the judge of polarity")
+    judge = strategies.polarity_judge(run)
+    source, target = run.source_images(), run.seen_images()
+    sign = translation.sign_for(run, translation.polarity_evidence(run, judge, target))
+    alike, _ = comparable(judge, sign, source, target, side=2 * run.profile.translator.crop)
+    say(f"the translator, which {'keeps' if sign > 0 else 'inverts'} the contrast")
+    translation.train_syndiff(run, sign, source, alike)
+    translation.fit_controls(run, source, alike)
+    translators = translation.trained_translators(run)
+    say("checking that it keeps classes apart")
+    _guard(run, judge, sign, translators["syndiff"])
+    return translators
+
+
+def few(samples: list[Sample], most: int = CHECKED) -> list[Sample]:
+    """Return at most so many samples, evenly chosen."""
+    step = max(1, -(-len(samples) // most))
+    return samples[::step]
+
+
+def _guard(run: Run, judge: strategies.Segmenter, sign: int, translator: Translator) -> None:
+    """Refuse a translator that swaps classes, by what it does to L, to some images of U, and on the round trip."""
+    source, target = run.source_images(), few(run.seen_images())
+    to_u, to_l = (translation.translated(run, translator, s, to) for s, to in ((source, "U"), (target, "L")))
+    seen = polarity.evidence(judge.probabilities, [s.image for s in to_l])
+    for images, away in (source, to_u), (target, to_l):
+        polarity.check_translation(sign, [(a.image, b.image) for a, b in zip(images, away, strict=True)], seen)
+    back = translation.round_trip(run, translator, to_u, "U")
+    polarity.check_round_trip(translation.round_trip_swap(judge, source, back))
+
+
+# --- Which way ------------------------------------------------------------------------------------------
+
+
+def advised(run: Run, translators: dict[str, Translator], labeller: Labeller) -> tuple[guidance.Way, str]:
+    """Score every way without a mask of U (minutes; kept as guidance.csv) and return the best, and why."""
+    file = kept(run.results / "guidance", refined=labeller.fingerprint) / "guidance.csv"
+    if file.exists():
+        scored = pd.read_csv(file)
+    else:
+        images = run.scored_images()
+        labels = strategies.all_pseudo_labels(run, translators)
+        labels[WAY] = strategies.pseudo_labels(run, labeller, images, "-".join(WAY))
+        scored = write_table(file, label_free.scores(run, translators, labels))
+    experience = ROOT / "reports" / "guidance_overview.csv"
+    return guidance.recommend(scored, pd.read_csv(experience) if experience.exists() else None)
+
+
+def of_way(
+    run: Run, way: guidance.Way, translators: dict[str, Translator], labeller: Labeller
+) -> tuple[Labeller, bool]:
+    """Return what labels by this way, and whether it must be shown translations to L."""
+    strategy, translator = way
+    if way == WAY:
+        return labeller, False
+    if strategy == "tutorship":
+        return Labeller((strategies.student(run, translators[translator]),), anatomy=False), False
+    return Labeller((strategies.source_segmenter(run),), anatomy=False), strategy == "adaptation"
