@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 
 import imagecodecs
 import numpy as np
@@ -19,6 +20,7 @@ from histobridge.folds import split
 from histobridge.handoff import edited, names, read_handoff
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.manifest import ROOT, dataset_names, load_dataset
+from histobridge.metrics import mean_dice
 from histobridge.own import label as own_label
 from histobridge.own import labelling, training, workspace
 from histobridge.own.label import Wish, apply_model, label_folder
@@ -479,3 +481,21 @@ def test_the_page_says_how_to_correct_and_what_it_is_worth(labelled):
     for words in ("histobridge import", "--finetune", "histobridge apply", "No one has checked them yet", "small-tem"):
         assert words in text
     assert text.count("<html") == 1 and "static/site" not in text
+
+
+@pytest.mark.slow
+def test_from_eight_images_to_masks_in_one_command(histobridge, tmp_path):
+    """Nothing else is known; the labels are worth correcting, and it takes at most twelve minutes on two cores."""
+    truth, begun = {}, time.monotonic()
+    (tmp_path / "images").mkdir()
+    for seed in range(7000, 7008):
+        image, truth[f"i{seed}"] = phantom("sem", seed, (1024, 1024))
+        write_image(tmp_path / "images" / f"i{seed}.png", image)
+    options = ["--um-per-px", 0.1, "--source", "phantom", "--profile", "phantom", "--yes", "--out", tmp_path / "out"]
+    code, out, err = histobridge("label", tmp_path / "images", *options)
+    assert code == 0, err
+    assert "a toy" in out and time.monotonic() - begun < 720
+    handoff = read_handoff(tmp_path / "out" / "handoff")
+    rows = handoff.images.itertuples()
+    found = mean_dice((truth[row.name], read_mask(handoff.file(row.image, names.COMBINED))[0]) for row in rows)
+    assert found["axon"] > 0.75 and found["myelin"] > 0.75
