@@ -83,7 +83,7 @@ def learn(model: Path, corrections: list, steps: int, seed: int = 0) -> None:
     from histobridge.own.learning import learn_from
 
     learned = learn_from(model, corrections, steps=steps, seed=seed)
-    print(f"{model} has learned from {len(learned)} corrected images: {', '.join(learned)}")
+    print(f"{model} has learned from {len(learned)} corrected image(s): {', '.join(learned)}")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -106,7 +106,8 @@ def finetuning(
     write_table(reports / "finetuning.csv", table.round(4))
     print(table.to_string(index=False, float_format="%.3f", na_rep="-"))
     found = enough(table)
-    print(f"\n{'No number of' if found is None else found} corrected images close half of the gap.")
+    told = {None: "No number of corrected images closes", 1: "1 corrected image closes"}
+    print(f"\n{told.get(found, f'{found} corrected images close')} half of the gap.")
 
 
 def _confirm(found, picture: Path) -> float:
