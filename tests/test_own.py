@@ -462,7 +462,7 @@ def test_the_page_needs_nothing_else(labelled, chromium, tmp_path):
     page.on("request", lambda r: told.append(r.url) if not r.url.startswith(("file:///", "data:")) else None)
     page.goto(f"file://{alone}")
     page.locator("#table-review td a").first.click()
-    assert page.locator(".tag.right").inner_text() == "Uncertainty"
+    page.locator(".tag.right", has_text="Uncertainty").wait_for()
     assert page.locator(".side.left .canvas img").count() == 2  # a label lies upon its image
     for layer in ("image", "translation", "label", "uncertainty"):
         page.locator("select[name=left]").select_option(layer)
