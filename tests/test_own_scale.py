@@ -59,11 +59,11 @@ def test_axons_of_another_size_than_those_of_l_are_told_with_a_better_scale(labe
     masks = [phantom("sem", seed, (192, 192))[1] for seed in (60, 61)]
     assert off_scale(masks, labelled.axon_px, 0.1) == []
     (told,) = off_scale([mask[::2, ::2] for mask in masks], labelled.axon_px, 0.2)
-    assert "--work-at, now 0.2" in told
+    assert "--work-at`, now 0.2" in told
     assert 0.08 < float(told.split(" µm/px")[0].split()[-1]) < 0.12
     assert told.endswith("labels would be better.")
     (told,) = off_scale([np.kron(mask, np.ones((2, 2), np.uint8)) for mask in masks], labelled.axon_px, 0.05)
-    assert "--work-at, now 0.05" in told and told.endswith("it would be faster.")
+    assert "--work-at`, now 0.05" in told and told.endswith("it would be faster.")
     assert off_scale([np.zeros((8, 8), np.uint8)], labelled.axon_px, 0.1) == []
 
 

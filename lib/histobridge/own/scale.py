@@ -169,7 +169,7 @@ def off_scale(masks: Iterable[np.ndarray], axon_px: float, um_per_px: float) -> 
     effect = "labels would be better" if ratio < 1 else "it would be faster"
     return [
         f"The typical axon has {found:.0f} px where one of {axon_px:.0f} px was learned from: at "
-        f"{um_per_px * ratio:.2g} µm/px (--work-at, now {um_per_px:g}) they would be alike, and {effect}."
+        f"{um_per_px * ratio:.2g} µm/px (`label --work-at`, now {um_per_px:g}) they would be alike, and {effect}."
     ]
 
 
