@@ -45,7 +45,7 @@ def test_a_finished_run_is_skipped_and_told_again(finished, in_a_process):
     assert ended.returncode == 0, ended.stdout
     assert ended.stdout.count("finished before, skipped") == 4
     assert "step 1 of" not in ended.stdout
-    assert "Dice: mean over images" in ended.stdout
+    assert "mean over images, ± SD over folds" in ended.stdout
     assert "04_report.html" in ended.stdout
 
 
