@@ -15,6 +15,7 @@ from histobridge import label_free
 from histobridge.files import write_table
 from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.kept import digest, kept
+from histobridge.manifest import ROOT
 from histobridge.measure import kept_labels, kept_masks
 from histobridge.refinement import RECIPES, REFINED, Labeller, refined, translators_of
 from histobridge.strategies import dice_rows, pseudo_labels
@@ -104,6 +105,12 @@ def guide(run: Run) -> pd.DataFrame:
         return pd.read_csv(file)
     labels = {**kept_labels(run), WAY: kept_masks(run, WAY)}
     return write_table(file, label_free.scores(run, trained_translators(run), labels))
+
+
+def experience() -> pd.DataFrame | None:
+    """Return how well label-free scores have told good ways from bad in the published runs, None before there are."""
+    file = ROOT / "reports" / "guidance_overview.csv"
+    return pd.read_csv(file) if file.exists() else None
 
 
 def _is_newer(file: Path, run: Run) -> bool:

@@ -66,6 +66,15 @@ def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
     return [sample for sample in samples if sample.subject in chosen]
 
 
+def evenly_chosen(samples: list, most: int) -> list:
+    """Return at most so many of a list, evenly chosen, the first and the last among them.
+
+    >>> evenly_chosen(["a", "b", "c", "d", "e"], 3)
+    ['a', 'c', 'e']
+    """
+    return [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, most).astype(int))]
+
+
 def subjects(dataset: str, *, split: str = "development") -> list[str]:
     """Return the subject of every image of a split, from the manifest alone."""
     return [record.subject for record in _records(load_dataset(dataset), split)]

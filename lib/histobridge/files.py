@@ -6,6 +6,7 @@ And a lock, for what two processes must not make at the same time.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -131,3 +132,9 @@ def alone(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
                 f"Another process is at work in {lock.parent}: wait for it, or choose another --out."
             ) from None
         yield file
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file, which is read piece by piece."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -25,7 +25,7 @@ import pandas as pd
 from scipy.stats import wasserstein_distance
 
 from histobridge import strategies
-from histobridge.domains import Sample, of_subjects
+from histobridge.domains import Sample, evenly_chosen, of_subjects
 from histobridge.guidance import Way
 from histobridge.images import AXON, MYELIN
 from histobridge.metrics import dice, mean_enclosure
@@ -88,7 +88,7 @@ class _Seen(NamedTuple):
 def _seen(
     run: Run, translators: dict[str, Translator], way: Way, source: Segmenter, source_images: list[Sample]
 ) -> _Seen:
-    strategy, translator, images = way[0], translators[way[1]], _few(run.scored_images())
+    strategy, translator, images = way[0], translators[way[1]], evenly_chosen(run.scored_images(), FEW)
     if strategy == "adaptation":
         images = translated(run, translator, images, "L")
     shown = [sample.image for sample in images]
@@ -118,10 +118,6 @@ def _reverse(run: Run, source: Segmenter, away: list[Sample], way: Way, masks: M
 def _known_dice(run: Run, segmenter: Segmenter, images: list[Sample]) -> float:
     """Score what a segmenter finds in images that keep the masks of L."""
     return _mean_dice(run.source_masks(), {sample.name: segmenter.predict(sample.image) for sample in images})
-
-
-def _few(images: list[Sample]) -> list[Sample]:
-    return [images[i] for i in np.unique(np.linspace(0, len(images) - 1, FEW).astype(int))]
 
 
 def _greys(images: Iterable[np.ndarray]) -> np.ndarray:

@@ -113,6 +113,12 @@ def axon_instances(mask: np.ndarray, *, min_px: int = MIN_AXON_PX) -> np.ndarray
     return labels
 
 
+def axon_areas_px(masks: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the areas, px, of all axons (`axon_instances`) in class masks uint8 [H, W]: int or float [N]."""
+    areas = [np.bincount(axon_instances(mask).ravel())[1:] for mask in masks]
+    return np.concatenate([area[area > 0] for area in areas] or [[]])
+
+
 def instance_f1(true_labels: np.ndarray, predicted_labels: np.ndarray, *, threshold: float = 0.5) -> InstanceMatch:
     """Match labelled objects one to one at IoU >= `threshold` (0 < threshold <= 1) and count hits and misses.
 

@@ -23,7 +23,7 @@ import numpy as np
 from histobridge import strategies
 from histobridge.anatomy import tidy
 from histobridge.kept import digest
-from histobridge.metrics import axon_instances
+from histobridge.metrics import axon_areas_px
 from histobridge.segmenter import Segmenter
 from histobridge.study import Run
 from histobridge.translator import Translator
@@ -135,8 +135,7 @@ def refined(run: Run, translators: dict[str, Translator], name: str = REFINED) -
 
 def axon_diameter_px(masks: Iterable[np.ndarray]) -> float:
     """Return the median diameter (px, of circles of equal area) of the axons in class masks; NaN without any."""
-    areas = [np.bincount(axon_instances(mask).ravel())[1:] for mask in masks]
-    found = np.concatenate([area[area > 0] for area in areas] or [[]])
+    found = axon_areas_px(masks)
     return float(np.median(2 * np.sqrt(found / np.pi))) if len(found) else float("nan")
 
 

@@ -120,6 +120,12 @@ def load_study(path: Path = STUDY) -> StudyFile:
     return validated(StudyFile, content or {}, path.name)
 
 
+def profile_of(name: str) -> Profile:
+    """Return a profile of study.yaml; a `UserError` lists the valid names."""
+    profiles = load_study().profiles
+    return profiles[one_of("profile", name, profiles)]
+
+
 def validated(model: type[Strict], values: dict, name: str):
     """Return the model made of values; a `UserError` names the first that is wrong, and what `name` they stand in."""
     try:
@@ -326,7 +332,7 @@ def open_report(parameters: dict) -> ReportParameters:
         If one is unknown or of the wrong type, or names no profile.
     """
     given = validated(ReportParameters, fresh(parameters, "given", ReportParameters), "The parameters")
-    one_of("profile", given.profile, load_study().profiles)
+    profile_of(given.profile)
     return given
 
 

@@ -84,17 +84,15 @@ def recommend(runs: list) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from histobridge.beyond import guide
+    from histobridge.beyond import experience, guide
     from histobridge.guidance import recommend as advise
-    from histobridge.manifest import ROOT
 
     scored, advice = [], []
     for number, run in enumerate(runs, 1):
         p = run.parameters
         console.print(f"[{number}/{len(runs)}] {p.pair} {p.protocol} fold {p.fold}", highlight=False)
         scored.append(guide(run))
-    experience = ROOT / "reports" / "guidance_overview.csv"
-    known = pd.read_csv(experience) if experience.exists() else None
+    known = experience()
     for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
         given = advise(rows, known)
         console.print(f"\n{name}, {kind}: {given.text}", highlight=False)

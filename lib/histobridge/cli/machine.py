@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from histobridge.cli.options import Json, ProfileName, Seed, app, console, print_json, told_apart
-from histobridge.errors import one_of
 
 PANEL = "Method and machine"
 
@@ -28,10 +27,9 @@ def ladder(
     from histobridge import figures
     from histobridge.files import write_table
     from histobridge.ladder import climb, modalities
-    from histobridge.study import load_study
+    from histobridge.study import profile_of
 
-    settings = load_study().profiles
-    chosen = settings[one_of("profile", profile, settings)]
+    chosen = profile_of(profile)
     rows = pd.concat([climb(modality, chosen, seed=seed) for modality in modalities()], ignore_index=True)
     write_table(reports / "ladder.csv", rows.round(5))
     figures.save(figures.ladder_lines(rows), reports / "ladder")

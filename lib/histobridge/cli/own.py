@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from histobridge.cli.options import ProfileName, app
-from histobridge.errors import UserError, one_of
+from histobridge.cli.options import ProfileName, Seed, app
+from histobridge.errors import UserError
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
 PixelSize = Annotated[
@@ -40,7 +40,7 @@ def label(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Take the suggested scale without asking.")] = False,
     modality: Modality = None,
-    seed: Annotated[int, typer.Option(min=0, help="Added to the seed of the profile.")] = 0,
+    seed: Seed = 0,
     data: Annotated[Path, typer.Option(help="Folder that holds the labelled dataset, if it is here.")] = Path("data"),
     mirror: Annotated[
         Path | None, typer.Option(envvar="HISTOBRIDGE_MIRROR", help="Local folder to take its files from.")
@@ -89,7 +89,7 @@ def learn(model: Path, corrections: list, steps: int, seed: int = 0) -> None:
 @app.command(rich_help_panel=PANEL)
 def finetuning(
     profile: ProfileName = "phantom",
-    seed: Annotated[int, typer.Option(min=0, help="Added to the seed of the profile.")] = 0,
+    seed: Seed = 0,
     reports: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("reports"),
 ) -> None:
     """Tell how many corrected images close half of the gap to a segmenter that has seen many: on drawn tissue.
@@ -98,10 +98,9 @@ def finetuning(
     """
     from histobridge.files import write_table
     from histobridge.finetuning import enough, on_phantoms
-    from histobridge.study import load_study
+    from histobridge.study import profile_of
 
-    profiles = load_study().profiles
-    chosen = profiles[one_of("profile", profile, profiles)]
+    chosen = profile_of(profile)
     table = on_phantoms(chosen.segmenter, steps=chosen.student_steps, seed=chosen.seed + seed)
     write_table(reports / "finetuning.csv", table.round(4))
     print(table.to_string(index=False, float_format="%.3f", na_rep="-"))

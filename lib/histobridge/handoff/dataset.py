@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import pandas as pd
 
 from histobridge import __version__
 from histobridge.errors import UserError, one_of
-from histobridge.files import write_json, write_table, write_text
+from histobridge.files import sha256_of, write_json, write_table, write_text
 from histobridge.handoff import names
 from histobridge.handoff.geojson import write_geojson
 from histobridge.handoff.instances import fibre_labels, write_instances
@@ -145,7 +144,7 @@ def write_handoff(
         place = given.place(item.name, item.subject, item.modality)
         rows.append(_row(place, item, n_fibres=_write_image_files(folder, place, item)))
         orders.append(review_order({place.image: item.uncertainty}))
-        sources[place.image] = _sha256(item.source) if item.source and Path(item.source).is_file() else None
+        sources[place.image] = sha256_of(item.source) if item.source and Path(item.source).is_file() else None
     if not rows:
         raise UserError("There is no image to hand off: label some first.")
     images, order = pd.DataFrame(rows), pd.concat(orders).sort_values("uncertainty", ascending=False, kind="stable")
@@ -180,7 +179,7 @@ def edited(handoff: Handoff) -> list[str]:
     return [
         name
         for name, path in recorded.items()
-        if path.exists() and _sha256(path) != handoff.provenance["files_sha256"][name]
+        if path.exists() and sha256_of(path) != handoff.provenance["files_sha256"][name]
     ]
 
 
@@ -286,11 +285,6 @@ def _write_provenance(folder: Path, provenance: dict, images: pd.DataFrame, sour
         "histobridge": __version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sources_sha256": sources,
-        "files_sha256": {name: _sha256(folder / name) for name in files},
+        "files_sha256": {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / PROVENANCE, {**provenance, **added})
-
-
-def _sha256(path: Path) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,15 +15,15 @@ from histobridge import figures
 from histobridge.figures import Thumbnail
 from histobridge.files import alone, write_table, write_text
 from histobridge.handoff import Handoff
+from histobridge.machine import machine, peak_memory_gib
 from histobridge.own import labelling, scale, workspace
 from histobridge.own.looking import Found, Look, look
-from histobridge.own.model import Model, latest
+from histobridge.own.model import MODEL, Model, latest
 from histobridge.own.page import Story, write_page
 from histobridge.own.training import train
 from histobridge.own.workspace import Choice
-from histobridge.study import machine, peak_memory_gib
+from histobridge.study import profile_of
 
-MODEL = "model"
 TOYS = {"phantom": "phantom-tem"}
 """Short names of drawn sources."""
 
@@ -119,7 +119,7 @@ def label_folder(
     UserError
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
-    workspace.profile_of(wish.profile)
+    profile_of(wish.profile)
     with alone(writable(out) / ".lock", wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")

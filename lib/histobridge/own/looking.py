@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pandas as pd
 from skimage.transform import resize
 
 from histobridge.errors import UserError
+from histobridge.files import sha256_of
 from histobridge.handoff import names
 from histobridge.images import check_pixel_size, normalise, read_described
 from histobridge.own.pixel_size import PixelSize, pixel_size
@@ -211,7 +211,7 @@ def _look_at(path: Path, name: str, root: Path, um_per_px: float | None) -> Foun
         height=height,
         width=width,
         kind=kind,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256_of(path),
         thumbnail=_thumbnail(stretched),
         odd=(*differs, *_odd(image)),
     )

@@ -21,6 +21,8 @@ from histobridge.refinement import Labeller
 from histobridge.translator import SynDiff
 
 FORMAT = 1
+MODEL = "model"
+"""The folder of the model in what `histobridge label` writes."""
 CARD, TRANSLATOR = "model.json", "syndiff.pt"
 
 
@@ -140,7 +142,7 @@ def folder_of(folder: Path) -> Path:
     UserError
         If there is no model.
     """
-    for place in (Path(folder), Path(folder) / "model"):
+    for place in (Path(folder), Path(folder) / MODEL):
         if (place / CARD).is_file():
             return place
     raise UserError(f"{folder} holds no model: name the folder that `histobridge label` wrote (its --out).")

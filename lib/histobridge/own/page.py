@@ -23,6 +23,7 @@ from histobridge.site.cells import TableOf, table
 from histobridge.site.pages import HERE, environment
 from histobridge.site.pair import json_for_script
 from histobridge.site.pictures import save_grey, save_heat, save_mask, save_png_as_webp
+from histobridge.site.plates import Plate
 from histobridge.training import Report, Say
 
 PAGE = "report.html"
@@ -39,16 +40,6 @@ FIBRES = {
     "mvf": "MVF",
     "avf": "AVF",
 }
-
-
-class Plate(NamedTuple):
-    """A figure of the page, as the template wants it."""
-
-    address: str
-    width: int
-    height: int
-    caption: str
-    made_by: str = ""
 
 
 class Story(NamedTuple):
@@ -225,7 +216,7 @@ def _plate(png: Path, caption: str) -> Plate:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "plate.webp")
         width, height = save_png_as_webp(png.read_bytes(), path)
-        return Plate(_address(path.read_bytes(), "webp"), width, height, caption)
+        return Plate(_address(path.read_bytes(), "webp"), caption, width, height)
 
 
 def _address(content: bytes, kind: str) -> str:

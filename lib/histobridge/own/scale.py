@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from histobridge.domains import load_images, load_masks
+from histobridge.domains import evenly_chosen, load_images, load_masks
 from histobridge.images import resample
 from histobridge.manifest import load_dataset
-from histobridge.metrics import axon_instances
+from histobridge.metrics import axon_areas_px
 from histobridge.own.looking import Found
 from histobridge.study import load_study
 
@@ -85,7 +85,7 @@ def suggest(labelled: Side, images: list[Found]) -> Suggestion:
     images : list of Found
         `FEW` of them are looked at.
     """
-    some = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, FEW).astype(int))]
+    some = evenly_chosen(images, FEW)
     of_l = float(np.median([structure_px(image) for image in labelled.images.values()]))
     of_u = float(np.median([structure_px(one.read()) * one.um_per_px for one in some])) / COARSER
     um_per_px = float(f"{of_u / of_l:.3g}")
@@ -146,8 +146,8 @@ def typical_px(masks: Iterable[np.ndarray]) -> float:
     masks : iterable of ndarray
         Class masks uint8 [H, W].
     """
-    areas = np.sort(np.concatenate([np.bincount(axon_instances(mask).ravel())[1:] for mask in masks] or [[]]))
-    if not areas.sum():
+    areas = np.sort(axon_areas_px(masks))
+    if not len(areas):
         return float("nan")
     return float(2 * np.sqrt(areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)] / np.pi))
 
@@ -160,7 +160,7 @@ def off_scale(masks: Iterable[np.ndarray], axon_px: float, um_per_px: float) -> 
     masks : iterable of ndarray
         Class masks at `um_per_px`.
     axon_px : float
-        The median diameter in L, px.
+        The `typical_px` of L.
     """
     found = typical_px(masks)
     ratio = found / axon_px

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from histobridge import guidance, label_free, polarity, strategies, translation
-from histobridge.beyond import WAY
+from histobridge.beyond import WAY, experience
 from histobridge.comparable import comparable
-from histobridge.domains import Sample
+from histobridge.domains import evenly_chosen
 from histobridge.files import write_table
 from histobridge.kept import kept
-from histobridge.manifest import ROOT
 from histobridge.own import scale
 from histobridge.own.model import Model
 from histobridge.refinement import Labeller, refined
@@ -68,15 +67,9 @@ def trained_translators(run: Run, say: Report) -> dict[str, Translator]:
     return translators
 
 
-def few(samples: list[Sample], most: int = CHECKED) -> list[Sample]:
-    """Return at most so many samples, evenly chosen."""
-    step = max(1, -(-len(samples) // most))
-    return samples[::step]
-
-
 def _guard(run: Run, judge: strategies.Segmenter, sign: int, translator: Translator) -> None:
     """Refuse a translator that swaps classes, by what it does to L, to some images of U, and on the round trip."""
-    source, target = run.source_images(), few(run.seen_images())
+    source, target = run.source_images(), evenly_chosen(run.seen_images(), CHECKED)
     to_u, to_l = (translation.translated(run, translator, s, to) for s, to in ((source, "U"), (target, "L")))
     seen = polarity.evidence(judge.probabilities, [s.image for s in to_l])
     for images, away in (source, to_u), (target, to_l):
@@ -98,8 +91,7 @@ def advised(run: Run, translators: dict[str, Translator], labeller: Labeller) ->
         labels = strategies.all_pseudo_labels(run, translators)
         labels[WAY] = strategies.pseudo_labels(run, labeller, images, "-".join(WAY))
         scored = write_table(file, label_free.scores(run, translators, labels))
-    experience = ROOT / "reports" / "guidance_overview.csv"
-    return guidance.recommend(scored, pd.read_csv(experience) if experience.exists() else None)
+    return guidance.recommend(scored, experience())
 
 
 def of_way(

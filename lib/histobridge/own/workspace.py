@@ -24,14 +24,14 @@ import numpy as np
 import yaml
 
 from histobridge import study
-from histobridge.errors import UserError, one_of
+from histobridge.errors import UserError
 from histobridge.fetching import complaints, fetch, status
 from histobridge.files import write_text
 from histobridge.images import check_pixel_size, write_image
 from histobridge.manifest import MANIFESTS, describe_dataset, load_dataset
 from histobridge.own.looking import Found, Look
 from histobridge.plan import Plan
-from histobridge.study import Profile, Run, load_study
+from histobridge.study import Run, load_study, profile_of
 
 OWN = "own"
 TRANSLATORS = ["none", "histogram", "invert-histogram", "syndiff"]  # what `refined` learns from, by either sign
@@ -59,12 +59,6 @@ class Choice:
     um_per_px: float
     profile: str
     seed: int = 0
-
-
-def profile_of(name: str) -> Profile:
-    """Return a profile of study.yaml; a `UserError` lists the valid names."""
-    profiles = load_study().profiles
-    return profiles[one_of("profile", name, profiles)]
 
 
 def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:

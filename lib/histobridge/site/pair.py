@@ -7,8 +7,8 @@ import json
 import pandas as pd
 from markupsafe import Markup
 
+from histobridge.beyond import experience
 from histobridge.guidance import recommend, with_truth
-from histobridge.manifest import ROOT
 from histobridge.site import pictures, plates, swipe
 from histobridge.site.cells import TableOf, table
 from histobridge.site.pages import Site, notebook_page, pair_page, some, way_of
@@ -135,8 +135,7 @@ def _scored(scores: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def _advice(site: Site, pair: str) -> dict[str, str]:
     """Return what `histobridge recommend` says of a pair, by protocol."""
     rows = _of(site.sources.beyond["guidance"], pair)
-    experience = ROOT / "reports" / "guidance_overview.csv"
-    known = pd.read_csv(experience) if experience.exists() else None
+    known = experience()
     return {kind: recommend(of, known).text for kind, of in rows.groupby("protocol")} if len(rows) else {}
 
 
