@@ -146,7 +146,7 @@ def test_an_ablation_scores_every_recipe(run, recipes):
     """A row an image and class of each, in the order of the recipes; the first knows all, each next a little less."""
     found, n = ablate(run, CONTROLS), 2 * len(run.scored_images())
     assert recipes == list(RECIPES)
-    assert set(found.columns) == {*DICE_COLUMNS, "recipe"}
+    assert set(found.columns) == {*DICE_COLUMNS, "recipe", "git_commit"}
     assert found["recipe"].tolist() == [name for name in RECIPES for _ in range(n)]
     assert set(zip(found["strategy"], found["translator"], strict=True)) == {("refined", "syndiff")}
     dice = found.groupby("recipe", sort=False)["dice"].mean()

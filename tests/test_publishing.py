@@ -35,19 +35,25 @@ def test_runs_of_other_settings_are_not_published():
 NEW = ("tem-sem", "transductive")
 
 
-def finish(out, *cells: tuple[str, str], dice: float, beyond: bool = True) -> None:
-    """Leave one finished fold of each pair and protocol, with a translation and two images of one Dice."""
+def finish(out, *cells: tuple[str, str], dice: float, beyond: bool = True, fold: int = 0, added=False) -> None:
+    """Leave one finished fold of each pair and protocol, with a translation and two images of one Dice.
+
+    `added` leaves an ablation too.
+    """
     for pair, protocol in cells:
-        run = open_run({"pair": pair, "profile": "cpu", "protocol": protocol, "out": str(out)})
-        cell = {"pair": pair, "protocol": protocol}
-        write_table(run.results / "dice.csv", dice_rows([dice, dice], **cell))
-        write_table(run.shared / "translation.csv", round_trips(ssim=[dice], split="development", **cell))
+        run = open_run({"pair": pair, "profile": "cpu", "protocol": protocol, "out": str(out), "fold": fold})
+        cell, scored = {"pair": pair, "protocol": protocol}, dice_rows([dice, dice])
+        scored = scored.assign(**cell, fold=fold)
+        write_table(run.results / "dice.csv", scored)
+        whole = {"fold": run.translator_key, "split": "development", **cell}
+        write_table(run.shared / "translation.csv", round_trips(ssim=[dice], **whole))
         if beyond:
-            write_table(
-                run.results / "refined.csv", dice_rows([dice], strategy="refined", translator="syndiff", **cell)
-            )
-            write_table(run.results / "trust.csv", pd.DataFrame([{**cell, "split": "development", "ece": dice}]))
+            refined = scored[:1].assign(strategy="refined", translator="syndiff")
+            write_table(run.results / "refined.csv", refined)
+            write_table(run.results / "trust.csv", pd.DataFrame([{**run.key, "ece": dice}]))
             run.finish("05_beyond")
+        if added:
+            write_table(run.results / "ablation.csv", scored.assign(recipe="refined", git_commit="abc"))
         run.finish("02_translate")
         run.finish("03_pseudo_label")
 
@@ -90,6 +96,33 @@ def test_what_has_no_new_run_stays_published(publish_in, tmp_path, other):
     assert published_cells(tmp_path) == [other, NEW]
 
 
+def test_a_fold_that_is_run_again_replaces_that_fold(publish_in, tmp_path):
+    """The others keep their rows; what serves all folds is replaced as a whole."""
+    for fold in (0, 1):
+        finish(tmp_path / "before", NEW, dice=0.5, fold=fold)
+    finish(tmp_path / "now", NEW, dice=0.75, fold=1)
+    publish_in("before")
+    now = publish_in("now")
+    assert now["dice"].groupby("fold")["dice"].unique().map(list).to_dict() == {0: [0.5], 1: [0.75]}
+    assert now["trust"].set_index("fold")["ece"].to_dict() == {0: 0.5, 1: 0.75}
+    assert now["translation"]["ssim"].tolist() == [0.75]
+    records = json.loads((tmp_path / "reports" / "provenance.json").read_text())
+    stages = ["02_translate", "03_pseudo_label", "05_beyond"]
+    assert sorted((r["stage"], r["fold"]) for r in records if r["fold"]) == [(stage, 1) for stage in stages]
+    assert sorted(r["stage"] for r in records if not r["fold"]) == stages[1:]
+
+
+def test_what_was_added_to_a_run_stays_until_it_is_added_anew(publish_in, tmp_path):
+    """An ablation takes hours: a run without one leaves the published rows, which say of which commit they are."""
+    finish(tmp_path / "before", NEW, dice=0.5, added=True)
+    finish(tmp_path / "without", NEW, dice=0.75)
+    finish(tmp_path / "with", NEW, dice=0.25, added=True)
+    before, without, with_ = map(publish_in, ("before", "without", "with"))
+    pd.testing.assert_frame_equal(before["ablation"], without["ablation"])
+    assert set(without["dice"]["dice"]) == {0.75}
+    assert set(with_["ablation"]["dice"]) == {0.25} and len(with_["ablation"]) == len(before["ablation"])
+
+
 def test_published_again_nothing_changes(publish_in, tmp_path):
     """The same runs a second time give the same bytes."""
     finish(tmp_path / "before", NEW, ("tem-pns", "transductive"), dice=1 / 3)
@@ -100,7 +133,7 @@ def test_published_again_nothing_changes(publish_in, tmp_path):
 
 
 def test_what_other_settings_made_does_not_stay(publish_in, tmp_path):
-    """One stale stage of a pair takes all its rows with it; the rows of the others stay beside the new ones."""
+    """One stale stage of a fold takes all its rows with it; those of others stay, and those it was made from."""
     gone, stays = ("tem-pns", "transductive"), ("tem-bf", "transductive")
     finish(tmp_path / "before", NEW, gone, stays, dice=0.5)
     finish(tmp_path / "now", NEW, dice=0.75)
@@ -109,9 +142,10 @@ def test_what_other_settings_made_does_not_stay(publish_in, tmp_path):
     records = json.loads(file.read_text())
     next(r for r in records if (r["pair"], r["stage"]) == ("tem-pns", "05_beyond"))["settings_hash"] = "of before"
     file.write_text(json.dumps(records))
-    for table in publish_in("now").values():
-        assert set(table["pair"]) == {"tem-bf", "tem-sem"}
-    assert published_cells(tmp_path) == [stays, NEW]
+    now = publish_in("now")
+    assert set(now.pop("translation")["pair"]) == {"tem-bf", "tem-pns", "tem-sem"}
+    assert all(set(table["pair"]) == {"tem-bf", "tem-sem"} for table in now.values())
+    assert set(published_cells(tmp_path)) == {gone, stays, NEW}
 
 
 def test_dice_of_refined_join_the_others(publish_in, tmp_path):
@@ -126,8 +160,9 @@ def test_dice_of_refined_join_the_others(publish_in, tmp_path):
     }
 
 
-def test_records_stay_by_pair_and_protocol():
-    """Of three that were published: one is run again, one is stale, and one stays."""
-    again, stays = record("02_translate"), record("02_translate", protocol="inductive")
-    stale = [record("02_translate", pair="tem-bf"), record("03_pseudo_label", pair="tem-bf", settings_hash="of before")]
-    assert still_valid([again, stays, *stale], [record("03_pseudo_label")]) == [stays]
+def test_one_stale_stage_takes_its_cell_with_it():
+    """A stage of the same fold goes too; another fold, and another profile's record, are judged for themselves."""
+    stays = record("02_translate", protocol="inductive")
+    stale = [record("03_pseudo_label", pair="tem-bf"), record("05_beyond", pair="tem-bf", settings_hash="of before")]
+    assert still_valid([stays, *stale], [record("03_pseudo_label")]) == [stays]
+    assert still_valid([stays], [record("03_pseudo_label", profile="gpu")]) == []

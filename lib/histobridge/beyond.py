@@ -78,14 +78,14 @@ def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
 
 
 def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
-    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, and the `recipe`. Kept."""
+    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, `recipe` and `git_commit`. Kept."""
     tables = []
     for name, recipe in RECIPES.items():
         if not translators_of(recipe, translators):
             continue  # of a study without the control that matches grey values
         labeller = refined(run, translators, name)
         labels = pseudo_labels(run, labeller, run.scored_images(), labeller.folder)
-        tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name))
+        tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name, git_commit=run.commit))
     return write_table(run.results / "ablation.csv", pd.concat(tables, ignore_index=True))
 
 
@@ -104,7 +104,8 @@ def guide(run: Run) -> pd.DataFrame:
     if _is_newer(file, run):
         return pd.read_csv(file)
     labels = {**kept_labels(run), WAY: kept_masks(run, WAY)}
-    return write_table(file, label_free.scores(run, trained_translators(run), labels))
+    scored = label_free.scores(run, trained_translators(run), labels)
+    return write_table(file, scored.assign(git_commit=run.commit))
 
 
 def experience() -> pd.DataFrame | None:

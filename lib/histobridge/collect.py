@@ -24,8 +24,10 @@ from histobridge.tables import (
 
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 BEYOND = "05_beyond"
-BEYOND_TABLES = ("trust", "reliability", "sparsification", "ablation", "guidance")
-"""Of notebook 05 and, where they were run, of `histobridge ablate` and `recommend`."""
+ADDED = ("ablation", "guidance")
+"""Of `histobridge ablate` and `recommend`, where they were run; their rows say of which commit."""
+BEYOND_TABLES = ("trust", "reliability", "sparsification", *ADDED)
+"""Of notebook 05, and what was added to it."""
 
 
 def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:

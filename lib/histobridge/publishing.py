@@ -11,7 +11,9 @@ import pandas as pd
 from histobridge import figures
 from histobridge.agreement import MEASURES, SEEN, agreement, agreement_overview, of_best, paired
 from histobridge.collect import (
+    ADDED,
     BEYOND_TABLES,
+    TABLES,
     collect,
     collect_beyond,
     collect_measured,
@@ -34,12 +36,16 @@ from histobridge.tables import (
     trust_overview,
 )
 
+Cell = tuple[str, str, str, str]
+"""Pair, protocol, split, and fold: what is published, and replaced, as one."""
+
 
 def publish(folder: Path, reports: Path, readme: Path) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
-    What was published of other pairs and protocols stays, if the present settings would give it again. Of the fibres,
-    those of the runs that are measured.
+    What was published of other pairs, protocols, splits and folds stays, if the present settings would give it again;
+    so do rows that a command adds to a finished run (`ADDED`) where this run has none of them: each says which commit
+    it is of. Of the fibres, those of the runs that are measured.
 
     Raises
     ------
@@ -52,22 +58,39 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     tables |= collect_beyond(folder)
     measured = collect_measured(folder)
     tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
-    before = still_valid(_published(reports), records)
+    before, again = still_valid(_published(reports), records), cells(records)
     for name, table in tables.items():
-        _publish_table(reports / f"{name}.csv", table, before)
-    write_json(reports / "provenance.json", before + records)
+        gone = cells_of(table) if name in ADDED else again
+        _publish_table(reports / f"{name}.csv", table, (cells(before) | again) - gone)
+    write_json(reports / "provenance.json", [r for r in before if not cells([r]) & again] + records)
     recompute(reports, readme)
 
 
 def still_valid(before: list[dict], now: list[dict]) -> list[dict]:
-    """Return the published records of the profile that are not stale, of pairs and protocols without a new run."""
-    rerun = {_cell(record) for record in now} | {_cell(record) for record in before if _is_stale(record)}
+    """Return the published records of the profile, without every cell of which a stage is stale."""
+    stale = cells([record for record in before if _is_stale(record)])
     profiles = {record["profile"] for record in now}
-    return [record for record in before if _cell(record) not in rerun and record["profile"] in profiles]
+    return [record for record in before if not cells([record]) & stale and record["profile"] in profiles]
 
 
-def _cell(record: dict) -> tuple[str, str]:
-    return record["pair"], record["protocol"]
+def cells(records: list[dict]) -> set[Cell]:
+    """Return what records of stages are about: pair, protocol, split, and the fold or, if it serves all, `pair`."""
+    return {(r["pair"], r["protocol"], r["split"], _fold(r)) for r in records}
+
+
+def _fold(record: dict) -> str:
+    serves_all = record["stage"] == TABLES["translation"] and record["protocol"] == "transductive"
+    return "pair" if serves_all else f"fold{record['fold']}"
+
+
+def cells_of(table: pd.DataFrame) -> set[Cell]:
+    """Return what the rows of a table are about."""
+    return set(_cell_by_row(table)) if len(table) else set()
+
+
+def _cell_by_row(table: pd.DataFrame) -> list[Cell]:
+    folds = [f"fold{fold}" if fold.isdigit() else fold for fold in table["fold"].astype(str)]
+    return list(zip(table["pair"], table["protocol"], table["split"], folds, strict=True))
 
 
 def _published(reports: Path) -> list[dict]:
@@ -75,11 +98,10 @@ def _published(reports: Path) -> list[dict]:
     return json.loads(file.read_text()) if file.exists() else []
 
 
-def _publish_table(path: Path, table: pd.DataFrame, before: list[dict]) -> None:
+def _publish_table(path: Path, table: pd.DataFrame, stay: set[Cell]) -> None:
     """Write the new rows of a table after those that stay; a table without rows is not there."""
-    then = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["pair", "protocol"])
-    stay = {_cell(record) for record in before}
-    kept = then[[cell in stay for cell in zip(then["pair"], then["protocol"], strict=True)]]
+    then = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    kept = then[[cell in stay for cell in _cell_by_row(then)]] if len(then) else then
     if parts := [part for part in (kept, table) if len(part)]:
         write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False, float_format="%.5f"))
     else:
