@@ -133,13 +133,13 @@ def test_all_of_l_trains_where_there_is_one_fold():
 
 
 def test_small_images_do_not_teach_and_many_are_thinned(images, tmp_path, monkeypatch):
-    """They are labelled all the same; with fewer than two left, it says what to do."""
+    """They are labelled all the same; with none left, it says what to do."""
     found = look(images, 0.1, report=quiet).images
     choice = Choice("phantom-tem", 0.1, 0.1, "smoke")
     assert those_that_teach(found, choice) == found
     monkeypatch.setattr(workspace, "MOST_PX", 2 * SIDE * SIDE)
     assert those_that_teach(found, choice) == [found[0], found[2]]
-    with pytest.raises(UserError, match=r"Only 0 of 3 images have 64 px a side at 0\.5 µm/px"):
+    with pytest.raises(UserError, match=r"None of 3 images has 64 px a side at 0\.5 µm/px"):
         those_that_teach(found, Choice("phantom-tem", 0.1, 0.5, "smoke"))
 
 
@@ -320,6 +320,28 @@ def test_another_pixel_size_gives_labels_on_its_own_grid(labelled, tmp_path):
     assert read_mask(done.handoff.file(image, names.COMBINED))[0].shape == (200, 260)
     assert read_mask(next((tmp_path / "out" / "labels").rglob("mask.png")))[0].shape == (100, 130)
     assert done.handoff.images["um_per_px"].tolist() == [0.05]
+
+
+def test_one_image_is_enough(wish, tmp_path):
+    """A section of a whole nerve is one file; it is told that all rests on it."""
+    done = label_folder(draw(tmp_path / "one", seeds=(80,)), tmp_path / "out", wish, um_per_px=0.1)
+    assert len(done.handoff.images) == 1 and any("rests on it alone" in told for told in done.remarks)
+
+
+def test_a_polarity_that_is_stated_counts(histobridge, images, wish, tmp_path, monkeypatch):
+    """Whatever anatomy says, before training and after; what is no polarity is told."""
+    seen = []
+
+    def train(run, **_):
+        seen.append(run.pair.polarity)
+        raise UserError("Seen enough.")
+
+    monkeypatch.setattr(own_label, "train", train)
+    options = ["--um-per-px", 0.1, "--source-manifest", wish.manifest, "--profile", "smoke", "--work-at", 0.1]
+    for polarity in ("auto", "keep", "invert", "up"):
+        code, _, err = histobridge("label", images, *options, "--out", tmp_path / polarity, "--polarity", polarity)
+        assert code == 2
+    assert seen == ["auto", 1, -1] and "no polarity 'up'" in err
 
 
 @pytest.mark.parametrize("way", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])

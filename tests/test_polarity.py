@@ -127,6 +127,9 @@ def test_worse_anatomy_than_the_negative_is_refused():
     image = looks("tem")[0]
     with pytest.raises(PolarityError, match="negatives of the translations"):
         check_translation(KEEP, [(image, image)], BAD)
+    check_translation(KEEP, [(image, image)], BAD, stated=True)  # somebody has looked
+    with pytest.raises(PolarityError, match="classes are swapped"):
+        check_translation(KEEP, [(image, 1 - image)], BAD, stated=True)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")

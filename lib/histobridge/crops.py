@@ -20,10 +20,10 @@ def check_domain(images: list, crop: int, name: str) -> None:
     Raises
     ------
     UserError
-        If there are fewer than two images, or one has a side shorter than `crop` pixels.
+        If there is no image, or one has a side shorter than `crop` pixels.
     """
-    if len(images) < 2:
-        raise UserError(f"The domain '{name}' has {len(images)} image(s); a translator or segmenter needs two or more.")
+    if not len(images):
+        raise UserError(f"The domain '{name}' has no image: there is nothing to learn from.")
     small = [i.shape[-2:] for i in images if min(i.shape[-2:]) < crop]
     if small:
         raise UserError(

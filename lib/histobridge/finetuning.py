@@ -66,8 +66,7 @@ def finetune(
         raise UserError("There is no corrected image to learn from: correct one first.")
     learner = segmenter.going_on(seed=seed, steps=steps, lr=segmenter.settings.lr if lr is None else lr)
     images, masks = zip(*corrected, strict=True)
-    twice = 2 if len(images) == 1 else 1  # a domain has two images or more, elsewhere for good reason
-    learner.fit(list(images) * twice, list(masks) * twice, name="fine-tuning", checkpoint=checkpoint, report=report)
+    learner.fit(list(images), list(masks), name="fine-tuning", checkpoint=checkpoint, report=report)
     return learner
 
 

@@ -81,7 +81,9 @@ def contrast_kept(image: np.ndarray, translation: np.ndarray) -> float:
     return float(np.corrcoef(image.ravel(), translation.ravel())[0, 1])
 
 
-def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]], found: pd.DataFrame) -> None:
+def check_translation(
+    sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]], found: pd.DataFrame, *, stated: bool = False
+) -> None:
     """Refuse a trained translator that swaps classes.
 
     Parameters
@@ -92,6 +94,8 @@ def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]],
         Of one direction; check the other too.
     found : DataFrame
         `evidence` on the translations of U, which should look like L as they are, not as negatives.
+    stated : bool
+        Whether somebody who can see the images has stated the polarity: then `found` does not count.
 
     Raises
     ------
@@ -105,11 +109,11 @@ def check_translation(sign: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]],
             f"{median:.2f}: classes are swapped and every label would be wrong. Train with another seed or more "
             "steps, in another --out."
         )
-    if choose_sign(found) == INVERT:
+    if not stated and choose_sign(found) == INVERT:
         raise PolarityError(
             "The negatives of the translations look more like the labelled domain than the translations do: "
-            "classes are swapped. Look at notebook 02, set `polarity` for this pair in study.yaml by hand, and "
-            "choose another --out."
+            "classes are swapped. Look at the images, and state the polarity: `polarity: 1` (keep) or `-1` (invert) "
+            "for this pair in study.yaml, or --polarity of `histobridge label`."
         )
 
 

@@ -27,6 +27,10 @@ STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
 """The study file; the environment variable HISTOBRIDGE_STUDY names another."""
 
 
+Polarity = Literal["auto", 1, -1]
+"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+
+
 class DomainAt(Strict):
     """A dataset at the pixel size (µm/px) at which a pair uses it."""
 
@@ -35,7 +39,7 @@ class DomainAt(Strict):
 
 
 class Pair(Strict):
-    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign.
+    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign, and its check.
 
     `shift` says in words how far apart they are, `protocols` which ones a study runs.
     """
@@ -44,7 +48,12 @@ class Pair(Strict):
     target: DomainAt
     shift: str
     protocols: tuple[Protocol, ...] = ("transductive",)
-    polarity: Literal["auto", 1, -1] = "auto"
+    polarity: Polarity = "auto"
+
+    @property
+    def polarity_stated(self) -> bool:
+        """Whether somebody who can see the images has stated the sign."""
+        return self.polarity != "auto"
 
 
 class Profile(Strict):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from histobridge.cli.options import ProfileName, Seed, app
-from histobridge.errors import UserError
+from histobridge.errors import UserError, one_of
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
 PixelSize = Annotated[
@@ -20,6 +20,7 @@ Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS doe
 To = Annotated[Path, typer.Option(help="Folder for everything that is made.")]
 
 PANEL = "Your own images"
+POLARITIES = {"auto": "auto", "keep": 1, "invert": -1}
 
 
 @app.command(rich_help_panel=PANEL)
@@ -38,6 +39,9 @@ def label(
     guide: Annotated[
         bool, typer.Option("--guide/--no-guide", help="Score every way to labels without masks, and take the best.")
     ] = False,
+    polarity: Annotated[
+        str, typer.Option(help="Whether your images have the contrast of the labelled ones: auto, keep or invert.")
+    ] = "auto",
     yes: Annotated[bool, typer.Option("--yes", help="Take the suggested scale without asking.")] = False,
     modality: Modality = None,
     seed: Seed = 0,
@@ -56,7 +60,8 @@ def label(
 
     if source.startswith("phantom"):
         print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try things out.")
-    wish = Wish(source, source_manifest, profile, work_at, seed, data, mirror)
+    sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
+    wish = Wish(source, source_manifest, profile, work_at, seed, sign, data, mirror)
     confirm = None if yes else _confirm
     _tell(label_folder(images, out, wish, um_per_px=um_per_px, confirm=confirm, guide=guide, modality=modality))
 

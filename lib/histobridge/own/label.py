@@ -22,7 +22,7 @@ from histobridge.own.model import MODEL, Model, latest
 from histobridge.own.page import Story, write_page
 from histobridge.own.training import train
 from histobridge.own.workspace import Choice
-from histobridge.study import profile_of
+from histobridge.study import Polarity, profile_of
 
 TOYS = {"phantom": "phantom-tem"}
 """Short names of drawn sources."""
@@ -42,6 +42,8 @@ class Wish(NamedTuple):
     work_at : float, optional
         µm/px at which the images are like those of the source; suggested by default.
     seed : int
+    polarity : "auto" or {1, -1}
+        Whether translations keep the contrast (1) or invert it; chosen by anatomy by default.
     data, mirror : Path
         Where the files of the source are, or may be taken from.
     """
@@ -51,6 +53,7 @@ class Wish(NamedTuple):
     profile: str = "cpu"
     work_at: float | None = None
     seed: int = 0
+    polarity: Polarity = "auto"
     data: Path = Path("data")
     mirror: Path | None = None
 
@@ -184,7 +187,7 @@ def settle(images: list[Found], out: Path, wish: Wish, confirm: Confirm | None) 
             scale_picture(labelled, images, found.um_per_px, out)
             work_at = confirm(found, out / "scale.png") if confirm else found.um_per_px
         scale_picture(labelled, images, work_at, out)
-    return Choice(source, labelled.um_per_px, work_at, wish.profile, wish.seed)
+    return Choice(source, labelled.um_per_px, work_at, wish.profile, wish.seed, wish.polarity)
 
 
 def scale_picture(labelled: scale.Side, images: list[Found], um_per_px: float, out: Path) -> None:

@@ -147,6 +147,8 @@ def remarks(images: list[Found], skipped: dict[Path, str]) -> list[str]:
     """Say in sentences what is odd about images as a set, and which files were skipped."""
     told = [f"Skipped {path.name}: {why}" for path, why in skipped.items()]
     told += [f"{one.name}: {odd}" for one in images for odd in one.odd]
+    if len(images) == 1:
+        told.append("There is one image: what is learned of this microscope rests on it alone. More would help.")
     told += _mixed("stored differently", [one.kind for one in images])
     told += _mixed("of different pixel sizes (µm/px)", [f"{one.um_per_px:g}" for one in images])
     areas = [one.width * one.height for one in images]

@@ -73,7 +73,8 @@ def _guard(run: Run, judge: strategies.Segmenter, sign: int, translator: Transla
     to_u, to_l = (translation.translated(run, translator, s, to) for s, to in ((source, "U"), (target, "L")))
     seen = polarity.evidence(judge.probabilities, [s.image for s in to_l])
     for images, away in (source, to_u), (target, to_l):
-        polarity.check_translation(sign, [(a.image, b.image) for a, b in zip(images, away, strict=True)], seen)
+        pairs = [(a.image, b.image) for a, b in zip(images, away, strict=True)]
+        polarity.check_translation(sign, pairs, seen, stated=run.pair.polarity_stated)
     back = translation.round_trip(run, translator, to_u, "U")
     polarity.check_round_trip(translation.round_trip_swap(judge, source, back))
 

@@ -24,6 +24,7 @@ import numpy as np
 import yaml
 
 from histobridge import study
+from histobridge.domains import evenly_chosen
 from histobridge.errors import UserError
 from histobridge.fetching import complaints, fetch, status
 from histobridge.files import write_text
@@ -52,6 +53,8 @@ class Choice:
         At which L and U are alike.
     profile : str
     seed : int
+    polarity : "auto" or {1, -1}
+        Whether translations keep the contrast (1) or invert it; chosen by anatomy by default.
     """
 
     source: str
@@ -59,6 +62,7 @@ class Choice:
     um_per_px: float
     profile: str
     seed: int = 0
+    polarity: study.Polarity = "auto"
 
 
 def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
@@ -67,7 +71,7 @@ def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
     Raises
     ------
     UserError
-        If a name is unknown, fewer than two images are large enough to teach, or the folder cannot be written.
+        If a name is unknown, no image is large enough to teach, or the folder cannot be written.
     """
     check_pixel_size(choice.um_per_px, "The working scale")
     teaching = those_that_teach(look.images, choice)
@@ -85,19 +89,19 @@ def those_that_teach(images: list[Found], choice: Choice) -> list[Found]:
     Raises
     ------
     UserError
-        If there are fewer than two.
+        If there is none.
     """
     crop = _least_side(choice)
     scales = [one.um_per_px / choice.um_per_px for one in images]
     large = [one for one, by in zip(images, scales, strict=True) if round(min(one.height, one.width) * by) >= crop]
-    if len(large) < 2:
+    if not large:
         raise UserError(
-            f"Only {len(large)} of {len(images)} images have {crop} px a side at {choice.um_per_px:g} µm/px, and two "
-            "are needed to learn from: give larger ones, cut one large image in two, or name another scale (--work-at)."
+            f"None of {len(images)} images has {crop} px a side at {choice.um_per_px:g} µm/px, which is needed to "
+            "learn from: give larger ones, or name another scale (--work-at)."
         )
     each = np.mean([one.height * one.width * (one.um_per_px / choice.um_per_px) ** 2 for one in large])
     number = min(len(large), max(2, int(MOST_PX / each)))
-    return [large[i] for i in np.linspace(0, len(large) - 1, number).round().astype(int)]
+    return evenly_chosen(large, number)
 
 
 def choice_of(folder: Path, images: list[Found]) -> Choice | None:
@@ -115,7 +119,7 @@ def choice_of(folder: Path, images: list[Found]) -> Choice | None:
     pair, (name,) = written.pairs[OWN], written.profiles
     base = load_study().profiles.get(name)
     seed = written.profiles[name].seed - (base.seed if base else 0)
-    return Choice(pair.source.dataset, pair.source.um_per_px, pair.target.um_per_px, name, seed)
+    return Choice(pair.source.dataset, pair.source.um_per_px, pair.target.um_per_px, name, seed, pair.polarity)
 
 
 @contextmanager
@@ -199,7 +203,8 @@ def _study(choice: Choice) -> dict:
     )
     sides = {"source": (choice.source, choice.source_um_per_px), "target": (OWN, choice.um_per_px)}
     pair = {side: {"dataset": dataset, "um_per_px": size} for side, (dataset, size) in sides.items()}
-    content = {"pairs": {OWN: {**pair, "shift": "own images"}}, "translators": TRANSLATORS}
+    pair |= {"shift": "own images", "polarity": choice.polarity}
+    content = {"pairs": {OWN: pair}, "translators": TRANSLATORS}
     return content | {"profiles": {choice.profile: spent.model_dump(mode="json", exclude_none=True)}}
 
 
