@@ -480,6 +480,19 @@ def test_a_wrong_folder_is_told_what_to_do(histobridge, runs, tmp_path):
         assert told in " ".join(err.split())
 
 
+def test_one_fold_may_stand_for_all(runs, site, tmp_path):
+    """Pictures and notebooks are of the folds that are named; numbers are of all; one that is not there is told."""
+    one = build(runs, tmp_path / "one", data=runs.parents[1] / "data", shown=(0,)).parent
+    runs_shown = json.loads(re.search(r'id="swipe-data">(.*?)</script>', (one / PAIR).read_text())[1])["runs"]
+    assert [run[-5:] for run in runs_shown] == ["fold0"]
+    assert not list(one.glob("**/*fold1*")) and list(site.glob("**/*fold1*"))
+    tables = [re.search(r"<table.*?</table>", (s / "index.html").read_text(), re.S)[0] for s in (one, site)]
+    assert tables[0] == tables[1]
+    assert "are of fold 0 only" in (one / "index.html").read_text()
+    with pytest.raises(UserError, match=r"none has finished; there are: 0, 1\."):
+        build(runs, tmp_path / "other", shown=(7,))
+
+
 def test_somebodys_files_are_not_replaced(runs, site, tmp_path):
     """A folder with other files is refused; an older site is replaced as a whole; a failure leaves it."""
     (tmp_path / "notes.txt").write_text("mine")

@@ -35,7 +35,14 @@ MARK = ".histobridge-site"
 __all__ = ["build"]
 
 
-def build(folder: Path, to: Path | None = None, *, data: Path = Path("data"), seed: int = 0) -> Path:
+def build(
+    folder: Path,
+    to: Path | None = None,
+    *,
+    data: Path = Path("data"),
+    seed: int = 0,
+    shown: tuple[int, ...] | None = None,
+) -> Path:
     """Write the site of all finished runs of a profile; return the path of its first page.
 
     The site is replaced as a whole: a build that fails leaves the one before.
@@ -50,13 +57,16 @@ def build(folder: Path, to: Path | None = None, *, data: Path = Path("data"), se
         The datasets; where they are not here, pictures of them are left out.
     seed : int
         Of which runs.
+    shown : tuple of int, optional
+        Folds of which pictures and notebooks are shown, which are most of a site's size; all by default. The tables
+        are always those of all folds.
 
     Raises
     ------
     UserError
-        If there are no finished runs, or `to` holds something else than a site.
+        If there are no finished runs, none of the folds to be shown, or `to` holds something else than a site.
     """
-    sources = Sources(Path(folder).resolve(), Path(data).resolve(), seed)
+    sources = Sources(Path(folder).resolve(), Path(data).resolve(), seed, shown)
     to = sources.folder / "site" if to is None else Path(to).resolve()
     sources.check()
     sources.refuse_real_in_repository(to)

@@ -36,7 +36,7 @@ def _facts(s: Sources) -> dict[str, str]:
     """Return what the study consists of, in numbers."""
     return {
         "pairs": str(len(s.pairs)),
-        "finished folds": str(len(s.folds)),
+        "finished folds": str(len(s.dice[["pair", "protocol", "split", "fold"]].drop_duplicates())),
         "scored images": str(s.dice.groupby("pair")["image"].nunique().sum()),
         "minutes of computing": f"{s.tables['costs']['minutes'].sum():.0f}",
         "code": ", ".join(sorted({record["git_commit"] for record in s.records})),
@@ -87,6 +87,7 @@ def _lacking(site: Site) -> list[str]:
     """Say in sentences what the site could show and does not."""
     s, beyond = site.sources, site.sources.beyond
     lacking = {
+        f"Pictures and notebooks are of fold {_listed(s.shown)} only (`--fold`); tables are of all.": bool(s.shown),
         "No fibres are measured yet: `histobridge measure`.": not len(s.measured),
         "Notebook 05 has not run: there is no uncertainty.": not len(beyond["trust"]),
         "No run has an ablation yet: `histobridge ablate`.": not len(beyond["ablation"]),
@@ -95,3 +96,7 @@ def _lacking(site: Site) -> list[str]:
         "No executed notebook was found: there are no pages of them.": not site.executed,
     }
     return [sentence for sentence, is_so in lacking.items() if is_so]
+
+
+def _listed(folds: tuple[int, ...] | None) -> str:
+    return " and ".join(map(str, folds or ()))

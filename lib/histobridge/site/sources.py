@@ -118,11 +118,14 @@ class Sources:
     folder, data : Path
         The profile's runs, and the datasets.
     seed : int
+    shown : tuple of int or None
+        Folds of which more is shown than rows of tables; None for all.
     """
 
     folder: Path
     data: Path
     seed: int = 0
+    shown: tuple[int, ...] | None = None
 
     def check(self) -> None:
         """Refuse a folder that holds no finished runs.
@@ -137,7 +140,9 @@ class Sources:
             names = " or ".join(f"{self.folder.name}/{f.name}" for f in inside)
             raise UserError(f"{self.folder} holds the runs of several profiles: name one, {names}.")
         collect.finished(self.folder, _LABELLED, seed=self.seed)
-        _ = self.folds
+        if not self.folds:
+            there = ", ".join(sorted({str(fold) for fold in self.dice["fold"]}))
+            raise UserError(f"Of the folds to be shown none has finished; there are: {there}.")
 
     def refuse_real_in_repository(self, to: Path) -> None:
         """Refuse to show real images where they might be committed.
@@ -196,8 +201,9 @@ class Sources:
 
     @cached_property
     def folds(self) -> list[Fold]:
-        """All finished runs, pair by pair."""
-        return [self._fold(mark) for mark in collect.finished(self.folder, _LABELLED, seed=self.seed)]
+        """All finished runs that are shown, pair by pair."""
+        every = [self._fold(mark) for mark in collect.finished(self.folder, _LABELLED, seed=self.seed)]
+        return [one for one in every if self.shown is None or one.run.parameters.fold in self.shown]
 
     def _fold(self, mark: Path) -> Fold:
         record = json.loads(mark.read_text())["provenance"]
