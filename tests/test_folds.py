@@ -49,9 +49,9 @@ def test_source_subjects_train_or_validate(protocol):
     """In each fold a source subject is in one of two sets; over all folds, each validates once."""
     found = [split(folds(), fold, protocol) for fold in range(5)]
     for one in found:
-        assert not one.source_train & one.source_validation
-        assert one.source_train | one.source_validation == set(SOURCE)
-    assert sorted(name for one in found for name in one.source_validation) == sorted(set(SOURCE))
+        assert not one.source_train & one.source_left_out
+        assert one.source_train | one.source_left_out == set(SOURCE)
+    assert sorted(name for one in found for name in one.source_left_out) == sorted(set(SOURCE))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

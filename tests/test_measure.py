@@ -1,7 +1,5 @@
 """Measuring masks of runs and of users: nothing is trained, nothing measured twice, nothing guessed."""
 
-import os
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,8 +70,8 @@ def test_the_command_measures_finished_runs_once(run, histobridge):
     assert code == 0 and "[1/1] phantom-sem transductive development fold 0: 9 masks measured" in told
     assert is_measured(mark)
     assert "measured before, skipped" in histobridge(*command(run))[1]
-    later = (run.results / "morphometrics.csv").stat().st_mtime + 10
-    os.utime(run.results / "dice.csv", (later, later))
+    scored = run.results / "dice.csv"
+    pd.read_csv(scored).assign(dice=0.25).to_csv(scored, index=False)
     assert "9 masks measured" in histobridge(*command(run))[1]
 
 

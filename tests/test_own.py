@@ -103,7 +103,7 @@ def test_a_workspace_is_a_study_whose_single_fold_leaves_nothing_out(images, tmp
     assert choice_of(tmp_path, look(images, 0.2, report=quiet).images) is None  # another scale is right then
     with opened(tmp_path) as run:
         assert [sample.image.shape for sample in run.target_images()] == [(256, 256)] * 3
-        assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_validation
+        assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_left_out
         assert run.target_masks() == {} and run.seed == 3
         assert "own" in dataset_names() and "phantom-sem" in dataset_names()
     assert "own" not in dataset_names() and "HISTOBRIDGE_STUDY" not in os.environ

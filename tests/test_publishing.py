@@ -53,7 +53,8 @@ def finish(out, *cells: tuple[str, str], dice: float, beyond: bool = True, fold:
             write_table(run.results / "trust.csv", pd.DataFrame([{**run.key, "ece": dice}]))
             run.finish("05_beyond")
         if added:
-            write_table(run.results / "ablation.csv", scored.assign(recipe="refined", git_commit="abc"))
+            told = {"recipe": "refined", "git_commit": "abc", "settings_hash": run.settings_hash("05_beyond")}
+            write_table(run.results / "ablation.csv", scored.assign(**told))
         run.finish("02_translate")
         run.finish("03_pseudo_label")
 
@@ -123,6 +124,18 @@ def test_what_was_added_to_a_run_stays_until_it_is_added_anew(publish_in, tmp_pa
     assert set(with_["ablation"]["dice"]) == {0.25} and len(with_["ablation"]) == len(before["ablation"])
 
 
+def test_what_was_added_to_labels_of_other_settings_goes(publish_in, tmp_path):
+    """It would contradict the table of Dice: in the published rows, and in a run whose settings have changed since."""
+    finish(tmp_path / "before", NEW, dice=0.5, added=True)
+    finish(tmp_path / "without", NEW, dice=0.75)
+    assert "ablation" in publish_in("before")
+    for file in (tmp_path / "reports" / "ablation.csv", *(tmp_path / "before").rglob("ablation.csv")):
+        rows = pd.read_csv(file)
+        rows.assign(settings_hash="of before").to_csv(file, index=False)
+    assert "ablation" not in publish_in("without")
+    assert "ablation" not in publish_in("before")
+
+
 def test_published_again_nothing_changes(publish_in, tmp_path):
     """The same runs a second time give the same bytes."""
     finish(tmp_path / "before", NEW, ("tem-pns", "transductive"), dice=1 / 3)
@@ -161,8 +174,19 @@ def test_dice_of_refined_join_the_others(publish_in, tmp_path):
 
 
 def test_one_stale_stage_takes_its_cell_with_it():
-    """A stage of the same fold goes too; another fold, and another profile's record, are judged for themselves."""
+    """A stage of the same fold goes too; another protocol is judged for itself."""
     stays = record("02_translate", protocol="inductive")
     stale = [record("03_pseudo_label", pair="tem-bf"), record("05_beyond", pair="tem-bf", settings_hash="of before")]
-    assert still_valid([stays, *stale], [record("03_pseudo_label")]) == [stays]
-    assert still_valid([stays], [record("03_pseudo_label", profile="gpu")]) == []
+    assert still_valid([stays, *stale]) == [stays]
+
+
+def test_another_profile_does_not_replace_what_is_published(publish_in, tmp_path):
+    """Its rows would stand for nothing beside those of the other; nothing is touched."""
+    finish(tmp_path / "before", NEW, dice=0.5)
+    publish_in("before")
+    file = tmp_path / "reports" / "provenance.json"
+    file.write_text(file.read_text().replace('"profile": "cpu"', '"profile": "gpu"'))
+    content = file.read_text()
+    with pytest.raises(UserError, match="holds profile gpu"):
+        publish_in("before")
+    assert file.read_text() == content

@@ -76,6 +76,7 @@ def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) 
     """
     run = open_run(parameters.model_dump())
     _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
+    run.refuse_unscored()
     folder = run.stage_folder(stage)
     what = f"{stage}: {parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
     with alone(folder / f".{stage}.lock"):

@@ -17,7 +17,8 @@ from histobridge.images import read_image, read_mask, write_image, write_mask
 from histobridge.kept import digest, kept
 from histobridge.manifest import ROOT
 from histobridge.measure import kept_labels, kept_masks
-from histobridge.refinement import RECIPES, REFINED, Labeller, refined, translators_of
+from histobridge.refinement import RECIPES, Labeller, refined, translators_of
+from histobridge.settings import REFINED
 from histobridge.strategies import dice_rows, pseudo_labels
 from histobridge.study import Run
 from histobridge.training import Say
@@ -78,14 +79,14 @@ def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
 
 
 def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
-    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, `recipe` and `git_commit`. Kept."""
+    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, `recipe` and `_origin`. Kept."""
     tables = []
     for name, recipe in RECIPES.items():
         if not translators_of(recipe, translators):
             continue  # of a study without the control that matches grey values
         labeller = refined(run, translators, name)
         labels = pseudo_labels(run, labeller, run.scored_images(), labeller.folder)
-        tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name, git_commit=run.commit))
+        tables.append(dice_rows(run, {WAY: labels}).assign(recipe=name, **_origin(run)))
     return write_table(run.results / "ablation.csv", pd.concat(tables, ignore_index=True))
 
 
@@ -93,7 +94,7 @@ def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
     """Run the ablation of finished runs, one after another; yield each with the file that was written, or was there."""
     for run in runs:
         file = run.results / "ablation.csv"
-        if not _is_newer(file, run):
+        if not _is_of(run, file):
             ablate(run, trained_translators(run))
         yield run, file
 
@@ -101,11 +102,11 @@ def ablate_runs(runs: Iterable[Run]) -> Iterator[tuple[Run, Path]]:
 def guide(run: Run) -> pd.DataFrame:
     """Return the label-free scores of every way of a finished run (`label_free.scores`), kept as guidance.csv."""
     file = run.results / "guidance.csv"
-    if _is_newer(file, run):
+    if _is_of(run, file):
         return pd.read_csv(file)
     labels = {**kept_labels(run), WAY: kept_masks(run, WAY)}
     scored = label_free.scores(run, trained_translators(run), labels)
-    return write_table(file, scored.assign(git_commit=run.commit))
+    return write_table(file, scored.assign(**_origin(run)))
 
 
 def experience() -> pd.DataFrame | None:
@@ -114,6 +115,11 @@ def experience() -> pd.DataFrame | None:
     return pd.read_csv(file) if file.exists() else None
 
 
-def _is_newer(file: Path, run: Run) -> bool:
-    """Tell whether a file was made from the labels that a run has now, not from those of other settings."""
-    return file.exists() and file.stat().st_mtime_ns >= run.mark(STAGE).stat().st_mtime_ns
+def _origin(run: Run) -> dict[str, str]:
+    """Return what the rows of a table say that is made after its run: by which code, and of which settings' labels."""
+    return {"git_commit": run.commit, "settings_hash": run.settings_hash(STAGE)}
+
+
+def _is_of(run: Run, file: Path) -> bool:
+    """Tell whether a table is there and was made from the labels that a run has now."""
+    return file.exists() and set(pd.read_csv(file)["settings_hash"]) == {run.settings_hash(STAGE)}

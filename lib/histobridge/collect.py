@@ -11,6 +11,7 @@ from histobridge.agreement import MEASURES, SEEN
 from histobridge.claims import claims
 from histobridge.comparisons import paired_overview, paired_tests
 from histobridge.errors import UserError
+from histobridge.files import read_table
 from histobridge.folds import PROTOCOLS
 from histobridge.measure import is_measured
 from histobridge.plan import Plan
@@ -25,7 +26,7 @@ from histobridge.tables import (
 TABLES = {"dice": "03_pseudo_label", "translation": "02_translate"}  # and the stage that makes each
 BEYOND = "05_beyond"
 ADDED = ("ablation", "guidance")
-"""Of `histobridge ablate` and `recommend`, where they were run; their rows say of which commit."""
+"""Of `histobridge ablate` and `recommend`, where they were run; their rows say of which commit and settings."""
 BEYOND_TABLES = ("trust", "reliability", "sparsification", *ADDED)
 """Of notebook 05, and what was added to it."""
 
@@ -48,9 +49,18 @@ def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
 
 
 def collect_beyond(folder: Path, *, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Join the `BEYOND_TABLES` of all finished runs below `folder`; a table that no run has left is empty."""
+    """Join the `BEYOND_TABLES` of all finished runs below `folder`; a table that no run has left is empty.
+
+    Rows that were added to a run before its settings changed are left out.
+    """
     marks = _finished(folder, BEYOND, seed)
-    return {name: _joined(marks, name) for name in BEYOND_TABLES}
+    found = {name: _joined(marks, name) for name in BEYOND_TABLES}
+    valid = {json.loads(mark.read_text())["settings_hash"] for mark in marks}
+    return found | {name: _of_settings(found[name], valid) for name in ADDED}
+
+
+def _of_settings(added: pd.DataFrame, valid: set[str]) -> pd.DataFrame:
+    return added[added["settings_hash"].isin(valid)] if len(added) else added
 
 
 def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
@@ -66,7 +76,7 @@ def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
 def _joined(marks: list[Path], table: str) -> pd.DataFrame:
     """Join one table of all runs that have it."""
     paths = [path for mark in marks if (path := mark.with_name(f"{table}.csv")).exists()]
-    return pd.concat(map(pd.read_csv, paths), ignore_index=True) if paths else pd.DataFrame()
+    return pd.concat(map(read_table, paths), ignore_index=True) if paths else pd.DataFrame()
 
 
 def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:

@@ -109,6 +109,11 @@ def write_table(path: str | os.PathLike, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read what `write_table` wrote; names stay names, though they may look like numbers (`001`)."""
+    return pd.read_csv(path, dtype={"image": str, "subject": str})
+
+
 @contextlib.contextmanager
 def alone(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
     """Hold a lock; wait while another process does (one may have outlived the batch that started it), or refuse.

@@ -50,8 +50,8 @@ class Split:
 
     Attributes
     ----------
-    source_train, source_validation : frozenset of str
-        Subjects of L that train the segmenters, and those that validate the source segmenter.
+    source_train, source_left_out : frozenset of str
+        Subjects of L that train the segmenters of the fold, and those that no segmenter of it learns from.
     target_seen : frozenset of str
         Subjects of U whose *images* the translator and the students see. No strategy sees a mask of U.
     target_scored : frozenset of str
@@ -61,7 +61,7 @@ class Split:
     """
 
     source_train: frozenset[str]
-    source_validation: frozenset[str]
+    source_left_out: frozenset[str]
     target_seen: frozenset[str]
     target_scored: frozenset[str]
     target_train: frozenset[str]
@@ -83,17 +83,19 @@ def split(folds: dict[str, list[list[str]]], fold: int, protocol: Protocol) -> S
     Raises
     ------
     UserError
-        If there is no such fold.
+        If there is no such fold, or nobody of U would be left to be seen.
     """
     if not 0 <= fold < len(folds["source"]):
         raise UserError(f"There is no fold {fold}: the source has folds 0 to {len(folds['source']) - 1}.")
+    inductive = protocol == "inductive"
+    if inductive and len(folds["target"]) < 2:
+        raise UserError("The inductive protocol leaves a subject of U out, and there is one: run the transductive one.")
     left_out = folds["source"][fold] if len(folds["source"]) > 1 else []
     target_out = frozenset(folds["target"][fold % len(folds["target"])])
     target_all = frozenset(s for subjects in folds["target"] for s in subjects)
-    inductive = protocol == "inductive"
     return Split(
         source_train=frozenset(s for subjects in folds["source"] for s in subjects) - frozenset(left_out),
-        source_validation=frozenset(left_out),
+        source_left_out=frozenset(left_out),
         target_seen=target_all - target_out if inductive else target_all,
         target_scored=target_out if inductive else target_all,
         target_train=target_all - target_out,

@@ -6,7 +6,7 @@ import pandas as pd
 
 from histobridge.comparisons import best_way
 from histobridge.settings import CONTROLS
-from histobridge.tables import dice_overview
+from histobridge.tables import SHOWN, dice_overview
 
 ALWAYS = [
     ("pretrained", "none"),
@@ -29,6 +29,8 @@ def headline(rows: pd.DataFrame, *, protocol: str = "transductive", split: str =
         Columns `tables.DICE_COLUMNS`.
     """
     rows = rows[(rows["protocol"] == protocol) & (rows["split"] == split)]
+    if not len(rows):
+        return pd.DataFrame(columns=["pair", "translator", "strategy", *SHOWN])
     shown = [_chosen(of_pair) for _, of_pair in rows.groupby("pair")]
     return dice_overview(pd.concat(shown), bold=True).drop(columns=["protocol", "split"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def kept(folder: Path, **made_from) -> Path:
     if then is not None:
         folder.rename(_aside(folder, then))
     if (before := _aside(folder, facts)).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # at most drafts of a killed write
         before.rename(folder)
     else:
         write_json(folder / MARK, facts)
@@ -77,7 +79,10 @@ def _facts(folder: Path) -> dict | None:
     """Return what the content was made from; None if there is no content."""
     if (folder / MARK).exists():
         return json.loads((folder / MARK).read_text())
-    if folder.exists() and any(not p.name.endswith(".part") for p in folder.iterdir()):  # a killed write's draft
+    unknown = folder.exists() and any(not p.name.endswith(".part") for p in folder.iterdir())  # a killed write's draft
+    if unknown and (folder / MARK).exists():  # another process was quicker
+        return _facts(folder)
+    if unknown:
         raise UserError(
             f"{folder} holds files that do not say what they were made from: choose another --out, or delete it."
         )

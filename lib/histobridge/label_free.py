@@ -29,8 +29,9 @@ from histobridge.domains import Sample, evenly_chosen, of_subjects
 from histobridge.guidance import Way
 from histobridge.images import AXON, MYELIN
 from histobridge.metrics import dice, mean_enclosure
-from histobridge.refinement import REFINED, Labeller, refined
+from histobridge.refinement import Labeller, refined
 from histobridge.segmenter import Segmenter
+from histobridge.settings import REFINED
 from histobridge.study import Run
 from histobridge.translation import round_trip, translated
 from histobridge.translator import Translator

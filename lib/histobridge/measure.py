@@ -15,12 +15,14 @@ import pandas as pd
 
 from histobridge.agreement import EXPERT
 from histobridge.errors import UserError
-from histobridge.files import write_table
+from histobridge.files import sha256_of, write_json, write_table
 from histobridge.images import check_pixel_size, read_mask
 from histobridge.morphometrics import fibres, summary
 from histobridge.study import Run, recorded_run
 
 STAGE = "03_pseudo_label"
+MARK = "measured.json"
+"""Says which labels are measured, by their Dice: a file's age would not outlive a copy of the runs."""
 DECIMALS = 5  # of a µm: what lies beyond is far below a pixel
 Labels = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 
@@ -49,8 +51,10 @@ def measure(run: Run, labels: Labels, *, ending: str = "") -> tuple[pd.DataFrame
         for name, mask in masks.items()
     )
     tables = measured(keyed, run.pair.target.um_per_px)
-    for name, table in zip(("fibres", "morphometrics"), tables, strict=True):  # the latter last: it marks the end
+    for name, table in zip(("fibres", "morphometrics"), tables, strict=True):
         write_table(run.results / f"{name}{ending}.csv", table)
+    if not ending:
+        write_json(run.results / MARK, {"dice_sha256": sha256_of(run.results / "dice.csv")})
     return tables
 
 
@@ -115,8 +119,8 @@ def measure_runs(marks: Iterable[Path], *, out: Path, data: Path) -> Iterator[tu
 
 def is_measured(mark: Path) -> bool:
     """Tell whether the pseudo labels of a finished run are measured: since they were last scored, not before."""
-    measured, scored = (mark.with_name(f"{name}.csv") for name in ("morphometrics", "dice"))
-    return measured.exists() and measured.stat().st_mtime_ns >= scored.stat().st_mtime_ns
+    told, scored = mark.with_name(MARK), mark.with_name("dice.csv")
+    return told.exists() and json.loads(told.read_text())["dice_sha256"] == sha256_of(scored)
 
 
 def kept_labels(run: Run) -> dict[tuple[str, str], dict[str, np.ndarray]]:

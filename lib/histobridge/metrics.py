@@ -62,7 +62,7 @@ def mean_dice(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float
     return {n: float(np.nanmean([dice(true == c, found == c) for true, found in pairs])) for n, c in of.items()}
 
 
-def class_scores(true: np.ndarray, predicted: np.ndarray, *, min_px: int = MIN_AXON_PX) -> list[dict]:
+def class_scores(true: np.ndarray, predicted: np.ndarray) -> list[dict]:
     """Score a predicted class mask [H, W] against the manual one: a table row for myelin, another for axon.
 
     Each row is a dict of `class`, `dice`, `iou`, `n_true` and `n_predicted` (axons counted, see
@@ -70,7 +70,7 @@ def class_scores(true: np.ndarray, predicted: np.ndarray, *, min_px: int = MIN_A
     of neighbours touch, so connected components of myelin are no objects that anybody could count.
     """
     _require_class_masks(true, predicted)
-    match = instance_f1(axon_instances(true, min_px=min_px), axon_instances(predicted, min_px=min_px))
+    match = instance_f1(axon_instances(true), axon_instances(predicted))
     counts = {
         "myelin": {"n_true": NAN, "n_predicted": NAN, "f1_50": NAN},
         "axon": {"n_true": match.tp + match.fn, "n_predicted": match.tp + match.fp, "f1_50": match.f1},

@@ -22,7 +22,7 @@ from histobridge.collect import (
     missing,
 )
 from histobridge.errors import UserError
-from histobridge.files import write_json, write_table, write_text
+from histobridge.files import read_table, write_json, write_table, write_text
 from histobridge.guidance import usefulness, with_truth
 from histobridge.headline import headline, speed_overview
 from histobridge.study import recorded_run
@@ -43,34 +43,47 @@ Cell = tuple[str, str, str, str]
 def publish(folder: Path, reports: Path, readme: Path) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
-    What was published of other pairs, protocols, splits and folds stays, if the present settings would give it again;
-    so do rows that a command adds to a finished run (`ADDED`) where this run has none of them: each says which commit
-    it is of. Of the fibres, those of the runs that are measured.
+    What was published of other pairs, protocols, splits and folds stays, if the present settings would give it again.
+    So do rows that a command adds to a finished run (`ADDED`) where the run has none of them now: each says of which
+    commit and settings it is. Of the fibres, those of the runs that are measured.
 
     Raises
     ------
     UserError
-        If there are no finished runs, or some were made with other settings than study.yaml has now.
+        If there are no finished runs, some were made with other settings than study.yaml has now, or `reports` holds
+        another profile.
     """
     records = collect_provenance(folder)
     refuse_stale(records)
+    _refuse_other_profile(_published(reports), records, reports)
     tables = {"dice": collect(folder, "dice")[DICE_COLUMNS], "translation": collect(folder, "translation")}
     tables |= collect_beyond(folder)
     measured = collect_measured(folder)
     tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
-    before, again = still_valid(_published(reports), records), cells(records)
+    before, again = still_valid(_published(reports)), cells(records)
+    stay = [record for record in before if not cells([record]) & again]
+    valid = {record["settings_hash"] for record in stay + records}
     for name, table in tables.items():
-        gone = cells_of(table) if name in ADDED else again
-        _publish_table(reports / f"{name}.csv", table, (cells(before) | again) - gone)
-    write_json(reports / "provenance.json", [r for r in before if not cells([r]) & again] + records)
+        then = _then(reports / f"{name}.csv")
+        kept = _added_before(then, table, valid) if name in ADDED else _of_cells(then, cells(stay))
+        _write_rows(reports / f"{name}.csv", kept, table)
+    write_json(reports / "provenance.json", stay + records)
     recompute(reports, readme)
 
 
-def still_valid(before: list[dict], now: list[dict]) -> list[dict]:
-    """Return the published records of the profile, without every cell of which a stage is stale."""
+def still_valid(before: list[dict]) -> list[dict]:
+    """Return the published records, without every cell of which a stage is stale."""
     stale = cells([record for record in before if _is_stale(record)])
-    profiles = {record["profile"] for record in now}
-    return [record for record in before if not cells([record]) & stale and record["profile"] in profiles]
+    return [record for record in before if not cells([record]) & stale]
+
+
+def _refuse_other_profile(before: list[dict], now: list[dict], reports: Path) -> None:
+    there, new = ({record["profile"] for record in records} for records in (before, now))
+    if there - new:
+        raise UserError(
+            f"{reports} holds profile {', '.join(sorted(there - new))}, and tables of two would be mixed: give another "
+            "--reports, or remove what is there."
+        )
 
 
 def cells(records: list[dict]) -> set[Cell]:
@@ -83,12 +96,19 @@ def _fold(record: dict) -> str:
     return "pair" if serves_all else f"fold{record['fold']}"
 
 
-def cells_of(table: pd.DataFrame) -> set[Cell]:
-    """Return what the rows of a table are about."""
-    return set(_cell_by_row(table)) if len(table) else set()
+def _of_cells(table: pd.DataFrame, some: set[Cell]) -> pd.DataFrame:
+    return table[[cell in some for cell in _cell_by_row(table)]]
+
+
+def _added_before(then: pd.DataFrame, now: pd.DataFrame, valid: set[str]) -> pd.DataFrame:
+    """Return published rows of a table of `ADDED` that the new ones do not replace, and whose settings are `valid`."""
+    others = _of_cells(then, set(_cell_by_row(then)) - set(_cell_by_row(now)))
+    return others[others["settings_hash"].isin(valid)] if len(others) else others
 
 
 def _cell_by_row(table: pd.DataFrame) -> list[Cell]:
+    if not len(table):
+        return []
     folds = [f"fold{fold}" if fold.isdigit() else fold for fold in table["fold"].astype(str)]
     return list(zip(table["pair"], table["protocol"], table["split"], folds, strict=True))
 
@@ -98,10 +118,12 @@ def _published(reports: Path) -> list[dict]:
     return json.loads(file.read_text()) if file.exists() else []
 
 
-def _publish_table(path: Path, table: pd.DataFrame, stay: set[Cell]) -> None:
+def _then(path: Path) -> pd.DataFrame:
+    return read_table(path) if path.exists() else pd.DataFrame()
+
+
+def _write_rows(path: Path, kept: pd.DataFrame, table: pd.DataFrame) -> None:
     """Write the new rows of a table after those that stay; a table without rows is not there."""
-    then = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    kept = then[[cell in stay for cell in _cell_by_row(then)]] if len(then) else then
     if parts := [part for part in (kept, table) if len(part)]:
         write_text(path, pd.concat(parts, ignore_index=True).to_csv(index=False, float_format="%.5f"))
     else:
@@ -133,7 +155,7 @@ def _is_stale(record: dict) -> bool:
 
 def recompute(reports: Path, readme: Path) -> None:
     """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the README."""
-    rows, translation = (pd.read_csv(reports / f"{name}.csv") for name in ("dice", "translation"))
+    rows, translation = (read_table(reports / f"{name}.csv") for name in ("dice", "translation"))
     records = json.loads((reports / "provenance.json").read_text())
     tables = derived_tables(rows, translation, records)
     for name, table in tables.items():
@@ -142,11 +164,11 @@ def recompute(reports: Path, readme: Path) -> None:
     figures.save(figures.reconstruction_bars(translation), reports / "reconstruction")
     _write_beyond(reports, rows)
     if (reports / "morphometrics.csv").exists():
-        _write_agreement(pd.read_csv(reports / "morphometrics.csv"), rows, reports)
+        _write_agreement(read_table(reports / "morphometrics.csv"), rows, reports)
     dice = dice_overview(rows, interval=True, bold=True, missing=missing(records[0]["profile"], rows))
     shown = {"headline": headline(rows), "dice": dice.drop(columns="split"), "claims": tables["claims"]}
     if (bench := reports / "bench.csv").exists():
-        shown["speed"] = speed_overview(pd.read_csv(bench))
+        shown["speed"] = speed_overview(read_table(bench))
     for page in (readme, reports / "README.md"):
         if page.exists():
             write_text(page, with_tables(page.read_text(encoding="utf-8"), shown))
@@ -154,7 +176,7 @@ def recompute(reports: Path, readme: Path) -> None:
 
 def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
     """Write what follows from the rows of notebook 05 that are published."""
-    found = {name: pd.read_csv(path) for name in BEYOND_TABLES if (path := reports / f"{name}.csv").exists()}
+    found = {name: read_table(path) for name in BEYOND_TABLES if (path := reports / f"{name}.csv").exists()}
     if "ablation" in found:
         write_table(reports / "ablation_overview.csv", ablation_overview(found["ablation"]))
         figures.save(figures.ablation_bars(ablation_table(found["ablation"])), reports / "ablation")

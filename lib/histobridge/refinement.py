@@ -25,6 +25,7 @@ from histobridge.anatomy import tidy
 from histobridge.kept import digest
 from histobridge.metrics import axon_areas_px
 from histobridge.segmenter import Segmenter
+from histobridge.settings import REFINED
 from histobridge.study import Run
 from histobridge.translator import Translator
 from histobridge.views import View, over_views, views_at
@@ -52,7 +53,6 @@ class Recipe(NamedTuple):
     rounds: int | None = None
 
 
-REFINED = "refined"
 RECIPES = {
     REFINED: Recipe(),
     "without SynDiff": Recipe(syndiff=False),

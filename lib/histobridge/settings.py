@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 CONTROLS = ("none", "invert", "histogram", "invert-histogram")
 TRANSLATORS = (*CONTROLS, "cycle", "syndiff")
+REFINED = "refined"
+"""The strategy that goes beyond the paper; `refinement.py` says what it is."""
 
 
 class Strict(BaseModel):

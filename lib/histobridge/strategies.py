@@ -74,14 +74,14 @@ def synthetic(run: Run, translator: Translator) -> Examples:
 def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
     """Train (or load) the upper bound on development masks of U; return it with the images of left-out subjects.
 
-    Returns None where fewer than two images of U have a mask to train on: then there is no bound.
+    Where a subject stands in both splits (bright field's do), its locked images are left out of the folds that train on
+    it. Returns None where fewer than two images of U have a mask to train on, or none is left: then there is no bound.
     """
     images, masks = run.target_images(split="development"), run.target_masks(split="development")
     training = [s for s in of_subjects(images, run.split.target_train) if s.name in masks]
-    if len(training) < 2:
+    held_out = [s for s in run.target_images() if s.subject not in run.split.target_train]
+    if len(training) < 2 or not held_out:
         return None
-    locked = run.parameters.split == "locked-test"
-    held_out = run.target_images() if locked else of_subjects(images, run.split.target_supervised)
     examples, steps = labelled(training, masks), run.profile.student_steps
     return continued(run, "supervised bound", source_segmenter(run), examples, steps=steps), held_out
 

@@ -254,6 +254,22 @@ class Run:
         images = self.target_images()
         return images if self.parameters.split == "locked-test" else of_subjects(images, self.split.target_scored)
 
+    def refuse_unscored(self) -> None:
+        """Refuse a target without any expert mask in the scored split, before anything is paid for.
+
+        Raises
+        ------
+        UserError
+            Saying what to do instead.
+        """
+        target = load_dataset(self.pair.target.dataset)
+        scored = [image for image in target.images if image.split == self.parameters.split]
+        if not target.procedural and not any(image.mask for image in scored):
+            raise UserError(
+                f"No {self.parameters.split} image of '{target.name}' has an expert mask, so that nothing can be "
+                "scored: label such images with `histobridge label`."
+            )
+
     def settings_hash(self, stage: str) -> str:
         """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
         parameters = self.parameters.model_dump(exclude={"out", "data"})
@@ -327,9 +343,16 @@ def recorded_run(record: dict, **places: str) -> Run:
     Raises
     ------
     UserError
-        As `open_run` does: study.yaml may have changed since.
+        If study.yaml has changed since, so that there is no such run: which one it is, and what to do.
     """
-    return open_run({name: record[name] for name in Parameters.model_fields if name in record} | places)
+    given = {name: record[name] for name in Parameters.model_fields if name in record} | places
+    try:
+        return open_run(given)
+    except UserError as error:
+        raise UserError(
+            f"{error} A run names it ({', '.join(map(str, given.values()))}): name it in study.yaml again, or move "
+            "that run elsewhere."
+        ) from error
 
 
 def open_report(parameters: dict) -> ReportParameters:

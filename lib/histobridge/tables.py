@@ -84,8 +84,8 @@ def dice_overview(
     rows : DataFrame
         Columns `DICE_COLUMNS`.
     interval : bool
-        Add `[low, high]`, the interval of the mean over images; where that is another number than the mean over
-        folds, it is named: `[low, high] around image_mean`.
+        Add `[low, high]`, the interval of the mean over images. Where that mean is another number than the mean over
+        folds, which then do not share their images, it is named, `around image_mean`: to be compared with other rows.
     bold : bool
         Put `**` around the best label-free mean (or means) of each pair, protocol, split and class: Markdown.
     missing : DataFrame, optional
@@ -111,9 +111,8 @@ def with_fibres(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _dice_cell(cell, interval: bool) -> str:
     text = _cell(cell.mean, cell.sd)
-    if not interval or pd.isna(cell.low):
-        return text
-    text += f" [{cell.low:.3f}, {cell.high:.3f}]"
+    if interval and not pd.isna(cell.low):
+        text += f" [{cell.low:.3f}, {cell.high:.3f}]"
     return text if f"{cell.mean:.3f}" == f"{cell.image_mean:.3f}" else f"{text} around {cell.image_mean:.3f}"
 
 

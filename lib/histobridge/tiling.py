@@ -94,6 +94,16 @@ def window_starts(side: int, window: int, overlap: int) -> list[int]:
     return [*range(0, last, max(window - overlap, 1)), last]
 
 
+def window_borders(side: int) -> list[int]:
+    """Return where the windows that cover one side of an image begin and end: there a seam would be.
+
+    >>> window_borders(1000)
+    [0, 544, 456, 1000]
+    """
+    window = window_side(side)
+    return [border for start in window_starts(side, window, OVERLAP) for border in (start, min(start + window, side))]
+
+
 def tile_places(shape: tuple[int, int], side: int) -> list[Place]:
     """Return where the tiles of an image lie, row by row: squares of `side` px, the last ones moved back to fit.
 

@@ -21,7 +21,7 @@ from histobridge.polarity import choose_sign, evidence
 from histobridge.segmenter import Segmenter
 from histobridge.settings import CONTROLS
 from histobridge.study import Run, data_checksum
-from histobridge.tiling import OVERLAP, window_side, window_starts
+from histobridge.tiling import window_borders
 from histobridge.training import Say
 from histobridge.translator import Control, SynDiff, Translator, load_translator
 
@@ -127,7 +127,7 @@ def translation_rows(
 
 
 def _translation_scores(image: np.ndarray, away: np.ndarray, again: np.ndarray) -> dict[str, float]:
-    rows, columns = (window_starts(side, window_side(side), OVERLAP) for side in image.shape)
+    rows, columns = map(window_borders, image.shape)
     return {
         "ssim": ssim(image, again),
         "psnr": psnr(image, again),

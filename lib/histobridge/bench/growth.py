@@ -1,4 +1,4 @@
-"""Cost against size: a larger image, more images, more jobs. Time should grow in step, memory not at all."""
+"""Cost against size: a larger image, more images, more jobs. Time should grow in step, memory with what is held."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def image_side(side: int) -> float:
 def images(count: int) -> float:
     """Draw the crops of a training step from a domain of so many images; return the seconds."""
     s, rng = SynDiffSettings(), torch.Generator().manual_seed(0)
-    domain = [torch.rand(1, 128, 128)] * count  # simulated: one image, listed so many times
+    domain = [torch.rand(1, 128, 128) for _ in range(count)]
     return seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)
 
 

@@ -75,7 +75,7 @@ def _with_peak(function: Callable, args: tuple) -> tuple:
 def _measured(function: Callable, quick: bool, report: Report) -> list[dict]:
     report(function.__doc__.splitlines()[0])
     rows, peak = alone(function, quick)
-    return [row | {"peak_memory_gib": peak} for row in rows]
+    return [{"peak_memory_gib": peak} | row for row in rows]
 
 
 def _growth(quick: bool, report: Report) -> Iterator[dict]:

@@ -1,7 +1,8 @@
 """The stages of the study, each on drawn or random images: how long, how much of it, how much arithmetic.
 
 Each function returns rows: `stage`, `part`, `seconds`, `amount` of `unit` done in them, `gflop` (NaN where it is not
-counted) and `plain_seconds` (NaN where there is nothing to leave out).
+counted) and `plain_seconds` (NaN where there is nothing to leave out); and `peak_memory_gib` where the process that
+runs it needs more for something else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from histobridge.compute import fabric, plainly
 from histobridge.cost import training_cost
 from histobridge.crops import random_crops, stack
 from histobridge.images import normalise, read_image, resample, write_image
+from histobridge.machine import peak_memory_gib
 from histobridge.metrics import class_scores
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter, SegmenterTraining
@@ -66,12 +68,14 @@ def published_training(quick: bool) -> Rows:
 
 
 def _training(stage: str, settings: SynDiffSettings, *, steps: int, parts: bool) -> Rows:
+    took, spent = _steps(settings, steps)
+    peak = peak_memory_gib()  # before the plain network, which needs more
     with plainly():
         plain, _ = _steps(settings, max(2, steps // 4))
-    took, spent = _steps(settings, steps)
     gflop = 1000 * training_cost(settings, crop=settings.crop).tflop
     rows = [_row(stage, "step", took, settings.joint_batch, "images", gflop=gflop, plain=plain)]
-    return rows + [_row(stage, part, s, settings.joint_batch, "images") for part, s in spent.items() if parts]
+    rows += [_row(stage, part, s, settings.joint_batch, "images") for part, s in spent.items() if parts]
+    return [row | {"peak_memory_gib": peak} for row in rows]
 
 
 def _steps(settings: SynDiffSettings, steps: int) -> tuple[float, dict[str, float]]:
@@ -133,9 +137,11 @@ def segmenter_training(quick: bool) -> Rows:
 
     tuned = step()
     gflop, took = _gflop(tuned), seconds(tuned, repeats=steps)
+    peak = peak_memory_gib()
     with plainly():
         plain = seconds(step(), repeats=max(2, steps // 4), warm_up=1)
-    return [_row("segmenter, training", "step", took, settings.batch, "images", gflop=gflop, plain=plain)]
+    row = _row("segmenter, training", "step", took, settings.batch, "images", gflop=gflop, plain=plain)
+    return [row | {"peak_memory_gib": peak}]
 
 
 def data(quick: bool) -> Rows:

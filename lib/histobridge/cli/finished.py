@@ -67,12 +67,13 @@ def ablate(runs: list) -> pd.DataFrame:
     import pandas as pd
 
     from histobridge.beyond import ablate_runs
+    from histobridge.files import read_table
 
     written = []
     for number, (_, file) in enumerate(ablate_runs(runs), 1):
         console.print(f"[{number}/{len(runs)}] {os.path.relpath(file)}", markup=False, highlight=False)
         written.append(file)
-    return pd.concat(map(pd.read_csv, written))
+    return pd.concat(map(read_table, written))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -61,7 +61,11 @@ def measure(
     elif um_per_px is not None:
         raise UserError("--um-per-px is the pixel size of mask files: name them too (study.yaml has that of runs).")
     else:
-        _measure_runs(Plan(profile, some(pair), seed=seed, out=str(out), data=str(data)))
+        plan = Plan(profile, some(pair), seed=seed, out=str(out), data=str(data))
+        with told_apart(as_json):
+            made = _measure_runs(plan)
+        if as_json:
+            print_json(made)
 
 
 @app.command("import", rich_help_panel=PANEL)
@@ -88,30 +92,37 @@ def import_(
     if as_json:
         print_json(table)
     else:
-        _print_edits(table, to, strays)
+        _print_edits(table, to)
+    with told_apart(as_json):
+        for stray in strays:
+            print(f"Left out: {stray}")
     if finetune:
         with told_apart(as_json):
             learn(finetune, found, steps)
     raise typer.Exit(2 if strays else 0)
 
 
-def _print_edits(table, to: Path, strays: list[str]) -> None:
+def _print_edits(table, to: Path) -> None:
     shown = ["image", "share_changed", "added", "removed", "reshaped", "dice_axon", "dice_myelin"]
     print(table[shown].to_string(index=False, float_format="%.3f", na_rep="-"))
     console.print(f"\nWritten: {to / 'edits.csv'}", markup=False, highlight=False, soft_wrap=True)
-    for stray in strays:
-        console.print(f"Left out: {stray}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _measure_runs(plan) -> None:
+def _measure_runs(plan) -> list[dict]:
+    """Measure finished runs, and say so; return what was done, a row a run."""
     from histobridge.collect import finished
     from histobridge.measure import STAGE, measure_runs
 
     names = plan.pairs or plan.study.pairs
-    marks = [m for m in finished(plan.folder, STAGE, seed=plan.seed) if m.relative_to(plan.folder).parts[0] in names]
+    rows, marks = (
+        [],
+        [m for m in finished(plan.folder, STAGE, seed=plan.seed) if m.relative_to(plan.folder).parts[0] in names],
+    )
     for number, (run, masks) in enumerate(measure_runs(marks, out=Path(plan.out), data=Path(plan.data)), 1):
         p, done = run.parameters, "measured before, skipped" if masks is None else f"{masks} masks measured"
         print(f"[{number}/{len(marks)}] {p.pair} {p.protocol} {p.split} fold {p.fold}: {done}", flush=True)
+        rows.append({**run.key, "masks": masks, "folder": str(run.results)})
+    return rows
 
 
 def _print_measures(summary) -> None:

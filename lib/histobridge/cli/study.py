@@ -85,11 +85,7 @@ def study(
     plan = Plan(profile, some(pair), some(protocol), some(fold), split, seed, str(out), str(data))
     done = run_graph(plan, cores=cores, mirror=mirror, dry_run=dry_run)
     if not dry_run:
-        _print_dice(out / profile, seed)
-        console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '04_report.html')}", soft_wrap=True)
-        for cell in plan.cells:
-            if not plan.run(*cell).finished("05_beyond"):
-                console.print("Not finished (why stands above):", *cell, highlight=False)
+        _print_outcome(plan)
     raise typer.Exit(0 if done else 1)
 
 
@@ -163,6 +159,17 @@ def recompute(reports: Annotated[Path, typer.Option(help="Folder of published ro
 
     publishing.recompute(reports, ROOT / "README.md")
     console.print(f"Recomputed {reports} and the tables of README.md")
+
+
+def _print_outcome(plan) -> None:
+    """Print the Dice of what has been labelled, where the report is, and what has not finished."""
+    runs = {cell: plan.run(*cell) for cell in plan.cells}
+    if any(run.finished("03_pseudo_label") for run in runs.values()):
+        _print_dice(plan.folder, plan.seed)
+        console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '04_report.html')}", soft_wrap=True)
+    for cell, run in runs.items():
+        if not run.finished("05_beyond"):
+            console.print("Not finished (why stands above):", *cell, highlight=False)
 
 
 def _print_dice(folder: Path, seed: int) -> None:

@@ -245,7 +245,7 @@ def pseudo_label_examples(
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    require_columns(table, [*CELL, "mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     refuse_several(table, "the table of Dice")
     table = table[table["translator"].isin(["none", translator])]
     found = _found(examples, (), ("translation", *STRATEGIES, "truth"))
@@ -270,13 +270,13 @@ def pseudo_label_examples(
 def _dice_panel(axes: Axes, table: pd.DataFrame) -> None:
     """Draw the Dice of one pair: a group of bars a strategy, the supervised bound as dashed lines."""
     for shift, (name, colour) in zip((-0.19, 0.19), CLASS_COLOURS.items(), strict=True):
-        of_class = table[table["class"] == name].set_index("strategy")[["mean", "sd"]]
+        of_class = table[table["class"] == name].set_index("strategy")[["mean", "sd", "image_mean"]]
         shown = of_class.reindex(STRATEGIES)
         rows = [number + shift for number in range(len(STRATEGIES))]
         whiskers = {"error_kw": {"linewidth": 0.8}, "xerr": shown["sd"]}
         axes.barh(rows, shown["mean"], height=0.36, color=colour, **whiskers)
         if "supervised" in of_class.index:
-            axes.axvline(of_class.loc["supervised", "mean"], color=colour, linestyle="--", linewidth=1)
+            axes.axvline(of_class.loc["supervised", "image_mean"], color=colour, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(STRATEGIES)), ["pre-trained", *STRATEGIES[1:]])
     axes.set_ylim(len(STRATEGIES) - 0.5, -0.5)
 

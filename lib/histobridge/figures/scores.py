@@ -43,7 +43,7 @@ def dice_bars(table: pd.DataFrame) -> Figure:
         From `histobridge.tables.dice_table`. A column of panels for each pair, a row for each protocol and
         split. Whiskers and bands are one SD over folds; a single fold has none.
     """
-    require_columns(table, [*CELL, "mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     ways = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
     refuse_empty(ways, "label-free strategies in the table of Dice")
     ways = sorted(ways, key=_place)
@@ -78,9 +78,10 @@ def _dice_panel(axes: Axes, table: pd.DataFrame, ways: list[tuple]) -> None:
         of_class = table[table["class"] == name]
         bound = of_class["strategy"] == "supervised"
         for cell in of_class[bound].itertuples():
-            axes.axvline(cell.mean, color=colour, linestyle="--", linewidth=1)
+            at = cell.image_mean  # over the same images as the other rows, which its mean over folds is not
+            axes.axvline(at, color=colour, linestyle="--", linewidth=1)
             if cell.sd > 0:
-                axes.axvspan(cell.mean - cell.sd, cell.mean + cell.sd, color=colour, alpha=0.12, linewidth=0)
+                axes.axvspan(at - cell.sd, at + cell.sd, color=colour, alpha=0.12, linewidth=0)
         free = of_class[~bound]
         rows = [ways.index(way) + shift for way in zip(free["strategy"], free["translator"], strict=True)]
         axes.errorbar(free["mean"], rows, xerr=free["sd"], fmt="o", color=colour, markersize=4)

@@ -115,7 +115,7 @@ def _level(answer: object, *, alpha_bar: Iterable[float]) -> Hint:
     if _near(answer, right):
         return None
     later = "later" if _number(answer) < right else "earlier"
-    return f"It happens {later}. The image's share of the variance is ᾱ, the noise has the rest: compare the two."
+    return f"It happens {later}: compare every ᾱ with 0.5."
 
 
 def _last_step(answer: object) -> Hint:

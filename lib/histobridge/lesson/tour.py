@@ -42,7 +42,7 @@ class Tour(Strict):
 
     seed: int = Field(0, ge=0)
     images: int = Field(6, ge=2)
-    side: int = Field(160, ge=64)
+    side: int = Field(160, ge=64, multiple_of=32)  # halved so often, and cut in tiles of 32
     um_per_px: float = Field(0.1, gt=0, le=0.4)
     segmenter_steps: int = Field(250, ge=1)
     translator_steps: int = Field(200, ge=1)

@@ -75,8 +75,7 @@ def build(
     try:
         write_text(draft / MARK, "Made by `histobridge report`, which replaces this folder as a whole.\n")
         _write(Site(sources, draft))
-        shutil.rmtree(to, ignore_errors=True)
-        draft.rename(to)
+        _replace(to, draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return to / "index.html"
@@ -89,6 +88,15 @@ def _write(site: Site) -> None:
         write_pair(site, pair)
     for write in (write_overview, write_provenance, write_reviewer, write_reference):
         write(site)
+
+
+def _replace(to: Path, draft: Path) -> None:
+    """Put a site in the place of another; killed at any moment, one of them is whole and in its place or beside it."""
+    before = to.with_name(f".{to.name}.{os.getpid()}.before")
+    if to.exists():
+        to.rename(before)
+    draft.rename(to)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _refuse_foreign(to: Path) -> None:

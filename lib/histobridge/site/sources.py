@@ -12,6 +12,7 @@ import pandas as pd
 
 from histobridge import collect
 from histobridge.errors import UserError
+from histobridge.files import read_table
 from histobridge.gallery import kind_of, typical
 from histobridge.images import read_image, read_mask
 from histobridge.manifest import ROOT
@@ -106,7 +107,7 @@ class Fold:
     def table(self, name: str) -> pd.DataFrame:
         """Return a table of this fold alone, empty if it was not made."""
         path = self.folder / f"{name}.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+        return read_table(path) if path.exists() else pd.DataFrame()
 
 
 @dataclass(frozen=True)
