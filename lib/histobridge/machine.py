@@ -44,6 +44,11 @@ def machine() -> dict:
     }
 
 
+def origin(**facts) -> dict:
+    """Return what is written beside a table that no run has left: the code, the machine, and what it was asked for."""
+    return {"git_commit": git_commit(), **machine(), **facts}
+
+
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from histobridge.bench import growth
 from histobridge.bench.peaks import Peaks, best_convolution, peaks
 from histobridge.bench.stages import STAGES, profile
 from histobridge.files import write_json, write_table
-from histobridge.machine import git_commit, machine, peak_memory_gib
+from histobridge.machine import origin, peak_memory_gib
 from histobridge.training import Report
 
 
@@ -37,8 +37,7 @@ def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> 
     grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(6))
     report("profile of a training step")
     write_table(reports / "bench_profile.csv", alone(profile)[0].round(6))
-    facts = {"git_commit": git_commit(), **machine(), "quick": quick, "peaks_gflop_per_s": found}
-    write_json(reports / "bench.json", facts)
+    write_json(reports / "bench.json", origin(quick=quick, peaks_gflop_per_s=found))
     figures.save(figures.speed(table, grown), reports / "bench")
     return table
 

@@ -20,20 +20,24 @@ def ladder(
 ) -> None:
     """Climb the shift ladder: drawn tissue that moves in steps from TEM to each other modality, labelled both ways.
 
-    Writes ladder.csv and a plot. About a minute a step with the settings of the profile `phantom`.
+    Writes ladder.csv, its provenance ladder.json and a plot. A minute or two a step with the settings of the profile
+    `phantom`.
     """
     import pandas as pd
 
     from histobridge import figures
-    from histobridge.files import write_table
-    from histobridge.ladder import climb, modalities
+    from histobridge.files import write_json, write_table
+    from histobridge.ladder import climb, crossings, modalities
+    from histobridge.machine import origin
     from histobridge.study import profile_of
 
     chosen = profile_of(profile)
     rows = pd.concat([climb(modality, chosen, seed=seed) for modality in modalities()], ignore_index=True)
     write_table(reports / "ladder.csv", rows.round(5))
+    write_json(reports / "ladder.json", origin(profile=profile, seed=seed))
     figures.save(figures.ladder_lines(rows), reports / "ladder")
-    console.print(f"Written: {reports / 'ladder.csv'} and a plot beside it", markup=False, highlight=False)
+    print(crossings(rows).to_string(index=False, float_format="%.3f"))
+    console.print(f"\nWritten: {reports / 'ladder.csv'} and a plot beside it", markup=False, highlight=False)
 
 
 @app.command(rich_help_panel=PANEL)
