@@ -93,3 +93,10 @@ def test_a_fold_out_of_range_is_refused(fold):
     """There are folds 0 to 4, and the message says so."""
     with pytest.raises(UserError, match=rf"no fold {fold}: .* 0 to 4"):
         split(folds(), fold, "transductive")
+
+
+def test_inductive_needs_somebody_to_learn_from():
+    """With one subject of U nobody would be left to be seen."""
+    with pytest.raises(UserError, match="run the transductive one"):
+        split(folds(target="u"), 0, "inductive")
+    assert split(folds(target="u"), 0, "transductive").target_seen == {"u"}

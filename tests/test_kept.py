@@ -63,3 +63,25 @@ def test_the_digest_does_not_see_the_order_of_a_dict_or_of_memory():
     table = np.arange(6.0).reshape(2, 3)
     assert digest(table) == digest(np.asfortranarray(table))
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_draft_of_a_killed_write_does_not_block_the_way_back(tmp_path):
+    """What was set aside comes back into a folder that holds a draft."""
+    (kept(tmp_path / "a", steps=3) / "model").write_text("three")
+    kept(tmp_path / "a", steps=4)
+    (tmp_path / "a" / "made_from.json").unlink()
+    (tmp_path / "a" / ".made_from.json.12.part").write_text("{")
+    assert (kept(tmp_path / "a", steps=3) / "model").read_text() == "three"
+
+
+def test_a_folder_that_another_process_has_just_marked_is_taken(tmp_path, monkeypatch):
+    """It was not there when this one looked first."""
+    folder = kept(tmp_path / "a", steps=3)
+    exists, asked = type(folder).exists, []
+
+    def late(path):
+        asked.append(path)
+        return exists(path) and asked != [folder / "made_from.json"]
+
+    monkeypatch.setattr(type(folder), "exists", late)
+    assert kept(tmp_path / "a", steps=3) == folder

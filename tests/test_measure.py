@@ -1,5 +1,7 @@
 """Measuring masks of runs and of users: nothing is trained, nothing measured twice, nothing guessed."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,8 @@ def test_the_command_measures_finished_runs_once(run, histobridge):
     assert code == 0 and "[1/1] phantom-sem transductive development fold 0: 9 masks measured" in told
     assert is_measured(mark)
     assert "measured before, skipped" in histobridge(*command(run))[1]
+    _, told, said = histobridge(*command(run), "--json")
+    assert json.loads(told)[0]["masks"] is None and "measured before, skipped" in said
     scored = run.results / "dice.csv"
     pd.read_csv(scored).assign(dice=0.25).to_csv(scored, index=False)
     assert "9 masks measured" in histobridge(*command(run))[1]

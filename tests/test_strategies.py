@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from histobridge import strategies
+from histobridge.domains import Sample
 from histobridge.segmenter import Segmenter
 from histobridge.study import Parameters, Run, load_study
 from histobridge.translator import Control
@@ -47,6 +48,24 @@ def test_students_and_the_bound_go_on_from_the_source_segmenter(begin, trained):
     source = strategies.source_segmenter(run).fingerprint
     assert trained["tutorship with invert, fold 0"] == trained["supervised bound, fold 0"] == (source, 3)
     assert trained["source segmenter of fold 0"] == (Segmenter(run.profile.segmenter).fingerprint, 6)
+
+
+def test_the_bound_is_never_scored_on_an_animal_it_has_seen(begin, trained, monkeypatch):
+    """Bright field has subjects in both splits: their locked images are left out of the folds that train on them."""
+    run = begin("phantom-sem")
+    development = run.target_images()
+    train, out = (
+        {s.subject for s in development if (s.subject in run.split.target_train) == seen} for seen in (True, False)
+    )
+    locked = [Sample(f"new-{s}", s, development[0].image) for s in (*sorted(train)[:1], "nobody")]
+    object.__setattr__(run, "parameters", run.parameters.model_copy(update={"split": "locked-test"}))
+    images = {"development": development, "locked-test": locked}
+    monkeypatch.setattr(Run, "target_images", lambda self, *, split=None: images[split or self.parameters.split])
+    assert [s.subject for s in strategies.supervised(run)[1]] == ["nobody"]
+    images["locked-test"] = locked[:1]
+    assert strategies.supervised(run) is None
+    images["locked-test"] = development
+    assert {s.subject for s in strategies.supervised(run)[1]} == out
 
 
 def test_what_l_alone_teaches_is_trained_once_for_all_pairs(begin, trained):

@@ -7,7 +7,8 @@ import pytest
 
 from histobridge import study
 from histobridge.errors import UserError
-from histobridge.study import load_study, open_run
+from histobridge.manifest import load_dataset
+from histobridge.study import load_study, open_run, recorded_run
 
 GOOD = {"pair": "phantom-sem", "profile": "smoke"}
 
@@ -100,3 +101,23 @@ def test_a_transductive_translator_serves_all_folds_and_an_inductive_one_its_own
     assert hashes["inductive", 0] != hashes["inductive", 1]
     assert made["transductive", 0].shared == made["transductive", 1].shared
     assert made["inductive", 0].shared != made["inductive", 1].shared
+
+
+def test_a_run_of_a_pair_that_is_gone_is_named(tmp_path):
+    """Whoever renames a pair is told which run still has the old name, and what to do with it."""
+    record = {"pair": "renamed", "profile": "smoke", "fold": 1, "minutes": 3}
+    with pytest.raises(UserError, match=r"no pair 'renamed'.*A run names it \(renamed, smoke, 1, .*move that run"):
+        recorded_run(record, out=str(tmp_path))
+
+
+def test_a_target_without_masks_is_refused_before_anything_is_paid_for(tmp_path, monkeypatch):
+    """There would be nothing to score; drawn tissue has masks."""
+    open_run({"pair": "phantom-sem", "profile": "smoke"}).refuse_unscored()
+    run = open_run({"pair": "tem-sem", "profile": "cpu"})
+    run.refuse_unscored()
+    bare = load_dataset("sem").model_copy(
+        update={"images": tuple(image.model_copy(update={"mask": None}) for image in load_dataset("sem").images)}
+    )
+    monkeypatch.setattr("histobridge.study.load_dataset", lambda name: bare)
+    with pytest.raises(UserError, match="has an expert mask, so that nothing can be scored: label such images"):
+        run.refuse_unscored()

@@ -8,7 +8,7 @@ import torch
 
 from histobridge.metrics import seam
 from histobridge.phantom import phantom
-from histobridge.tiling import BLOCK, noise_canvas, over_windows, window_side, window_starts
+from histobridge.tiling import BLOCK, noise_canvas, over_windows, window_borders, window_side, window_starts
 
 SHAPES = [(7, 300), (53, 70), (64, 64), (65, 129), (200, 131)]
 
@@ -139,3 +139,13 @@ def test_planes_are_independent():
     correlations = np.corrcoef([plane.ravel() for plane in planes])
     np.testing.assert_allclose(correlations, np.eye(5), atol=0.04)
     np.testing.assert_array_equal(planes[3], canvas(128, 128, seed=2, draw=3))
+
+
+def test_borders_are_where_windows_begin_and_end():
+    """A step where a window ends is a seam as much as one where the next begins."""
+    borders = window_borders(1000)
+    for border in set(borders) - {0, 1000}:
+        image = np.random.default_rng(0).random((8, 1000)) * 0.01
+        image[:, border:] += 0.5
+        assert seam(image, columns=borders) > 3
+    assert window_borders(100) == [0, 100]
