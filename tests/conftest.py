@@ -97,16 +97,31 @@ def tiny_segmenter():
     return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))
 
 
+def write_small(name, folder) -> None:
+    """Write the manifest of a drawn dataset again, with four of its subjects and images of 160 px."""
+    from histobridge.manifest import MANIFESTS
+
+    described = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())
+    few = [record | {"width": 160, "height": 160} for record in described["images"][:8]]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(described | {"images": few}))
+
+
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory):
-    """A study file of one drawn pair, two folds and SynDiff alone; its only profile is `tiny`."""
-    from histobridge.manifest import ROOT
+    """A study file of one drawn pair, two folds and SynDiff alone; its only profile is `tiny`.
+
+    The manifests beside it count before those of the repository: every job draws its images anew, so they are small.
+    """
+    from histobridge.manifest import MANIFESTS, ROOT
 
     study = yaml.safe_load((ROOT / "study.yaml").read_text())
     profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
     tiny = {"pairs": study["pairs"], "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
     path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(yaml.safe_dump(tiny))
+    for name in ("phantom-tem", "phantom-sem"):
+        write_small(name, path.parent / MANIFESTS.name)
     return path
 
 
@@ -116,7 +131,10 @@ def in_a_process(tiny_study):
 
     def run(command, out, *options, study=tiny_study, kill_after=None):
         line = [sys.executable, "-m", "histobridge.cli", command, "--profile", "tiny", "--out", out, *options]
-        environment = os.environ | {"HISTOBRIDGE_STUDY": str(study), "OMP_NUM_THREADS": "1"}
+        # The Snakefile gives a job that is alone all cores: where other processes are at work too, threads that spin
+        # while they wait for one another take minutes for what one thread does in seconds.
+        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+        environment = os.environ | {"HISTOBRIDGE_STUDY": str(study)} | threads
         started = dict(env=environment, text=True, stderr=subprocess.STDOUT, start_new_session=True)
         if kill_after is None:
             return subprocess.run(list(map(str, line)), stdout=subprocess.PIPE, check=False, **started)

@@ -51,16 +51,15 @@ def guarded_training(judge, seed, target, sign):
 CASES = [("tem-other", KEEP), ("sem", INVERT)]
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("target", "sign"), CASES)
-def test_the_guard_finds_and_keeps_the_polarity(judges, seed, target, sign):
-    """From three seeds, in both senses."""
-    guarded_training(judges, seed, target, sign)
+def test_the_guard_finds_and_keeps_the_polarity(judges, target, sign):
+    """In both senses, by one judge."""
+    guarded_training(judges, 0, target, sign)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 13))
+@pytest.mark.parametrize("seed", range(1, 13))
 @pytest.mark.parametrize(("target", "sign"), [*CASES, ("bf", KEEP)])
-def test_the_guard_finds_and_keeps_the_polarity_from_ten_seeds(judges, seed, target, sign):
-    """From ten further seeds, and for bright field too."""
+def test_the_guard_finds_and_keeps_the_polarity_from_twelve_seeds(judges, seed, target, sign):
+    """From twelve further seeds, and for bright field too."""
     guarded_training(judges, seed, target, sign)

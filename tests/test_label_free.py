@@ -13,26 +13,27 @@ from histobridge.translator import Control
 WAYS = [("pretrained", "none"), ("adaptation", "invert"), ("tutorship", "invert")]
 
 
-@pytest.fixture
-def run(tmp_path, tiny_segmenter):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_segmenter):
     """Fold 0 of a drawn pair."""
     study = load_study()
     tiny = {"segmenter": tiny_segmenter, "student_steps": 3, "judge": None}
     profile = study.profiles["smoke"].model_copy(update=tiny)
-    parameters = Parameters(pair="phantom-sem", profile="smoke", out=str(tmp_path))
+    parameters = Parameters(pair="phantom-sem", profile="smoke", out=str(tmp_path_factory.mktemp("runs")))
     return Run(parameters, study.pairs["phantom-sem"], profile, study.translators)
 
 
-@pytest.fixture
-def scored(run, monkeypatch):
+@pytest.fixture(scope="module")
+def scored(run):
     """Scores of the expert masks, of noise, and of the expert masks again; the masks of U themselves stay closed."""
     truth, rng = run.target_masks(), np.random.default_rng(0)
     noise = {name: rng.integers(0, 3, mask.shape).astype(np.uint8) for name, mask in truth.items()}
     labels = dict(zip(WAYS, (noise, truth, truth), strict=True)) | {("supervised", "none"): truth}
-    monkeypatch.setattr(Run, "target_masks", lambda *_, **__: pytest.fail("a mask of U was opened"))
-    monkeypatch.setattr(label_free, "REVERSE_STEPS", 2)
     translators = {name: Control(name) for name in ("none", "invert")} | {"syndiff": Control("invert")}
-    return scores(run, translators, labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "target_masks", lambda *_, **__: pytest.fail("a mask of U was opened"))
+        patch.setattr(label_free, "REVERSE_STEPS", 2)
+        return scores(run, translators, labels)
 
 
 def test_every_label_free_way_has_every_score(scored):

@@ -29,10 +29,16 @@ def mask_file(tmp_path):
     return tmp_path / "mine.png", mask
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """One place of datasets for all tests, so that their images are drawn once; nothing is written there."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, data):
     """A finished run whose pseudo labels are the expert masks, the second time without the uppermost myelin."""
-    places = {"out": str(tmp_path / "runs"), "data": str(tmp_path / "data")}
+    places = {"out": str(tmp_path / "runs"), "data": str(data)}
     run = open_run({"pair": "phantom-sem", "profile": "smoke", **places})
     truth = dict(list(run.target_masks().items())[:3])
     thinner = {name: mask * ~((mask == 1) & (np.roll(mask, 1, 0) == 0)) for name, mask in truth.items()}

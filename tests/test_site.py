@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from histobridge import study
 from histobridge.errors import UserError
 from histobridge.files import write_table
 from histobridge.images import write_image, write_mask
@@ -101,19 +102,27 @@ def leave_beyond(run) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def stripes():
+    """Draw stripes in place of tissue; what was read before is not taken for them, nor they for tissue afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("histobridge.domains.phantom", striped)
+        study.forget()
+        yield
+    study.forget()
+
+
+@pytest.fixture(scope="module")
+def runs(stripes, tmp_path_factory):
     """The runs of a profile: two folds of one pair, of which only the first went beyond and kept its notebooks."""
     place = tmp_path_factory.mktemp("place")
     given = {"pair": "phantom-sem", "profile": "smoke", "out": str(place / "runs"), "data": str(place / "data")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("histobridge.domains.phantom", striped)
-        first, second = (open_run(given | {"fold": fold}) for fold in (0, 1))
-        leave_fold(second)
-        leave_fold(first)
-        leave_beyond(first)
-        for stage in ("02_translate", "03_pseudo_label", "05_beyond"):
-            leave_notebook(first, stage)
-        yield place / "runs" / "smoke"
+    first, second = (open_run(given | {"fold": fold}) for fold in (0, 1))
+    leave_fold(second)
+    leave_fold(first)
+    leave_beyond(first)
+    for stage in ("02_translate", "03_pseudo_label", "05_beyond"):
+        leave_notebook(first, stage)
+    return place / "runs" / "smoke"
 
 
 @pytest.fixture(scope="module")
