@@ -25,11 +25,14 @@ study: $(STAMP)  ## the embedded study: three modality shifts on drawn tissue, n
 report: $(STAMP)  ## the site of the phantom study: open runs/phantom/site/index.html
 	$(BIN)/histobridge report runs/phantom
 
+# Two at a time, each on one thread: most of them wait for a single core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
 test: $(STAMP)  ## all tests but the slow ones
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 slow: $(STAMP)  ## the slow tests too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: $(STAMP)  ## style and mistakes
 	$(BIN)/ruff check .
