@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -13,12 +14,15 @@ import pytest
 import tifffile
 import yaml
 
-from histobridge import study
+from histobridge import label_free, strategies, study
+from histobridge.beyond import WAY
 from histobridge.domains import load_images
 from histobridge.errors import UserError
 from histobridge.folds import split
+from histobridge.guidance import SCORES
 from histobridge.handoff import edited, names, read_handoff
 from histobridge.images import read_image, read_mask, write_image, write_mask
+from histobridge.kept import kept
 from histobridge.manifest import ROOT, dataset_names, load_dataset
 from histobridge.metrics import mean_dice
 from histobridge.own import label as own_label
@@ -354,6 +358,24 @@ def test_the_way_that_is_advised_is_the_one_that_labels(labelled, way, monkeypat
         model = training.train(run, guide=True, say=quiet)
     assert model.facts["strategy"] == way.replace(" ", "-") and model.facts["advice"] == f"Use {way}."
     assert model.of_translations == way.startswith("adaptation") and not model.labeller.anatomy
+
+
+def test_no_way_is_advised_that_a_model_cannot_go(tmp_path, monkeypatch):
+    """A model holds SynDiff alone: adaptation by a control is not scored, nor read from a table of before."""
+    ways = [("adaptation", "histogram"), ("adaptation", "syndiff"), ("tutorship", "histogram"), ("pretrained", "none")]
+    old = kept(tmp_path / "guidance", refined="r") / "guidance.csv"
+    old.write_text("strategy,translator\nadaptation,histogram\n")
+
+    def scores(run, translators, labels):
+        return pd.DataFrame(list(labels), columns=["strategy", "translator"]).assign(**dict.fromkeys(SCORES, 0.5))
+
+    monkeypatch.setattr(strategies, "all_pseudo_labels", lambda *_: {way: {} for way in ways})
+    monkeypatch.setattr(strategies, "pseudo_labels", lambda *_: {})
+    monkeypatch.setattr(label_free, "scores", scores)
+    run = SimpleNamespace(results=tmp_path, scored_images=list)
+    training.advised(run, {}, SimpleNamespace(fingerprint="r"))
+    table = pd.read_csv(tmp_path / "guidance" / "guidance.csv", keep_default_na=False)
+    assert list(table[["strategy", "translator"]].itertuples(index=False, name=None)) == [*ways[1:], WAY]
 
 
 # --- And back ---------------------------------------------------------------------------------------------
