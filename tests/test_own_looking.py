@@ -1,6 +1,7 @@
 """own.pixel_size and own.looking: what is in a folder, at which pixel size, and what may be wrong with it."""
 
 import json
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -9,7 +10,7 @@ import tifffile
 
 from histobridge.errors import UserError
 from histobridge.images import write_image
-from histobridge.own.looking import look
+from histobridge.own.looking import look, unique_names
 from histobridge.own.pixel_size import pixel_size
 
 
@@ -139,6 +140,21 @@ def test_a_folder_without_images_is_told(tmp_path, content):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(UserError, match="holds no images: put some there"):
         look(tmp_path, 0.1)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["p/x-b.png", "x/b.png", "y/b.png"],
+        ["a-b.png", "a/b.png", "b.png"],
+        ["a.png", "A.png", "a-png.png", "a-png-2.png"],
+        ["b.png", "b.tif", "b-png.png", "x/b.png", "x-b.png", "x/b-png.png"],
+    ],
+)
+def test_no_two_images_have_one_name(paths):
+    """Labels are kept by name: with one for two, an image would get the labels of another."""
+    found = [name.casefold() for name in unique_names([Path(path) for path in paths])]
+    assert len(set(found)) == len(paths)
 
 
 def test_a_folder_that_is_not_there_or_holds_nothing_readable_is_told(tmp_path):

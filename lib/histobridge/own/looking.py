@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -165,14 +166,33 @@ def remarks(images: list[Found], skipped: dict[Path, str]) -> list[str]:
 def unique_names(paths: list[Path]) -> list[str]:
     """Return a name for each file: what stands before its ending, with as much of its folder as makes it unique.
 
+    Labels are kept by these names, so no two are alike, not even where a file system ignores case: a name that any
+    other file might have too is passed over, and where all are, a number tells files apart.
+
     >>> unique_names([Path("a.png"), Path("x/b.png"), Path("y/b.ome.tif"), Path("y/b.png")])
     ['a', 'x-b', 'y-b-ome-tif', 'y-b-png']
+    >>> unique_names([Path("c/d.png"), Path("c-d.png"), Path("C-D.png")])
+    ['d', 'c-d-png', 'C-D-png-2']
     """
-    full = ["-".join([*path.parts[:-1], path.name.replace(".", "-")]) for path in paths]
-    found = full
-    for shorter in (["-".join([*path.parts[:-1], _stem(path)]) for path in paths], [_stem(path) for path in paths]):
-        times = Counter(name.casefold() for name in shorter)  # some file systems ignore case
-        found = [new if times[new.casefold()] == 1 else old for old, new in zip(found, shorter, strict=True)]
+    possible = [_possible_names(path) for path in paths]
+    times = Counter(name for names_ in possible for name in {name.casefold() for name in names_})
+    taken: set[str] = set()
+    return [_free_name(names_, times, taken) for names_ in possible]
+
+
+def _possible_names(path: Path) -> list[str]:
+    """Return the names that a file may have, the shortest first."""
+    folders = path.parts[:-1]
+    return [_stem(path), "-".join([*folders, _stem(path)]), "-".join([*folders, path.name.replace(".", "-")])]
+
+
+def _free_name(possible: list[str], times: Counter[str], taken: set[str]) -> str:
+    """Return the first name that no other file might have, else the longest, with a number if need be; note it."""
+    alone = [name for name in possible if times[name.casefold()] == 1]
+    numbered = (f"{possible[-1]}-{number}" for number in count(2))
+    shared = chain(possible[-1:], (name for name in numbered if name.casefold() not in times))
+    found = next(name for name in alone or shared if name.casefold() not in taken)
+    taken.add(found.casefold())
     return found
 
 
