@@ -204,6 +204,21 @@ def test_what_was_made_from_images_is_no_image(tmp_path, grey):
     assert [one.name for one in look(tmp_path, 0.1, without=tmp_path / "out", report=quiet).images] == ["a"]
 
 
+def test_results_of_earlier_runs_are_no_images(tmp_path, grey, other):
+    """Wherever they lie among the images, at any depth; a table of the user's own hides nothing."""
+    write_image(tmp_path / "a.png", grey)
+    write_image(tmp_path / "rat" / "b.png", other)
+    (tmp_path / "rat" / "images.csv").write_text("of the user")
+    for out in (tmp_path / "labels", tmp_path / "rat" / "more"):
+        write_image(out / "data" / "own" / "a.png", grey)
+        write_image(out / "contact_sheet.png", grey)
+        (out / "images.csv").write_text("")
+        (out / ".lock").write_text("")
+    assert [one.name for one in look(tmp_path, 0.1, without=tmp_path / "new", report=quiet).images] == ["a", "b"]
+    own = tmp_path / "labels" / "data" / "own"
+    assert [one.name for one in look(own, 0.1, report=quiet).images] == ["a"]  # who names a folder means it
+
+
 def test_odd_images_are_remarked(tmp_path, grey, other):
     """Clipped, with a burnt-in bar, twice the same, or of very different size."""
     write_image(tmp_path / "clipped.png", np.clip(3 * grey, 0, 1))

@@ -17,7 +17,7 @@ from histobridge.files import alone, write_table, write_text
 from histobridge.handoff import Handoff
 from histobridge.machine import machine, peak_memory_gib
 from histobridge.own import labelling, scale, workspace
-from histobridge.own.looking import Found, Look, look
+from histobridge.own.looking import LOCK, TABLE, Found, Look, look
 from histobridge.own.model import MODEL, Model, latest
 from histobridge.own.page import Story, write_page
 from histobridge.own.training import train
@@ -123,7 +123,7 @@ def label_folder(
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
     profile_of(wish.profile)
-    with alone(writable(out) / ".lock", wait=False):
+    with alone(writable(out) / LOCK, wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")
         looked = first_look(images, out, um_per_px)
@@ -150,7 +150,7 @@ def apply_model(
     UserError
         If there is no model, or nothing can be done with the images or the folder.
     """
-    with alone(writable(out) / ".lock", wait=False):
+    with alone(writable(out) / LOCK, wait=False):
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         looked = first_look(images, out, um_per_px)
@@ -160,7 +160,7 @@ def apply_model(
 def first_look(images: Path, out: Path, um_per_px: float | None) -> Look:
     """Look at a folder; write images.csv and the contact sheet."""
     looked = look(images, um_per_px, without=out)
-    write_table(out / "images.csv", looked.table)
+    write_table(out / TABLE, looked.table)
     thumbs = [_thumbnail(one) for one in looked.images]
     figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
     for told in looked.remarks:

@@ -23,6 +23,8 @@ READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 FOREIGN = (".czi", ".nd2", ".lif", ".dm3", ".dm4", ".mrc", ".svs", ".ndpi", ".vsi", ".oib", ".oif", ".bmp", ".gif")
 """Formats of microscopes and others that hold images and cannot be read: they must not be passed over in silence."""
 DERIVED = "derivatives"  # of a BIDS dataset: masks, not images
+TABLE, LOCK = "images.csv", ".lock"
+"""What every run writes into its folder first: by both it is known."""
 THUMB = 192  # px
 CLIPPED = 0.02  # the share of pixels at an end of the scale from which on an image is said to be clipped
 BAR = 0.04, 0.6  # the lowest part of an image, and the share of it that is one grey where a bar is burnt in
@@ -109,7 +111,8 @@ def look(
 ) -> Look:
     """Look at all images of a folder, sub-folders included; one that cannot be used does not stop the others.
 
-    Passed over are hidden files, the `derivatives` of a BIDS dataset, and masks and maps of an earlier hand-off.
+    Passed over are hidden files, the `derivatives` of a BIDS dataset, masks and maps of an earlier hand-off, and
+    folders that earlier runs have written.
 
     Parameters
     ----------
@@ -203,16 +206,26 @@ def _stem(path: Path) -> str:
 def _image_files(folder: Path, without: Path | None) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: name the one that holds your images.")
-    hidden = [Path(without).resolve()] if without else []
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_image(path, folder, hidden)]
+    there = sorted(folder.rglob("*"))
+    hidden = _results(there, folder) | ({Path(without).resolve()} if without else set())
+    found = [path for path in there if _is_image(path, folder, hidden) and path.is_file()]
     if not found:
         raise UserError(f"{folder} holds no images: put some there as PNG, TIFF or JPEG ({', '.join(READABLE)}).")
     return found
 
 
-def _is_image(path: Path, folder: Path, hidden: list[Path]) -> bool:
+def _results(there: list[Path], folder: Path) -> set[Path]:
+    """Return the folders among files `there` that a run of ours has written: masks and plots in them are no images.
+
+    Not the folder itself: who names it means what lies in it.
+    """
+    marked = [{path.parent for path in there if path.name == mark} for mark in (TABLE, LOCK)]
+    return set.intersection(*marked) - {folder}
+
+
+def _is_image(path: Path, folder: Path, hidden: set[Path]) -> bool:
     parts = path.relative_to(folder).parts
-    apart = any(part.startswith(".") or part == DERIVED for part in parts) or any(h in path.parents for h in hidden)
+    apart = any(part.startswith(".") or part == DERIVED for part in parts) or not hidden.isdisjoint(path.parents)
     made = path.name.endswith(names.ENDINGS)
     return path.suffix.lower() in READABLE + FOREIGN and not apart and not made
 
