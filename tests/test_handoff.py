@@ -22,6 +22,7 @@ from histobridge.drawing import CLASS_COLOURS
 from histobridge.errors import UserError
 from histobridge.handoff import Labelled, edited, names, read_handoff, write_handoff
 from histobridge.handoff import instances as instances_module
+from histobridge.handoff.dataset import IMAGES
 from histobridge.handoff.geojson import COLOURS, features, read_geojson, write_geojson
 from histobridge.handoff.instances import fibre_labels, read_instances, write_instances
 from histobridge.handoff.names import BIDS_IMAGE, Names
@@ -450,6 +451,20 @@ def test_writing_again_replaces_but_never_an_edited_file(written, item):
     assert mask.read_bytes().endswith(b"painted") and read_handoff(folder).provenance["round"] == 2
 
 
+def test_writing_again_leaves_no_file_of_an_image_or_name_that_is_gone(written, item):
+    """Only what the hand-off wrote itself is removed, and it ends although it was broken off between."""
+    folder = written.folder
+    (folder / "sub-7" / "notes.txt").write_text("of the user")
+    (folder / IMAGES).unlink()  # as after a kill
+    with pytest.raises(UserError, match="was broken off: write it again"):
+        read_handoff(folder)
+    again = write_handoff(folder, [item("image 1", modality="TEM")], {})
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*again.provenance["files_sha256"], "provenance.json", "sub-7/notes.txt"}
+    assert not any(name.endswith("_SEM.png") for name in there)
+    assert not (folder / "sub-7" / "ses-2").exists()
+
+
 def test_another_dataset_is_never_overwritten(item, tmp_path):
     """Such as the raw one that the images come from."""
     theirs = tmp_path / "dataset_description.json"
@@ -489,6 +504,16 @@ def test_what_does_not_fit_is_refused(changed, told, item, tmp_path):
     with pytest.raises(UserError, match=told):
         write_handoff(tmp_path / "out", [item(**changed)], {})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changed", [{"modality": "XRAY"}, None])
+def test_what_is_refused_leaves_the_earlier_hand_off_whole(changed, written, item):
+    """An image that does not fit, and none at all."""
+    items = [] if changed is None else [item(**changed)]
+    with pytest.raises(UserError):
+        write_handoff(written.folder, items, {})
+    again = read_handoff(written.folder)
+    assert again.provenance == written.provenance and edited(again) == []
 
 
 def test_nothing_to_hand_off_is_told(tmp_path):
