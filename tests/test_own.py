@@ -475,6 +475,7 @@ def test_the_scale_is_confirmed_or_another_one_is_given(monkeypatch, tmp_path, i
     [
         (["--um-per-px", "0"], "pixel size 0.0"),
         (["--um-per-px", "0.1", "--source", "tem-2"], "no dataset 'tem-2'"),
+        (["--um-per-px", "0.1", "--modality", "sem"], "no modality of BIDS 'sem'. Valid: 2PE, BF"),
         (["--um-per-px", "0.1", "--source", "phantom", "--work-at", "0.1", "--profile", "warp"], "no profile 'warp'"),
         ([], "state it"),
     ],
@@ -483,6 +484,15 @@ def test_a_mistake_is_one_sentence(histobridge, images, tmp_path, options, told)
     """And exit code 2."""
     code, _, err = histobridge("label", images, "--out", tmp_path / "out", "--yes", *options)
     assert code == 2 and told in err and "Traceback" not in err
+
+
+def test_a_wrong_modality_is_told_before_anything_is_done(images, tmp_path):
+    """Not when all is trained and labelled; nothing is written."""
+    with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
+        label_folder(images, tmp_path / "out", Wish(), modality="sem")
+    with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
+        apply_model(tmp_path, images, tmp_path / "out", modality="sem")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_corrections_are_worth_is_written_as_a_table(histobridge, tmp_path, monkeypatch):

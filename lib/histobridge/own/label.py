@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from histobridge import figures
+from histobridge.errors import one_of
 from histobridge.figures import Thumbnail
 from histobridge.files import alone, write_table, write_text
-from histobridge.handoff import Handoff
+from histobridge.handoff import Handoff, names
 from histobridge.machine import machine, peak_memory_gib
 from histobridge.own import labelling, scale, workspace
 from histobridge.own.looking import LOCK, TABLE, Found, Look, look
@@ -123,6 +124,7 @@ def label_folder(
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
     profile_of(wish.profile)
+    _check_modality(modality)
     with alone(writable(out) / LOCK, wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")
@@ -150,11 +152,18 @@ def apply_model(
     UserError
         If there is no model, or nothing can be done with the images or the folder.
     """
+    _check_modality(modality)
     with alone(writable(out) / LOCK, wait=False):
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         looked = first_look(images, out, um_per_px)
         return _labelled(model, looked, out, steps, _Told("apply", images, model_folder, modality))
+
+
+def _check_modality(modality: str | None) -> None:
+    """Raise a `UserError` about a modality that BIDS has no name for, before hours are spent on its images."""
+    if modality is not None:
+        one_of("modality of BIDS", modality, names.MODALITIES)
 
 
 def first_look(images: Path, out: Path, um_per_px: float | None) -> Look:
