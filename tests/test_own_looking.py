@@ -75,6 +75,19 @@ def test_the_nearest_sidecar_that_holds_for_an_image_counts(tmp_path):
     assert pixel_size(tmp_path / "sub-1" / "sub-1_BF.png", tmp_path) is None
 
 
+def test_each_field_comes_from_the_nearest_sidecar_that_has_it(tmp_path):
+    """BIDS: size and unit may stand in two files; a dot in a name is no ending."""
+    image = tmp_path / "sub-1" / "micr" / "sub-1_sample-a_SEM.png"
+    write_sidecar(tmp_path / "SEM.json", 130, "nm")
+    image.parent.mkdir(parents=True)
+    image.with_suffix(".json").write_text('{"PixelSize": [90, 90]}')
+    said = pixel_size(image, tmp_path)
+    assert (said.um_per_px, said.said_by) == (0.09, "sub-1_sample-a_SEM.json")
+    write_sidecar(tmp_path / "cut_1.5.json", 0.2)
+    assert pixel_size(tmp_path / "cut_1.5.png", tmp_path).um_per_px == 0.2
+    assert pixel_size(tmp_path / "cut_1.7.png", tmp_path) is None
+
+
 @pytest.mark.parametrize(("unit", "um"), [("µm", 0.07), ("nm", 7e-5)])
 def test_ome_metadata_say_the_pixel_size(tmp_path, grey, unit, um):
     """In the unit that they name; another TIFF says nothing."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from skimage.transform import resize
 
+from histobridge.bids import stem
 from histobridge.errors import UserError
 from histobridge.files import sha256_of
 from histobridge.handoff import names
@@ -186,7 +187,7 @@ def unique_names(paths: list[Path]) -> list[str]:
 def _possible_names(path: Path) -> list[str]:
     """Return the names that a file may have, the shortest first."""
     folders = path.parts[:-1]
-    return [_stem(path), "-".join([*folders, _stem(path)]), "-".join([*folders, path.name.replace(".", "-")])]
+    return [stem(path), "-".join([*folders, stem(path)]), "-".join([*folders, path.name.replace(".", "-")])]
 
 
 def _free_name(possible: list[str], times: Counter[str], taken: set[str]) -> str:
@@ -197,10 +198,6 @@ def _free_name(possible: list[str], times: Counter[str], taken: set[str]) -> str
     found = next(name for name in alone or shared if name.casefold() not in taken)
     taken.add(found.casefold())
     return found
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(path.suffix).removesuffix(".ome")
 
 
 def _image_files(folder: Path, without: Path | None) -> list[Path]:
