@@ -193,6 +193,25 @@ def test_a_pixel_size_is_never_guessed(tmp_path, grey):
         look(tmp_path, -1.0)
 
 
+@pytest.mark.parametrize("sidecar", ['{"PixelSize": [0.1, 0.2], "PixelSizeUnits": "um"}', "{half"])
+def test_a_stated_pixel_size_counts_although_files_say_what_cannot_be_used(tmp_path, grey, sidecar):
+    """It is remarked; with none stated the image cannot be used."""
+    write_image(tmp_path / "a.png", grey)
+    (tmp_path / "a.json").write_text(sidecar)
+    with pytest.raises(UserError, match=r"None of the 1 images .*a\.json"):
+        look(tmp_path, report=quiet)
+    (found,) = look(tmp_path, 0.1, report=quiet).images
+    assert (found.um_per_px, found.said_by) == (0.1, "stated")
+    assert any("0.1 µm/px is used, as stated" in told and "a.json" in told for told in found.odd)
+
+
+def test_the_pixel_size_of_an_uncalibrated_ome_tiff_may_be_stated(tmp_path, grey):
+    """Microscopes write the unit `pixel` then."""
+    size = {"PhysicalSizeX": 1, "PhysicalSizeY": 1, "PhysicalSizeXUnit": "pixel", "PhysicalSizeYUnit": "pixel"}
+    write_16_bit(tmp_path / "a.ome.tif", grey, metadata={"axes": "YX", **size})
+    assert look(tmp_path, 0.1, report=quiet).images[0].um_per_px == 0.1
+
+
 def test_a_bids_dataset_is_read_without_its_masks(tmp_path, grey, other):
     """Subjects come from the names, pixel sizes from the sidecars; `derivatives` are no images."""
     for subject, image, size in (("sub-1", grey, 0.1), ("sub-2", other, 0.2)):

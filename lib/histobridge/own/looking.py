@@ -251,7 +251,12 @@ def _look_at(path: Path, name: str, root: Path, um_per_px: float | None) -> Foun
 
 def _pixel_size(path: Path, root: Path, stated: float | None) -> tuple[PixelSize, list[str]]:
     """Return the pixel size of an image: as stated for all, or as its files say; and whether the two differ."""
-    said = pixel_size(path, root)
+    try:
+        said = pixel_size(path, root)
+    except UserError as error:
+        if stated is None:
+            raise
+        return PixelSize(stated, "stated"), [f"{stated:g} µm/px is used, as stated; otherwise: {error}"]
     if stated is None and said is None:
         raise UserError("no pixel size is known: state it, such as --um-per-px 0.1; none is guessed.")
     if stated is None:
