@@ -495,6 +495,19 @@ def test_a_wrong_modality_is_told_before_anything_is_done(images, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images, tmp_path):
+    """There they would hide all images, which then seem not to be there."""
+    folder = tmp_path / "images"
+    shutil.copytree(images, folder)
+    for out in (folder, tmp_path, folder / "out" / ".."):
+        with pytest.raises(UserError, match="is the folder of the images, or one around it: name another"):
+            apply_model(folder / "out", folder, out, um_per_px=0.1)
+        with pytest.raises(UserError, match="is the folder of the images, or one around it: name another"):
+            label_folder(folder, out, Wish(), um_per_px=0.1)
+    with pytest.raises(UserError, match="holds no model"):
+        apply_model(folder / "out", folder, folder / "out", um_per_px=0.1)
+
+
 def test_what_corrections_are_worth_is_written_as_a_table(histobridge, tmp_path, monkeypatch):
     """By the profile's settings."""
     table = pd.DataFrame({"corrected": [0, 1, 2, -1], "dice": [0.5, 0.6, 0.8, 0.9], "closed": [0, 0.25, 0.75, 1]})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from histobridge import figures
-from histobridge.errors import one_of
+from histobridge.errors import UserError, one_of
 from histobridge.figures import Thumbnail
 from histobridge.files import alone, write_table, write_text
 from histobridge.handoff import Handoff, names
@@ -124,7 +124,7 @@ def label_folder(
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
     profile_of(wish.profile)
-    _check_modality(modality)
+    _check(images, out, modality)
     with alone(writable(out) / LOCK, wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")
@@ -152,7 +152,7 @@ def apply_model(
     UserError
         If there is no model, or nothing can be done with the images or the folder.
     """
-    _check_modality(modality)
+    _check(images, out, modality)
     with alone(writable(out) / LOCK, wait=False):
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
@@ -160,8 +160,13 @@ def apply_model(
         return _labelled(model, looked, out, steps, _Told("apply", images, model_folder, modality))
 
 
-def _check_modality(modality: str | None) -> None:
-    """Raise a `UserError` about a modality that BIDS has no name for, before hours are spent on its images."""
+def _check(images: Path, out: Path, modality: str | None) -> None:
+    """Raise a `UserError` about a folder for results that hides all images, or a modality that BIDS has no name for.
+
+    Before anything is done: hours are spent on images before they get their names.
+    """
+    if images.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"--out {out} is the folder of the images, or one around it: name another, or one inside it.")
     if modality is not None:
         one_of("modality of BIDS", modality, names.MODALITIES)
 
