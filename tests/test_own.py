@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import imagecodecs
@@ -18,6 +20,7 @@ from histobridge import label_free, strategies, study
 from histobridge.beyond import WAY
 from histobridge.domains import load_images
 from histobridge.errors import UserError
+from histobridge.files import alone
 from histobridge.folds import split
 from histobridge.guidance import SCORES
 from histobridge.handoff import edited, names, read_handoff
@@ -30,7 +33,7 @@ from histobridge.own import labelling, training, workspace
 from histobridge.own.label import Wish, apply_model, label_folder
 from histobridge.own.learning import learn_from
 from histobridge.own.looking import look
-from histobridge.own.model import CARD, Model
+from histobridge.own.model import ASIDE, CARD, Model, latest
 from histobridge.own.workspace import Choice, choice_of, opened, those_that_teach, write_workspace
 from histobridge.phantom import phantom
 from histobridge.refinement import Labeller
@@ -230,8 +233,6 @@ def test_a_second_process_is_refused_and_so_is_a_folder_that_cannot_be_written(i
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="Could not write"):
         label_folder(images, tmp_path / "file" / "out", wish, um_per_px=0.1)
-    from histobridge.files import alone
-
     with alone(tmp_path / "out" / ".lock"), pytest.raises(UserError, match="Another process is at work"):
         label_folder(images, tmp_path / "out", wish, um_per_px=0.1)
 
@@ -292,15 +293,74 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path, drawn, tiny_segmenter, tin
 
 
 def test_a_model_that_is_none_is_told(tmp_path):
-    """A folder without one, a damaged card, a format of the future."""
+    """A folder without one, a damaged card, a format of the future, a card without its weights; and what to do."""
     with pytest.raises(UserError, match="holds no model"):
         Model.load(tmp_path)
-    (tmp_path / CARD).write_text("{half")
-    with pytest.raises(UserError, match="is damaged"):
-        Model.load(tmp_path)
-    (tmp_path / CARD).write_text('{"format": 99}')
-    with pytest.raises(UserError, match="has format 99"):
-        Model.load(tmp_path)
+    for card, told in (("{half", "is damaged"), ("[]", "has format None"), ('{"format": 99}', "has format 99")):
+        (tmp_path / CARD).write_text(card)
+        with pytest.raises(UserError, match=rf"{told}.*run the `histobridge label` that made it again"):
+            Model.load(tmp_path)
+
+
+@pytest.fixture
+def tiny_model(tiny_segmenter, tiny_syndiff):
+    """A model that knows nothing."""
+    return Model(Labeller((Segmenter(tiny_segmenter),)), 0.1, 20.0, SynDiff(tiny_syndiff, sign=1), False, {"seed": 1})
+
+
+def test_a_model_without_its_weights_is_told(tmp_path, tiny_model):
+    """What to do is no matter of notebooks."""
+    tiny_model.save(tmp_path)
+    for weights in tmp_path.glob("*.pt"):
+        content = weights.read_bytes()
+        weights.unlink()
+        with pytest.raises(UserError, match="is not whole: run the `histobridge label` that made it again"):
+            Model.load(tmp_path)
+        weights.write_bytes(content)
+    Model.load(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["damaged", "of another version", "without weights"])
+def test_a_model_that_cannot_be_read_is_replaced_by_what_is_trained(tmp_path, tiny_model, capsys, spoil):
+    """`label` again is what the messages advise: it must help. What the model was is not forgotten."""
+    tiny_model.save(tmp_path)
+    if spoil == "without weights":
+        next(tmp_path.glob("segmenter-*.pt")).unlink()
+    else:
+        (tmp_path / CARD).write_text('{"format": 99}' if spoil == "of another version" else "{half")
+    before = (tmp_path / CARD).read_text()
+    assert latest(tmp_path, tiny_model) is tiny_model
+    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
+    assert (tmp_path / ASIDE).read_text() == before and "is replaced by what is trained" in capsys.readouterr().out
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(tmp_path, tiny_model, tiny_syndiff, monkeypatch):
+    """A kill before the card is written leaves the model that was there, translator and all; older cards are read."""
+    tiny_model.save(tmp_path)
+    other = replace(tiny_model, translator=SynDiff(tiny_syndiff, sign=-1, seed=3))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("histobridge.own.model.write_json", killed)
+        other.save(tmp_path)
+    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
+    card = json.loads((tmp_path / CARD).read_text())
+    (tmp_path / card.pop("translator")).rename(tmp_path / "syndiff.pt")
+    (tmp_path / CARD).write_text(json.dumps(card))
+    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
+
+
+def test_a_trained_model_waits_for_one_that_learns_from_corrections(tmp_path, tiny_model):
+    """Else one would overwrite the other."""
+    with alone(tmp_path / ".lock"):
+        waiting = threading.Thread(target=latest, args=(tmp_path, tiny_model))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive() and not (tmp_path / CARD).exists()
+    waiting.join()
+    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
 
 
 def test_further_images_are_labelled_by_a_model_alone(labelled, tmp_path, monkeypatch):
