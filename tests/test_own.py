@@ -166,6 +166,19 @@ def test_a_source_must_have_masks_and_be_here(tmp_path, monkeypatch):
         workspace.bring_source(tmp_path / "out", "bare", tmp_path, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("own.yaml", "rename it"), ("small-tem.yml", r"ends in \.yaml"), ("nowhere.yaml", "There is no manifest")],
+)
+def test_a_manifest_that_cannot_be_added_is_told(source, tmp_path, name, told):
+    """`own` are the images of U: theirs would take its place."""
+    if "nowhere" not in name:
+        (tmp_path / name).write_text(source.read_text().replace("small-tem", name.split(".")[0]))
+    with pytest.raises(UserError, match=told):
+        workspace.add_manifest(tmp_path / "out", tmp_path / name)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.real
 def test_the_files_of_a_source_come_from_the_data_folder_or_a_mirror(tmp_path, mirror):
     """They lie in the workspace then, which can be moved."""
