@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import typer
 import yaml
 
 from histobridge import label_free, strategies, study
 from histobridge.beyond import WAY
+from histobridge.cli import own as cli_own
 from histobridge.domains import load_images
 from histobridge.errors import UserError
 from histobridge.files import alone
@@ -29,7 +31,7 @@ from histobridge.kept import kept
 from histobridge.manifest import ROOT, dataset_names, load_dataset
 from histobridge.metrics import mean_dice
 from histobridge.own import label as own_label
-from histobridge.own import labelling, training, workspace
+from histobridge.own import labelling, page, training, workspace
 from histobridge.own.label import Wish, apply_model, label_folder
 from histobridge.own.learning import learn_from
 from histobridge.own.looking import look
@@ -621,6 +623,18 @@ def test_the_page_says_how_to_correct_and_what_it_is_worth(labelled):
     for words in ("histobridge import", "--finetune", "histobridge apply", "No one has checked them yet", "small-tem"):
         assert words in text
     assert text.count("<html") == 1 and "static/site" not in text
+
+
+def test_the_page_and_the_command_line_count_the_same_fibres(labelled, monkeypatch, capsys):
+    """Those that are measured; axons without myelin, which have numbers in the hand-off too, are told apart."""
+    measures = labelled[1].measures.assign(n_fibres=[3, 4, 5], n_unmyelinated=[1, 0, 1])
+    done = labelled[1]._replace(measures=measures)
+    with pytest.raises(typer.Exit):
+        cli_own._tell(done)
+    assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
+    story = page.Story(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
+    facts = page._facts(story)
+    assert (facts["fibres"], facts["axons without myelin"]) == ("12", "2")
 
 
 @pytest.mark.slow

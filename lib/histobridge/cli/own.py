@@ -126,6 +126,7 @@ def _tell(done) -> None:
     """Say what came of it; the exit code tells whether images were skipped."""
     for path, why in done.skipped.items():
         print(f"Skipped {path}: {why}")
-    print(f"\n{len(done.handoff.images)} images labelled, {done.handoff.images['n_fibres'].sum()} fibres found")
+    fibres, bare = (done.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
+    print(f"\n{len(done.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(done.handoff.folder)}\nReport: {os.path.relpath(done.page)}")
     raise typer.Exit(2 if done.skipped else 0)

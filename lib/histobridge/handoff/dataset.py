@@ -129,7 +129,8 @@ def write_handoff(
     -------
     Handoff
         `images` has a row an image: `image` (its name here), `folder`, `participant_id`, `sample_id`, `name` and
-        `subject` (as they were), `source`, `width_px`, `height_px`, `um_per_px` and `n_fibres`.
+        `subject` (as they were), `source`, `width_px`, `height_px`, `um_per_px` and `n_fibres`: all that
+        have a number, axons without myelin too.
 
     Raises
     ------

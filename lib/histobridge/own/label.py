@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from histobridge import figures
 from histobridge.errors import UserError, one_of
 from histobridge.figures import Thumbnail
@@ -60,10 +62,11 @@ class Wish(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What came of a folder of images."""
+    """What came of a folder of images; `measures` are those of `labelling.measure`, a row an image."""
 
     page: Path
     handoff: Handoff
+    measures: pd.DataFrame
     remarks: list[str]
     skipped: dict[Path, str]
 
@@ -235,7 +238,7 @@ def _labelled(model: Model, looked: Look, out: Path, steps: Steps, told: _Told) 
     story = Story(looked, model, found, handoff, measures, [*looked.remarks, *doubts])
     command = f"histobridge {told.command} {told.images}"
     page = write_page(out, story, command=command, model_folder=str(told.model_folder))
-    return Done(page, handoff, story.remarks, looked.skipped)
+    return Done(page, handoff, measures, story.remarks, looked.skipped)
 
 
 def writable(out: Path) -> Path:

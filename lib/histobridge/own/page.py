@@ -34,6 +34,7 @@ LAYERS = {"image": "Image", "translation": "Translation to L", "label": "Label",
 FIBRES = {
     "image": "image",
     "n_fibres": "fibres",
+    "n_unmyelinated": "axons without myelin",
     "density_per_mm2": "fibres / mm²",
     "axon_diameter_um_median": "axon diameter, µm (median)",
     "g_ratio_mean": "g-ratio (mean)",
@@ -126,9 +127,10 @@ def _lead(story: Story) -> str:
 
 
 def _facts(story: Story) -> dict[str, str]:
-    measures, numbers = story.measures, story.handoff.images["n_fibres"]
+    measures = story.measures
     diameter, minutes = measures["axon_diameter_um_median"].median(), story.handoff.provenance.get("minutes")
-    facts = {"images": str(len(story.found)), "skipped": str(len(story.look.skipped)), "fibres": f"{numbers.sum()}"}
+    facts = {"images": str(len(story.found)), "skipped": str(len(story.look.skipped))}
+    facts |= {FIBRES[name]: f"{measures[name].sum()}" for name in ("n_fibres", "n_unmyelinated")}
     facts |= {"median axon": f"{diameter:.2f} µm"} if np.isfinite(diameter) else {}
     return facts | ({"minutes": f"{minutes:.1f}"} if minutes else {})
 
