@@ -1,7 +1,10 @@
 """own: from a folder of images to a model, labels, a page, and back again with corrections."""
 
+import html
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
 import threading
@@ -623,6 +626,29 @@ def test_the_page_says_how_to_correct_and_what_it_is_worth(labelled):
     for words in ("histobridge import", "--finetune", "histobridge apply", "No one has checked them yet", "small-tem"):
         assert words in text
     assert text.count("<html") == 1 and "static/site" not in text
+
+
+def made_by(path) -> str:
+    """The command at the foot of a page."""
+    return html.unescape(re.search(r"Made by <code>(.*?)</code>", path.read_text())[1])
+
+
+def test_the_command_on_the_page_does_the_same_again(labelled, images, source, tmp_path, histobridge):
+    """As it was typed, or, where it was a function that was called, as it could have been."""
+    out, done = labelled
+    given = ["histobridge", "label", str(images), "--out", str(out), "--um-per-px", "0.1"]
+    who = ["--source-manifest", str(source), "--profile", "smoke"]
+    line = shlex.split(made_by(done.page))
+    assert line[:7] == given and line[-1] == "--yes" and all(word in line for word in who)
+    wish = Wish(manifest=source, profile="smoke", work_at=0.2, seed=3, polarity=-1)
+    line = shlex.split(own_label._typed(wish, images=images, out=out, um_per_px=0.1, guide=True, modality="SEM"))
+    options = {"--guide", "--modality", "SEM", "--work-at", "0.2", "--seed", "3", "--polarity", "invert", "--yes"}
+    assert line[:7] == given and set(line[7:]) == {*who, *options}
+    typed = ["apply", out, images, "--um-per-px", 0.1, "--out", tmp_path / "two words"]
+    assert histobridge(*typed)[0] == 0
+    page = tmp_path / "two words" / "report.html"
+    assert shlex.split(made_by(page)) == ["histobridge", *map(str, typed)]
+    assert f"import '{tmp_path / 'two words' / 'handoff'}'" in html.unescape(page.read_text())
 
 
 def test_the_page_and_the_command_line_count_the_same_fibres(labelled, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,8 @@ def label(
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
     wish = Wish(source, source_manifest, profile, work_at, seed, sign, data, mirror)
     confirm = None if yes else _confirm
-    _tell(label_folder(images, out, wish, um_per_px=um_per_px, confirm=confirm, guide=guide, modality=modality))
+    asked = {"um_per_px": um_per_px, "modality": modality, "command": _typed()}
+    _tell(label_folder(images, out, wish, confirm=confirm, guide=guide, **asked))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -80,7 +82,7 @@ def apply(
     """
     from histobridge.own.label import apply_model
 
-    _tell(apply_model(model, images, out, um_per_px=um_per_px, modality=modality))
+    _tell(apply_model(model, images, out, um_per_px=um_per_px, modality=modality, command=_typed()))
 
 
 def learn(model: Path, corrections: list, steps: int, seed: int = 0) -> None:
@@ -120,6 +122,11 @@ def _confirm(found, picture: Path) -> float:
         raise UserError(f"{found.text} Nobody is here to confirm it: add --yes, or name another one by --work-at.")
     print(f"\n{found.text}\nSee {os.path.relpath(picture)}: fibres should be about as large in both rows.")
     return typer.prompt("Work at how many µm/px?", default=float(f"{found.um_per_px:.4g}"), type=float)
+
+
+def _typed() -> str:
+    """Return the command line as it was typed."""
+    return shlex.join(["histobridge", *sys.argv[1:]])
 
 
 def _tell(done) -> None:

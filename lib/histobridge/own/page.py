@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -162,10 +163,9 @@ def _tables(story: Story, shown: set[str]) -> dict[str, TableOf]:
 
 
 def _commands(out: Path, model_folder: str) -> list[str]:
-    return [
-        f"histobridge import {out / HANDOFF} CORRECTED --to EDITS --finetune {model_folder}",
-        f"histobridge apply {model_folder} MORE_IMAGES --out LABELS",
-    ]
+    back = ["import", str(out / HANDOFF), "CORRECTED", "--to", "EDITS", "--finetune", model_folder]
+    more = ["apply", model_folder, "MORE_IMAGES", "--out", "LABELS"]
+    return [shlex.join(["histobridge", *line]) for line in (back, more)]
 
 
 def _told(story: Story) -> dict:
