@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -104,9 +104,7 @@ class Handoff(NamedTuple):
         return self.folder / folder / f"{image}{ending}"
 
 
-def write_handoff(
-    folder: Path, labelled: Iterable[Labelled], provenance: dict, *, source_datasets: Sequence[dict] = ()
-) -> Handoff:
+def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) -> Handoff:
     """Write images and their labels as a BIDS derivative dataset, one image after another.
 
     For every image: itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance map,
@@ -122,8 +120,6 @@ def write_handoff(
         May be a generator: only one is held at a time.
     provenance : dict
         Plain values: settings and whatever else tells how the labels were made. Files and checksums are added.
-    source_datasets : sequence of dict
-        Where the images come from, as BIDS has `SourceDatasets`: keys URL, DOI, Version.
 
     Returns
     -------
@@ -152,7 +148,7 @@ def write_handoff(
         raise UserError("There is no image to hand off: label some first.")
     images, order = pd.DataFrame(rows), pd.concat(orders).sort_values("uncertainty", ascending=False, kind="stable")
     write_table(folder / ORDER, order.round(5))
-    _write_bids(folder, images, source_datasets)
+    _write_bids(folder, images)
     _write_provenance(folder, provenance, images, sources)
     return read_handoff(folder)
 
@@ -265,7 +261,7 @@ def _row(place: names.Place, item: Labelled, *, n_fibres: int) -> dict:
     }
 
 
-def _write_bids(folder: Path, images: pd.DataFrame, source_datasets: Sequence[dict]) -> None:
+def _write_bids(folder: Path, images: pd.DataFrame) -> None:
     """Write what BIDS wants at the top of a derivative dataset of microscopy, and the table of images."""
     about = "Labels of axons and myelin by unpaired modality translation, with instances, polygons and uncertainty"
     description = {
@@ -274,7 +270,6 @@ def _write_bids(folder: Path, images: pd.DataFrame, source_datasets: Sequence[di
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": GENERATOR, "Version": __version__, "Description": about}],
     }
-    description |= {"SourceDatasets": list(source_datasets)} if source_datasets else {}
     samples = images[["sample_id", "participant_id"]].drop_duplicates().assign(sample_type="tissue")
     write_json(folder / DESCRIPTION, description)
     write_text(folder / "README", README)
