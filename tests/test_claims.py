@@ -31,6 +31,8 @@ WAYS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "
 WAYS |= {"refined": ("refined", "syndiff")}
 UNSURE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that may be none
 
+LITTLE = np.array([0.01, 0.03, 0.01, 0.03, 0.01, 0.03])  # a lead of 0.02, more or less
+
 
 def rows(pair: str, dice: dict[str, object], classes=CLASSES, folds=(0, 1)) -> pd.DataFrame:
     """Rows of six images of six subjects, two folds: a Dice (one, or one an image) for each way."""
@@ -185,6 +187,7 @@ def test_a_rank_correlation_needs_cells():
         (0.6, 0.7, 0.2, HOLDS),
         (0.7, 0.3, 0.8, HOLDS),  # to do nothing is a control too
         (0.73, 0.7, 0.2, REFUTED),
+        (0.7 + LITTLE, 0.7, 0.2, UNDECIDED),  # surely ahead, but perhaps by less
         (0.7 + UNSURE, 0.7, 0.2, UNDECIDED),
         (0.7, np.nan, np.nan, UNDECIDED),
     ],

@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from histobridge import fetching, manifest
-from histobridge.dandisets import IMAGE, mask_of, pixel_size, resolve, sidecars_of
+from histobridge.bids import sidecars_of
+from histobridge.dandisets import IMAGE, mask_of, pixel_size, resolve
 from histobridge.domains import load_images, load_masks, subjects
 from histobridge.errors import UserError
 from histobridge.images import normalise, write_image, write_mask

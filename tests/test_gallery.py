@@ -100,10 +100,20 @@ def test_real_images_do_not_enter_the_repository(tmp_path):
         gallery.write(tmp_path, "cpu", tmp_path / "figures")
     run = open_run({"pair": "tem-sem", "profile": "cpu", "out": str(tmp_path)})
     for stage in ("02_translate", "03_pseudo_label"):
-        run.stage_folder(stage).mkdir(parents=True, exist_ok=True)
-        (run.stage_folder(stage) / f"{stage}.json").touch()
+        run.finish(stage)
     with pytest.raises(UserError, match="tem-sem show real images, which are never committed"):
         gallery.write(tmp_path, "cpu", ROOT / "reports")
+
+
+def test_a_run_of_other_settings_is_not_drawn(tmp_path, monkeypatch):
+    """Its segmenters are not those of now: they would be trained."""
+    given = {"pair": "phantom-sem", "profile": "smoke", "out": str(tmp_path)}
+    run = open_run(given)
+    for stage in ("02_translate", "03_pseudo_label"):
+        run.finish(stage)
+    assert gallery.finished_run(**given).parameters == run.parameters
+    monkeypatch.setattr("histobridge.study.Run.settings_hash", lambda *_: "of other settings")
+    assert gallery.finished_run(**given) is None
 
 
 def test_a_missing_pair_says_why():

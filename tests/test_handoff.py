@@ -22,8 +22,9 @@ from histobridge.drawing import CLASS_COLOURS
 from histobridge.errors import UserError
 from histobridge.handoff import Labelled, edited, names, read_handoff, write_handoff
 from histobridge.handoff import instances as instances_module
+from histobridge.handoff.dataset import IMAGES
 from histobridge.handoff.geojson import COLOURS, features, read_geojson, write_geojson
-from histobridge.handoff.instances import fibre_labels, read_instances, write_instances
+from histobridge.handoff.instances import fibre_labels, write_instances
 from histobridge.handoff.names import BIDS_IMAGE, Names
 from histobridge.handoff.polygons import rasterised, traced
 from histobridge.images import encode_mask, read_image, read_mask, resample_mask, write_mask
@@ -266,7 +267,6 @@ def test_instances_come_back_with_their_pixel_size(nerve, tmp_path):
         assert tiff.pages[0].resolution == pytest.approx((10, 10))
         assert tiff.asarray().dtype == np.uint16
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), labels)
-    np.testing.assert_array_equal(read_instances(tmp_path / "a.tif"), labels)
 
 
 def test_more_fibres_than_16_bits_hold_get_32(nerve, tmp_path, monkeypatch):
@@ -280,16 +280,7 @@ def test_more_fibres_than_16_bits_hold_get_32(nerve, tmp_path, monkeypatch):
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         assert not tiff.is_imagej and tiff.pages[0].resolutionunit == tifffile.RESUNIT.CENTIMETER
         assert tiff.pages[0].resolution == pytest.approx((1e5, 1e5))
-    np.testing.assert_array_equal(read_instances(tmp_path / "a.tif"), labels)
-
-
-def test_what_is_no_label_image_is_refused(tmp_path):
-    """Missing, another format, other numbers."""
-    (tmp_path / "text.tif").write_text("no")
-    tifffile.imwrite(tmp_path / "float.tif", np.zeros((3, 3), np.float32))
-    for name, told in (("no.tif", "is the file there"), ("text.tif", "is the file"), ("float.tif", "float32")):
-        with pytest.raises(UserError, match=told):
-            read_instances(tmp_path / name)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), labels)
 
 
 # --- Names ----------------------------------------------------------------------------------------------
@@ -428,11 +419,9 @@ def test_a_handoff_is_read_as_it_was_returned(written):
     assert again.images["subject"].tolist() == ["rat 1", "rat 1", "7"]
 
 
-def test_source_datasets_are_told_and_drawn_images_have_no_source(item, tmp_path):
-    """As BIDS has them; an image without a file has no checksum."""
-    here = [{"URL": "https://example.org/ds"}]
-    handoff = write_handoff(tmp_path / "out", [item(source=None)], {}, source_datasets=here)
-    assert json.loads((handoff.folder / "dataset_description.json").read_text())["SourceDatasets"] == here
+def test_drawn_images_have_no_source(item, tmp_path):
+    """An image without a file has no checksum."""
+    handoff = write_handoff(tmp_path / "out", [item(source=None)], {})
     assert handoff.images["source"].tolist() == [""] and set(handoff.provenance["sources_sha256"].values()) == {None}
 
 
@@ -448,6 +437,20 @@ def test_writing_again_replaces_but_never_an_edited_file(written, item):
     with pytest.raises(UserError, match=r"seg-axonmyelin\.png was edited .* move your corrections"):
         write_handoff(folder, [item("image 1")], {})
     assert mask.read_bytes().endswith(b"painted") and read_handoff(folder).provenance["round"] == 2
+
+
+def test_writing_again_leaves_no_file_of_an_image_or_name_that_is_gone(written, item):
+    """Only what the hand-off wrote itself is removed, and it ends although it was broken off between."""
+    folder = written.folder
+    (folder / "sub-7" / "notes.txt").write_text("of the user")
+    (folder / IMAGES).unlink()  # as after a kill
+    with pytest.raises(UserError, match="was broken off: write it again"):
+        read_handoff(folder)
+    again = write_handoff(folder, [item("image 1", modality="TEM")], {})
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*again.provenance["files_sha256"], "provenance.json", "sub-7/notes.txt"}
+    assert not any(name.endswith("_SEM.png") for name in there)
+    assert not (folder / "sub-7" / "ses-2").exists()
 
 
 def test_another_dataset_is_never_overwritten(item, tmp_path):
@@ -489,6 +492,16 @@ def test_what_does_not_fit_is_refused(changed, told, item, tmp_path):
     with pytest.raises(UserError, match=told):
         write_handoff(tmp_path / "out", [item(**changed)], {})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changed", [{"modality": "XRAY"}, None])
+def test_what_is_refused_leaves_the_earlier_hand_off_whole(changed, written, item):
+    """An image that does not fit, and none at all."""
+    items = [] if changed is None else [item(**changed)]
+    with pytest.raises(UserError):
+        write_handoff(written.folder, items, {})
+    again = read_handoff(written.folder)
+    assert again.provenance == written.provenance and edited(again) == []
 
 
 def test_nothing_to_hand_off_is_told(tmp_path):

@@ -1,32 +1,44 @@
 """own: from a folder of images to a model, labels, a page, and back again with corrections."""
 
+import html
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
+import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import typer
 import yaml
 
-from histobridge import study
+from histobridge import label_free, strategies, study
+from histobridge.beyond import WAY
+from histobridge.cli import own as cli_own
 from histobridge.domains import load_images
 from histobridge.errors import UserError
+from histobridge.files import alone
 from histobridge.folds import split
+from histobridge.guidance import SCORES
 from histobridge.handoff import edited, names, read_handoff
 from histobridge.images import read_image, read_mask, write_image, write_mask
+from histobridge.kept import kept
 from histobridge.manifest import ROOT, dataset_names, load_dataset
 from histobridge.metrics import mean_dice
 from histobridge.own import label as own_label
-from histobridge.own import labelling, training, workspace
+from histobridge.own import labelling, page, training, workspace
 from histobridge.own.label import Wish, apply_model, label_folder
 from histobridge.own.learning import learn_from
 from histobridge.own.looking import look
-from histobridge.own.model import CARD, Model
+from histobridge.own.model import ASIDE, CARD, Model, latest
 from histobridge.own.workspace import Choice, choice_of, opened, those_that_teach, write_workspace
 from histobridge.phantom import phantom
 from histobridge.refinement import Labeller
@@ -159,6 +171,19 @@ def test_a_source_must_have_masks_and_be_here(tmp_path, monkeypatch):
         workspace.bring_source(tmp_path / "out", "bare", tmp_path, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("own.yaml", "rename it"), ("small-tem.yml", r"ends in \.yaml"), ("nowhere.yaml", "There is no manifest")],
+)
+def test_a_manifest_that_cannot_be_added_is_told(source, tmp_path, name, told):
+    """`own` are the images of U: theirs would take its place."""
+    if "nowhere" not in name:
+        (tmp_path / name).write_text(source.read_text().replace("small-tem", name.split(".")[0]))
+    with pytest.raises(UserError, match=told):
+        workspace.add_manifest(tmp_path / "out", tmp_path / name)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.real
 def test_the_files_of_a_source_come_from_the_data_folder_or_a_mirror(tmp_path, mirror):
     """They lie in the workspace then, which can be moved."""
@@ -226,8 +251,6 @@ def test_a_second_process_is_refused_and_so_is_a_folder_that_cannot_be_written(i
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="Could not write"):
         label_folder(images, tmp_path / "file" / "out", wish, um_per_px=0.1)
-    from histobridge.files import alone
-
     with alone(tmp_path / "out" / ".lock"), pytest.raises(UserError, match="Another process is at work"):
         label_folder(images, tmp_path / "out", wish, um_per_px=0.1)
 
@@ -288,15 +311,74 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path, drawn, tiny_segmenter, tin
 
 
 def test_a_model_that_is_none_is_told(tmp_path):
-    """A folder without one, a damaged card, a format of the future."""
+    """A folder without one, a damaged card, a format of the future, a card without its weights; and what to do."""
     with pytest.raises(UserError, match="holds no model"):
         Model.load(tmp_path)
-    (tmp_path / CARD).write_text("{half")
-    with pytest.raises(UserError, match="is damaged"):
-        Model.load(tmp_path)
-    (tmp_path / CARD).write_text('{"format": 99}')
-    with pytest.raises(UserError, match="has format 99"):
-        Model.load(tmp_path)
+    for card, told in (("{half", "is damaged"), ("[]", "has format None"), ('{"format": 99}', "has format 99")):
+        (tmp_path / CARD).write_text(card)
+        with pytest.raises(UserError, match=rf"{told}.*run the `histobridge label` that made it again"):
+            Model.load(tmp_path)
+
+
+@pytest.fixture
+def tiny_model(tiny_segmenter, tiny_syndiff):
+    """A model that knows nothing."""
+    return Model(Labeller((Segmenter(tiny_segmenter),)), 0.1, 20.0, SynDiff(tiny_syndiff, sign=1), False, {"seed": 1})
+
+
+def test_a_model_without_its_weights_is_told(tmp_path, tiny_model):
+    """What to do is no matter of notebooks."""
+    tiny_model.save(tmp_path)
+    for weights in tmp_path.glob("*.pt"):
+        content = weights.read_bytes()
+        weights.unlink()
+        with pytest.raises(UserError, match="is not whole: run the `histobridge label` that made it again"):
+            Model.load(tmp_path)
+        weights.write_bytes(content)
+    Model.load(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["damaged", "of another version", "without weights"])
+def test_a_model_that_cannot_be_read_is_replaced_by_what_is_trained(tmp_path, tiny_model, capsys, spoil):
+    """`label` again is what the messages advise: it must help. What the model was is not forgotten."""
+    tiny_model.save(tmp_path)
+    if spoil == "without weights":
+        next(tmp_path.glob("segmenter-*.pt")).unlink()
+    else:
+        (tmp_path / CARD).write_text('{"format": 99}' if spoil == "of another version" else "{half")
+    before = (tmp_path / CARD).read_text()
+    assert latest(tmp_path, tiny_model) is tiny_model
+    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
+    assert (tmp_path / ASIDE).read_text() == before and "is replaced by what is trained" in capsys.readouterr().out
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(tmp_path, tiny_model, tiny_syndiff, monkeypatch):
+    """A kill before the card is written leaves the model that was there, translator and all; older cards are read."""
+    tiny_model.save(tmp_path)
+    other = replace(tiny_model, translator=SynDiff(tiny_syndiff, sign=-1, seed=3))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("histobridge.own.model.write_json", killed)
+        other.save(tmp_path)
+    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
+    card = json.loads((tmp_path / CARD).read_text())
+    (tmp_path / card.pop("translator")).rename(tmp_path / "syndiff.pt")
+    (tmp_path / CARD).write_text(json.dumps(card))
+    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
+
+
+def test_a_trained_model_waits_for_one_that_learns_from_corrections(tmp_path, tiny_model):
+    """Else one would overwrite the other."""
+    with alone(tmp_path / ".lock"):
+        waiting = threading.Thread(target=latest, args=(tmp_path, tiny_model))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive() and not (tmp_path / CARD).exists()
+    waiting.join()
+    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
 
 
 def test_further_images_are_labelled_by_a_model_alone(labelled, tmp_path, monkeypatch):
@@ -354,6 +436,24 @@ def test_the_way_that_is_advised_is_the_one_that_labels(labelled, way, monkeypat
         model = training.train(run, guide=True, say=quiet)
     assert model.facts["strategy"] == way.replace(" ", "-") and model.facts["advice"] == f"Use {way}."
     assert model.of_translations == way.startswith("adaptation") and not model.labeller.anatomy
+
+
+def test_no_way_is_advised_that_a_model_cannot_go(tmp_path, monkeypatch):
+    """A model holds SynDiff alone: adaptation by a control is not scored, nor read from a table of before."""
+    ways = [("adaptation", "histogram"), ("adaptation", "syndiff"), ("tutorship", "histogram"), ("pretrained", "none")]
+    old = kept(tmp_path / "guidance", refined="r") / "guidance.csv"
+    old.write_text("strategy,translator\nadaptation,histogram\n")
+
+    def scores(run, translators, labels):
+        return pd.DataFrame(list(labels), columns=["strategy", "translator"]).assign(**dict.fromkeys(SCORES, 0.5))
+
+    monkeypatch.setattr(strategies, "all_pseudo_labels", lambda *_: {way: {} for way in ways})
+    monkeypatch.setattr(strategies, "pseudo_labels", lambda *_: {})
+    monkeypatch.setattr(label_free, "scores", scores)
+    run = SimpleNamespace(results=tmp_path, scored_images=list)
+    training.advised(run, {}, SimpleNamespace(fingerprint="r"))
+    table = pd.read_csv(tmp_path / "guidance" / "guidance.csv", keep_default_na=False)
+    assert list(table[["strategy", "translator"]].itertuples(index=False, name=None)) == [*ways[1:], WAY]
 
 
 # --- And back ---------------------------------------------------------------------------------------------
@@ -453,6 +553,7 @@ def test_the_scale_is_confirmed_or_another_one_is_given(monkeypatch, tmp_path, i
     [
         (["--um-per-px", "0"], "pixel size 0.0"),
         (["--um-per-px", "0.1", "--source", "tem-2"], "no dataset 'tem-2'"),
+        (["--um-per-px", "0.1", "--modality", "sem"], "no modality of BIDS 'sem'. Valid: 2PE, BF"),
         (["--um-per-px", "0.1", "--source", "phantom", "--work-at", "0.1", "--profile", "warp"], "no profile 'warp'"),
         ([], "state it"),
     ],
@@ -461,6 +562,28 @@ def test_a_mistake_is_one_sentence(histobridge, images, tmp_path, options, told)
     """And exit code 2."""
     code, _, err = histobridge("label", images, "--out", tmp_path / "out", "--yes", *options)
     assert code == 2 and told in err and "Traceback" not in err
+
+
+def test_a_wrong_modality_is_told_before_anything_is_done(images, tmp_path):
+    """Not when all is trained and labelled; nothing is written."""
+    with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
+        label_folder(images, tmp_path / "out", Wish(), modality="sem")
+    with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
+        apply_model(tmp_path, images, tmp_path / "out", modality="sem")
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images, tmp_path):
+    """There they would hide all images, which then seem not to be there."""
+    folder = tmp_path / "images"
+    shutil.copytree(images, folder)
+    for out in (folder, tmp_path, folder / "out" / ".."):
+        with pytest.raises(UserError, match="is the folder of the images, or one around it: name another"):
+            apply_model(folder / "out", folder, out, um_per_px=0.1)
+        with pytest.raises(UserError, match="is the folder of the images, or one around it: name another"):
+            label_folder(folder, out, Wish(), um_per_px=0.1)
+    with pytest.raises(UserError, match="holds no model"):
+        apply_model(folder / "out", folder, folder / "out", um_per_px=0.1)
 
 
 def test_what_corrections_are_worth_is_written_as_a_table(histobridge, tmp_path, monkeypatch):
@@ -503,6 +626,41 @@ def test_the_page_says_how_to_correct_and_what_it_is_worth(labelled):
     for words in ("histobridge import", "--finetune", "histobridge apply", "No one has checked them yet", "small-tem"):
         assert words in text
     assert text.count("<html") == 1 and "static/site" not in text
+
+
+def made_by(path) -> str:
+    """The command at the foot of a page."""
+    return html.unescape(re.search(r"Made by <code>(.*?)</code>", path.read_text())[1])
+
+
+def test_the_command_on_the_page_does_the_same_again(labelled, images, source, tmp_path, histobridge):
+    """As it was typed, or, where it was a function that was called, as it could have been."""
+    out, done = labelled
+    given = ["histobridge", "label", str(images), "--out", str(out), "--um-per-px", "0.1"]
+    who = ["--source-manifest", str(source), "--profile", "smoke"]
+    line = shlex.split(made_by(done.page))
+    assert line[:7] == given and line[-1] == "--yes" and all(word in line for word in who)
+    wish = Wish(manifest=source, profile="smoke", work_at=0.2, seed=3, polarity=-1)
+    line = shlex.split(own_label._typed(wish, images=images, out=out, um_per_px=0.1, guide=True, modality="SEM"))
+    options = {"--guide", "--modality", "SEM", "--work-at", "0.2", "--seed", "3", "--polarity", "invert", "--yes"}
+    assert line[:7] == given and set(line[7:]) == {*who, *options}
+    typed = ["apply", out, images, "--um-per-px", 0.1, "--out", tmp_path / "two words"]
+    assert histobridge(*typed)[0] == 0
+    page = tmp_path / "two words" / "report.html"
+    assert shlex.split(made_by(page)) == ["histobridge", *map(str, typed)]
+    assert f"import '{tmp_path / 'two words' / 'handoff'}'" in html.unescape(page.read_text())
+
+
+def test_the_page_and_the_command_line_count_the_same_fibres(labelled, monkeypatch, capsys):
+    """Those that are measured; axons without myelin, which have numbers in the hand-off too, are told apart."""
+    measures = labelled[1].measures.assign(n_fibres=[3, 4, 5], n_unmyelinated=[1, 0, 1])
+    done = labelled[1]._replace(measures=measures)
+    with pytest.raises(typer.Exit):
+        cli_own._tell(done)
+    assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
+    story = page.Story(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
+    facts = page._facts(story)
+    assert (facts["fibres"], facts["axons without myelin"]) == ("12", "2")
 
 
 @pytest.mark.slow

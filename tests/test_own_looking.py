@@ -1,6 +1,7 @@
 """own.pixel_size and own.looking: what is in a folder, at which pixel size, and what may be wrong with it."""
 
 import json
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -9,7 +10,7 @@ import tifffile
 
 from histobridge.errors import UserError
 from histobridge.images import write_image
-from histobridge.own.looking import look
+from histobridge.own.looking import look, unique_names
 from histobridge.own.pixel_size import pixel_size
 
 
@@ -72,6 +73,19 @@ def test_the_nearest_sidecar_that_holds_for_an_image_counts(tmp_path):
     write_sidecar(image.with_suffix(".json"), 0.1)
     assert pixel_size(image, tmp_path).um_per_px == 0.1
     assert pixel_size(tmp_path / "sub-1" / "sub-1_BF.png", tmp_path) is None
+
+
+def test_each_field_comes_from_the_nearest_sidecar_that_has_it(tmp_path):
+    """BIDS: size and unit may stand in two files; a dot in a name is no ending."""
+    image = tmp_path / "sub-1" / "micr" / "sub-1_sample-a_SEM.png"
+    write_sidecar(tmp_path / "SEM.json", 130, "nm")
+    image.parent.mkdir(parents=True)
+    image.with_suffix(".json").write_text('{"PixelSize": [90, 90]}')
+    said = pixel_size(image, tmp_path)
+    assert (said.um_per_px, said.said_by) == (0.09, "sub-1_sample-a_SEM.json")
+    write_sidecar(tmp_path / "cut_1.5.json", 0.2)
+    assert pixel_size(tmp_path / "cut_1.5.png", tmp_path).um_per_px == 0.2
+    assert pixel_size(tmp_path / "cut_1.7.png", tmp_path) is None
 
 
 @pytest.mark.parametrize(("unit", "um"), [("µm", 0.07), ("nm", 7e-5)])
@@ -141,6 +155,21 @@ def test_a_folder_without_images_is_told(tmp_path, content):
         look(tmp_path, 0.1)
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["p/x-b.png", "x/b.png", "y/b.png"],
+        ["a-b.png", "a/b.png", "b.png"],
+        ["a.png", "A.png", "a-png.png", "a-png-2.png"],
+        ["b.png", "b.tif", "b-png.png", "x/b.png", "x-b.png", "x/b-png.png"],
+    ],
+)
+def test_no_two_images_have_one_name(paths):
+    """Labels are kept by name: with one for two, an image would get the labels of another."""
+    found = [name.casefold() for name in unique_names([Path(path) for path in paths])]
+    assert len(set(found)) == len(paths)
+
+
 def test_a_folder_that_is_not_there_or_holds_nothing_readable_is_told(tmp_path):
     """With the first reason."""
     with pytest.raises(UserError, match="There is no folder"):
@@ -162,6 +191,25 @@ def test_a_pixel_size_is_never_guessed(tmp_path, grey):
     assert any("a.json says 0.2 µm/px; 0.1 is used" in told for told in stated.remarks)
     with pytest.raises(UserError, match=r"pixel size -1\.0"):
         look(tmp_path, -1.0)
+
+
+@pytest.mark.parametrize("sidecar", ['{"PixelSize": [0.1, 0.2], "PixelSizeUnits": "um"}', "{half"])
+def test_a_stated_pixel_size_counts_although_files_say_what_cannot_be_used(tmp_path, grey, sidecar):
+    """It is remarked; with none stated the image cannot be used."""
+    write_image(tmp_path / "a.png", grey)
+    (tmp_path / "a.json").write_text(sidecar)
+    with pytest.raises(UserError, match=r"None of the 1 images .*a\.json"):
+        look(tmp_path, report=quiet)
+    (found,) = look(tmp_path, 0.1, report=quiet).images
+    assert (found.um_per_px, found.said_by) == (0.1, "stated")
+    assert any("0.1 µm/px is used, as stated" in told and "a.json" in told for told in found.odd)
+
+
+def test_the_pixel_size_of_an_uncalibrated_ome_tiff_may_be_stated(tmp_path, grey):
+    """Microscopes write the unit `pixel` then."""
+    size = {"PhysicalSizeX": 1, "PhysicalSizeY": 1, "PhysicalSizeXUnit": "pixel", "PhysicalSizeYUnit": "pixel"}
+    write_16_bit(tmp_path / "a.ome.tif", grey, metadata={"axes": "YX", **size})
+    assert look(tmp_path, 0.1, report=quiet).images[0].um_per_px == 0.1
 
 
 def test_a_bids_dataset_is_read_without_its_masks(tmp_path, grey, other):
@@ -186,6 +234,21 @@ def test_what_was_made_from_images_is_no_image(tmp_path, grey):
     for ending in ("_seg-axonmyelin.png", "_uncertainty.png", "_instances.tif"):
         write_image(tmp_path / f"a{ending}", grey)
     assert [one.name for one in look(tmp_path, 0.1, without=tmp_path / "out", report=quiet).images] == ["a"]
+
+
+def test_results_of_earlier_runs_are_no_images(tmp_path, grey, other):
+    """Wherever they lie among the images, at any depth; a table of the user's own hides nothing."""
+    write_image(tmp_path / "a.png", grey)
+    write_image(tmp_path / "rat" / "b.png", other)
+    (tmp_path / "rat" / "images.csv").write_text("of the user")
+    for out in (tmp_path / "labels", tmp_path / "rat" / "more"):
+        write_image(out / "data" / "own" / "a.png", grey)
+        write_image(out / "contact_sheet.png", grey)
+        (out / "images.csv").write_text("")
+        (out / ".lock").write_text("")
+    assert [one.name for one in look(tmp_path, 0.1, without=tmp_path / "new", report=quiet).images] == ["a", "b"]
+    own = tmp_path / "labels" / "data" / "own"
+    assert [one.name for one in look(own, 0.1, report=quiet).images] == ["a"]  # who names a folder means it
 
 
 def test_odd_images_are_remarked(tmp_path, grey, other):

@@ -162,11 +162,11 @@ def trivial_control_suffices(values: pd.DataFrame, pair: str) -> Claim:
 
     Rule: SynDiff's best strategy against the best row without a learned translator (`TRIVIAL`, the pre-trained model
     included), in each class. Holds if in both classes the interval of SynDiff's lead ends below `NEGLIGIBLE`: what it
-    adds is nothing, or not worth a training. Does not hold if an interval that ends higher lies above 0.
+    adds is nothing, or not worth a training. Does not hold if in any class it begins at `NEGLIGIBLE` or above.
     """
     claim = f"A trivial control equals the published method ({pair}): SynDiff leads by less than {NEGLIGIBLE}."
     found = [_lead_of_best(_family(values, pair, c), c) for c in CLASSES]
-    return _all_must_agree(claim, found, lambda i: _stance(i, i.high < NEGLIGIBLE, i.low > 0))
+    return _all_must_agree(claim, found, lambda i: _stance(i, i.high < NEGLIGIBLE, i.low >= NEGLIGIBLE))
 
 
 def refined_nears_the_bound(values: pd.DataFrame, pair: str) -> Claim:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import yaml
 
+from histobridge.bids import UM, in_um, inherited, sidecars_of, stem
 from histobridge.errors import UserError
 from histobridge.fetching import TIMEOUT_S, download
 from histobridge.files import write_text
@@ -35,7 +36,6 @@ from histobridge.manifest import (
 IMAGE = re.compile(r"sub-[^/]+/(ses-[^/]+/)?micr/[^/]+\.(png|tiff?)", re.IGNORECASE)
 LABELS = "derivatives/labels"
 MASK_ENDING = "_seg-axonmyelin-manual.png"
-PER_UM = {"um": 1, "µm": 1, "μm": 1, "nm": 1000, "mm": 0.001}  # the micro sign and the Greek letter look alike
 
 
 class Asset(NamedTuple):
@@ -162,32 +162,7 @@ def mask_of(image: str) -> str:
     >>> mask_of("sub-rat1/micr/sub-rat1_sample-data1_SEM.png")
     'derivatives/labels/sub-rat1/micr/sub-rat1_sample-data1_SEM_seg-axonmyelin-manual.png'
     """
-    return f"{LABELS}/{PurePosixPath(image).parent}/{_stem(image)}{MASK_ENDING}"
-
-
-def _stem(path: str) -> str:
-    """Return the name of a file without its ending, be it .ome.tif."""
-    return PurePosixPath(path).name.split(".")[0]
-
-
-def sidecars_of(image: str, jsons: list[str]) -> list[str]:
-    """Return which JSON files speak about an image, from the general to the particular.
-
-    BIDS' inheritance principle: one in the image's folder or above it, whose name has the image's suffix and none
-    but the image's entities. Where two give the same field, the later of this list counts.
-
-    >>> jsons = ["sub-a/micr/sub-a_sample-2_SEM.json", "sub-a/micr/sub-a_SEM.json", "sub-b/micr/sub-b_SEM.json"]
-    >>> sidecars_of("sub-a/micr/sub-a_sample-1_SEM.png", ["SEM.json", *jsons])
-    ['SEM.json', 'sub-a/micr/sub-a_SEM.json']
-    """
-    *entities, suffix = _stem(image).split("_")
-
-    def speaks(json_path: str) -> bool:
-        *own, own_suffix = _stem(json_path).split("_")
-        above = PurePosixPath(json_path).parent in PurePosixPath(image).parents
-        return above and own_suffix == suffix and set(own) <= set(entities)
-
-    return sorted(filter(speaks, jsons), key=lambda path: (path.count("/"), _stem(path).count("_")))
+    return f"{LABELS}/{PurePosixPath(image).parent}/{stem(image)}{MASK_ENDING}"
 
 
 def pixel_size(image: str, sidecars: dict[str, dict]) -> float:
@@ -210,16 +185,16 @@ def pixel_size(image: str, sidecars: dict[str, dict]) -> float:
     0.00493
     """
     files = sidecars_of(image, list(sidecars))
-    fields = {name: value for path in files for name, value in sidecars[path].items()}
+    fields = inherited(sidecars[path] for path in files)
     size, unit = fields.get("PixelSize"), fields.get("PixelSizeUnits")
     sides = size[:2] if isinstance(size, list) else [size]
     if not sides or not all(type(side) in (int, float) and 0 < side < float("inf") for side in sides):
         raise UserError(f"{image} has no usable PixelSize ({size}) in {_list(files)}: it is never guessed. {_TELL}")
-    if unit not in PER_UM:
+    if unit not in UM:
         raise UserError(f"{image} has no PixelSizeUnits of um, nm or mm ({unit}) in {_list(files)}. {_TELL}")
     if min(sides) != max(sides):
         raise UserError(f"{image} has pixels of {sides[0]:g} × {sides[-1]:g} {unit}: only square ones can be used.")
-    return float(f"{sides[0] / PER_UM[unit]:.12g}")  # 4.93 nm is 0.00493 µm, and not a bit beside it
+    return in_um(sides[0], unit)
 
 
 _TELL = "Only the owners of the dandiset can mend that."

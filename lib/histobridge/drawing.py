@@ -24,6 +24,7 @@ from matplotlib.patheffects import withStroke
 from histobridge.errors import UserError
 from histobridge.files import whole_file
 from histobridge.images import AXON, BACKGROUND, MYELIN
+from histobridge.images import middle as middle  # figures are drawn with it
 
 Images = Mapping[str, np.ndarray]
 
@@ -230,16 +231,6 @@ def common_side(images: Iterable[np.ndarray], side: int) -> int:
     40
     """
     return min(side, *(length for image in images for length in image.shape))
-
-
-def middle(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the central square of `side` px of an image or a colour picture.
-
-    >>> middle(np.arange(5)[None].repeat(3, axis=0), 1).tolist()
-    [[2]]
-    """
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    return image[top : top + side, left : left + side]
 
 
 # --- Checks -------------------------------------------------------------------------------------------------

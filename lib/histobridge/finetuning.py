@@ -6,7 +6,6 @@ The labels of the next batch come from the segmenter that made the first ones, g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,8 +28,6 @@ def finetune(
     *,
     steps: int,
     seed: int = 0,
-    lr: float | None = None,
-    checkpoint: Path | None = None,
     report: Report | None = None,
 ) -> Segmenter:
     """Return a segmenter that goes on from another, on corrected images; the other stays as it is.
@@ -46,10 +43,6 @@ def finetune(
         Of training.
     seed : int
         Of the random crops.
-    lr : float, optional
-        Learning rate; by default that of the segmenter.
-    checkpoint : Path, optional
-        Where an interrupted training is resumed from.
     report : callable, optional
         Called with a progress line each step; prints one every ten seconds by default.
 
@@ -64,9 +57,9 @@ def finetune(
     """
     if not corrected:
         raise UserError("There is no corrected image to learn from: correct one first.")
-    learner = segmenter.going_on(seed=seed, steps=steps, lr=segmenter.settings.lr if lr is None else lr)
+    learner = segmenter.going_on(seed=seed, steps=steps)
     images, masks = zip(*corrected, strict=True)
-    learner.fit(list(images), list(masks), name="fine-tuning", checkpoint=checkpoint, report=report)
+    learner.fit(list(images), list(masks), name="fine-tuning", report=report)
     return learner
 
 
@@ -75,12 +68,13 @@ def corrections_needed(
     pool: Examples,
     test: Examples,
     *,
-    bound: Segmenter | None = None,
     counts: Sequence[int] = (1, 2, 4),
     steps: int,
     report: Report | None = None,
 ) -> pd.DataFrame:
     """Fine-tune on the first 1, 2, ... corrected images, and see how much of the gap to the bound each closes.
+
+    The bound is the best that can be hoped for: the start fine-tuned on the whole pool.
 
     Parameters
     ----------
@@ -88,8 +82,6 @@ def corrections_needed(
         The one that made the labels.
     pool, test : sequence of (image, mask)
         Images with their true masks: what may be corrected, in the order of correction, and what is scored.
-    bound : Segmenter, optional
-        The best that could be hoped for; by default `start` fine-tuned on the whole pool.
     counts : sequence of int
         How many are corrected, each at most the size of the pool.
     steps : int
@@ -104,7 +96,7 @@ def corrections_needed(
     """
     learners: dict[int, Callable[[], Segmenter]] = {0: lambda: start}
     learners |= {n: lambda n=n: finetune(start, pool[:n], steps=steps, report=report) for n in counts}
-    learners[-1] = lambda: bound or finetune(start, pool, steps=steps, report=report)
+    learners[-1] = lambda: finetune(start, pool, steps=steps, report=report)
     table = pd.DataFrame([{"corrected": n, **_scores(learner(), test)} for n, learner in learners.items()])
     table["dice"] = table[["axon", "myelin"]].mean(axis=1)
     gap = table["dice"].iloc[-1] - table["dice"].iloc[0]
@@ -127,8 +119,6 @@ def enough(table: pd.DataFrame, share: float = 0.5) -> int | None:
 def on_phantoms(
     settings: SegmenterSettings,
     *,
-    modality: str = "sem",
-    control: str = "invert-histogram",
     counts: Sequence[int] = (1, 2, 4),
     n_source: int = 8,
     n_test: int = 6,
@@ -137,17 +127,15 @@ def on_phantoms(
     seed: int = 0,
     report: Report | None = None,
 ) -> pd.DataFrame:
-    """Draw two modalities, label one by a student of the other, and tell what corrections are worth (a table).
+    """Draw TEM and SEM, label SEM by a student of TEM, and tell what corrections are worth (a table).
 
-    Tutorship with a classical control: a segmenter of drawn TEM images in the contrast and the greys of `modality`,
-    which then sees the true masks of a few images of that modality, and is scored on others.
+    Tutorship with a classical control: a segmenter of drawn TEM images in the contrast and the greys of drawn SEM,
+    which then sees the true masks of a few images of SEM, and is scored on others.
 
     Parameters
     ----------
     settings : SegmenterSettings
         Of the student.
-    modality, control : str
-        Of `phantom.RENDERERS`, and a translator of `translator.CONTROLS`.
     counts, steps
         As for `corrections_needed`. The bound is fine-tuned on twice as many images as the largest count.
     n_source, n_test, side : int
@@ -163,8 +151,8 @@ def on_phantoms(
     n_pool = 2 * max(counts)
     drawn = iter(range(1000 * seed, 1000 * (seed + 1)))
     source = [phantom("tem", next(drawn), (side, side)) for _ in range(n_source)]
-    pool, test = ([phantom(modality, next(drawn), (side, side)) for _ in range(n)] for n in (n_pool, n_test))
-    translator = Control(control)
+    pool, test = ([phantom("sem", next(drawn), (side, side)) for _ in range(n)] for n in (n_pool, n_test))
+    translator = Control("invert-histogram")
     translator.fit([image for image, _ in source], [image for image, _ in pool])
     student = Segmenter(settings, seed=seed)
     images = [translator.translate(image, "U") for image, _ in source]

@@ -73,6 +73,8 @@ def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "
 def finished_run(**parameters) -> Run | None:
     """Return the run of the first fold of a pair for which notebooks 02 and 03 have finished, or None.
 
+    What was made with other settings than study.yaml has now counts as not run: to draw it would be to train anew.
+
     Parameters
     ----------
     **parameters
@@ -81,7 +83,7 @@ def finished_run(**parameters) -> Run | None:
     first = open_run(parameters)
     for fold in range(first.profile.folds):
         run = replace(first, parameters=first.parameters.model_copy(update={"fold": fold}))
-        if all(run.mark(stage).exists() for stage in TABLES.values()):
+        if all(run.finished(stage) for stage in TABLES.values()):
             return run
     return None
 
@@ -152,7 +154,7 @@ def _figures(runs: dict[str, Run | None], kind: str, folder: Path) -> dict[str, 
     one, plan = next(run for run in runs.values() if run), Plan(folder.name)
     dice, round_trips = (scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in TABLES)
     examples = {pair: example(run, dice, round_trips) if run else why_missing(plan, pair) for pair, run in runs.items()}
-    handed = {f"handoff-{kind}": _handed_off(one)} if one.mark(STAGE).exists() else {}
+    handed = {f"handoff-{kind}": _handed_off(one)} if one.finished(STAGE) else {}
     return {
         **handed,
         **{f"strategies-{pair}": figures.two_strategies(examples[pair]) for pair, run in runs.items() if run},

@@ -35,6 +35,9 @@ CLASS_OF_LEVEL = np.rint(np.arange(256) / 127.5).astype(np.uint8)
 MOST_SNAPPED = 0.01
 """The largest share of foreign pixels that still passes as a slip of the pen."""
 
+STRETCHED = 0.5, 99.5
+"""The percentiles between which the contrast of an image lies."""
+
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -84,15 +87,13 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     _write_png(path, np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8))
 
 
-def normalise(image: np.ndarray, *, low: float = 0.5, high: float = 99.5, name: object = "The image") -> np.ndarray:
-    """Stretch an image so that two percentiles become 0 and 1, and clip what lies beyond.
+def normalise(image: np.ndarray, *, name: object = "The image") -> np.ndarray:
+    """Stretch an image so that two percentiles (`STRETCHED`) become 0 and 1, and clip what lies beyond.
 
     Parameters
     ----------
     image : ndarray
         `[H, W]`, any finite grey values.
-    low, high : float
-        The percentiles, in percent.
     name : object
         What the message calls the image, usually its path.
 
@@ -108,10 +109,10 @@ def normalise(image: np.ndarray, *, low: float = 0.5, high: float = 99.5, name: 
 
     Examples
     --------
-    >>> normalise(np.array([[100.0, 150.0, 300.0]]), low=0, high=100)
-    array([[0.  , 0.25, 1.  ]], dtype=float32)
+    >>> normalise(np.array([[100.0, 100.0, 150.0, 300.0, 300.0]])).tolist()
+    [[0.0, 0.0, 0.25, 1.0, 1.0]]
     """
-    bottom, top = np.percentile(image, [low, high])
+    bottom, top = np.percentile(image, STRETCHED)
     if not top > bottom:
         raise UserError(f"{name} is constant (grey value {bottom:g}): it shows nothing, leave it out.")
     return np.clip((image - bottom) / (top - bottom), 0, 1).astype(np.float32)
@@ -253,6 +254,16 @@ def resample_mask(mask: np.ndarray, um_per_px: float, to_um_per_px: float, *, na
     height, width = _shape_at(mask.shape, um_per_px, to_um_per_px, name)
     rows, columns = _nearest(mask.shape[0], height), _nearest(mask.shape[1], width)
     return mask[np.ix_(rows, columns)].astype(np.uint8)
+
+
+def middle(image: np.ndarray, side: int) -> np.ndarray:
+    """Return the central square of `side` px of an image or a colour picture; all of a shorter side.
+
+    >>> middle(np.arange(5)[None].repeat(3, axis=0), 1).tolist()
+    [[2]]
+    """
+    top, left = (max(0, (length - side) // 2) for length in image.shape[:2])
+    return image[top : top + side, left : left + side]
 
 
 def _shape_at(shape: tuple[int, int], um_per_px: float, to_um_per_px: float, name: object) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.errors import UserError
-from histobridge.images import AXON, MYELIN
+from histobridge.images import AXON, MYELIN, middle
 from histobridge.metrics import ClassSwap, enclosure
 
 KEEP, INVERT = 1, -1
@@ -46,15 +46,10 @@ def evidence(probabilities: Callable[[np.ndarray], np.ndarray], images: Iterable
     rows = []
     for number, image in enumerate(images):
         for sign in (KEEP, INVERT):
-            middle = _middle(image)
-            seen = probabilities(middle if sign == KEEP else 1 - middle)
+            square = middle(image, SIDE)
+            seen = probabilities(square if sign == KEEP else 1 - square)
             rows.append({"image": number, "sign": sign, **_look(seen)})
     return pd.DataFrame(rows)
-
-
-def _middle(image: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (side - SIDE) // 2) for side in image.shape)
-    return image[top : top + SIDE, left : left + SIDE]
 
 
 def _look(seen: np.ndarray) -> dict[str, float]:

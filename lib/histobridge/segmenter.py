@@ -62,7 +62,7 @@ class Segmenter:
         Raises
         ------
         UserError
-            If there are fewer than two images or one is smaller than a crop, or a loss is not finite.
+            If there is no image or one is smaller than a crop, or a loss is not finite.
         """
         check_domain(images, self.settings.crop, name)
         pairs = [stack(image, mask) for image, mask in zip(images, masks, strict=True)]

@@ -147,8 +147,7 @@ class SynDiff:
         Raises
         ------
         UserError
-            If a domain has fewer than two images or one smaller than a crop, a loss is not finite, or the
-            checkpoint does not fit.
+            If a domain has no image or one smaller than a crop, a loss is not finite, or the checkpoint does not fit.
         """
         for images, name in (source, "L (labelled)"), (target, "U (unlabelled)"):
             check_domain(images, self.settings.crop, name)

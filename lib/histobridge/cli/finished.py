@@ -116,7 +116,7 @@ def handoff(runs: list) -> pd.DataFrame:
     written = []
     for run in runs:
         made = hand_off(run)
-        told = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} fibres"
+        told = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} axons"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
         written.append(made.images.assign(folder=str(made.folder)))
     return pd.concat(written)

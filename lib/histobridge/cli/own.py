@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +64,8 @@ def label(
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
     wish = Wish(source, source_manifest, profile, work_at, seed, sign, data, mirror)
     confirm = None if yes else _confirm
-    _tell(label_folder(images, out, wish, um_per_px=um_per_px, confirm=confirm, guide=guide, modality=modality))
+    asked = {"um_per_px": um_per_px, "modality": modality, "command": _typed()}
+    _tell(label_folder(images, out, wish, confirm=confirm, guide=guide, **asked))
 
 
 @app.command(rich_help_panel=PANEL)
@@ -80,7 +82,7 @@ def apply(
     """
     from histobridge.own.label import apply_model
 
-    _tell(apply_model(model, images, out, um_per_px=um_per_px, modality=modality))
+    _tell(apply_model(model, images, out, um_per_px=um_per_px, modality=modality, command=_typed()))
 
 
 def learn(model: Path, corrections: list, steps: int, seed: int = 0) -> None:
@@ -122,10 +124,16 @@ def _confirm(found, picture: Path) -> float:
     return typer.prompt("Work at how many µm/px?", default=float(f"{found.um_per_px:.4g}"), type=float)
 
 
+def _typed() -> str:
+    """Return the command line as it was typed."""
+    return shlex.join(["histobridge", *sys.argv[1:]])
+
+
 def _tell(done) -> None:
     """Say what came of it; the exit code tells whether images were skipped."""
     for path, why in done.skipped.items():
         print(f"Skipped {path}: {why}")
-    print(f"\n{len(done.handoff.images)} images labelled, {done.handoff.images['n_fibres'].sum()} fibres found")
+    fibres, bare = (done.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
+    print(f"\n{len(done.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(done.handoff.folder)}\nReport: {os.path.relpath(done.page)}")
     raise typer.Exit(2 if done.skipped else 0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -103,9 +104,7 @@ class Handoff(NamedTuple):
         return self.folder / folder / f"{image}{ending}"
 
 
-def write_handoff(
-    folder: Path, labelled: Iterable[Labelled], provenance: dict, *, source_datasets: Sequence[dict] = ()
-) -> Handoff:
+def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) -> Handoff:
     """Write images and their labels as a BIDS derivative dataset, one image after another.
 
     For every image: itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance map,
@@ -121,14 +120,13 @@ def write_handoff(
         May be a generator: only one is held at a time.
     provenance : dict
         Plain values: settings and whatever else tells how the labels were made. Files and checksums are added.
-    source_datasets : sequence of dict
-        Where the images come from, as BIDS has `SourceDatasets`: keys URL, DOI, Version.
 
     Returns
     -------
     Handoff
         `images` has a row an image: `image` (its name here), `folder`, `participant_id`, `sample_id`, `name` and
-        `subject` (as they were), `source`, `width_px`, `height_px`, `um_per_px` and `n_fibres`.
+        `subject` (as they were), `source`, `width_px`, `height_px`, `um_per_px` and `n_fibres`: all that
+        have a number, axons without myelin too.
 
     Raises
     ------
@@ -137,10 +135,11 @@ def write_handoff(
         another dataset or edited files.
     """
     folder = Path(folder)
-    _refuse_to_overwrite(folder)
+    before = _replaceable(folder)
     given, rows, orders, sources = names.Names(), [], [], {}
     for item in labelled:
         _check(item)
+        before = _withdraw(folder, before)  # not until something has taken its place
         place = given.place(item.name, item.subject, item.modality)
         rows.append(_row(place, item, n_fibres=_write_image_files(folder, place, item)))
         orders.append(review_order({place.image: item.uncertainty}))
@@ -149,7 +148,7 @@ def write_handoff(
         raise UserError("There is no image to hand off: label some first.")
     images, order = pd.DataFrame(rows), pd.concat(orders).sort_values("uncertainty", ascending=False, kind="stable")
     write_table(folder / ORDER, order.round(5))
-    _write_bids(folder, images, source_datasets)
+    _write_bids(folder, images)
     _write_provenance(folder, provenance, images, sources)
     return read_handoff(folder)
 
@@ -167,7 +166,7 @@ def read_handoff(folder: Path) -> Handoff:
         raise UserError(
             f"{folder} holds no labels handed off by histobridge: name the folder that they were written to."
         )
-    if not (folder / PROVENANCE).exists():
+    if not all((folder / name).exists() for name in (PROVENANCE, IMAGES)):
         raise UserError(f"The hand-off in {folder} was broken off: write it again.")
     images = pd.read_csv(folder / IMAGES, sep="\t", dtype=TEXT, keep_default_na=False)
     return Handoff(folder, images.replace({"source": {NOTHING: ""}}), json.loads((folder / PROVENANCE).read_text()))
@@ -175,27 +174,42 @@ def read_handoff(folder: Path) -> Handoff:
 
 def edited(handoff: Handoff) -> list[str]:
     """Return the files of a hand-off, relative to it, that are no longer as they were written; missing ones are not."""
-    recorded = {name: handoff.folder / name for name in handoff.provenance["files_sha256"]}
-    return [
-        name
-        for name, path in recorded.items()
-        if path.exists() and sha256_of(path) != handoff.provenance["files_sha256"][name]
-    ]
+    return _edited(handoff.folder, handoff.provenance["files_sha256"])
 
 
-def _refuse_to_overwrite(folder: Path) -> None:
-    """Raise a `UserError` if writing into a folder would cost somebody's work."""
+def _edited(folder: Path, written: dict[str, str]) -> list[str]:
+    there = {name: folder / name for name in written if (folder / name).exists()}
+    return [name for name, path in there.items() if sha256_of(path) != written[name]]
+
+
+def _replaceable(folder: Path) -> list[str]:
+    """Return the files of an earlier hand-off, relative to it; raise a `UserError` if writing would cost work."""
     if (folder / DESCRIPTION).exists() and not _is_ours(folder):
         raise UserError(f"{folder} holds another dataset: hand the labels off to a folder of their own.")
     if not (folder / PROVENANCE).exists():
-        return
-    changed = edited(read_handoff(folder))
-    if changed:
+        return []
+    written = json.loads((folder / PROVENANCE).read_text())["files_sha256"]
+    if changed := _edited(folder, written):
         raise UserError(
             f"{folder / changed[0]} was edited since it was written ({len(changed)} such files): move your corrections "
             "to a folder of their own, or choose another one for the new labels."
         )
-    (folder / PROVENANCE).unlink()  # what follows is not whole until it is there again
+    return list(written)
+
+
+def _withdraw(folder: Path, files: list[str]) -> list[str]:
+    """Remove an earlier hand-off, lest files of images or names that are gone stay for good; return what is left: none.
+
+    The table of images goes first, without which none is read; the provenance, which knows the files, last. That it is
+    ours stays said.
+    """
+    gone = [IMAGES, *(name for name in files if name != DESCRIPTION), PROVENANCE] if files else []
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    for place in sorted({place for name in gone for place in Path(name).parents}, reverse=True):
+        with contextlib.suppress(OSError):  # it holds something else
+            (folder / place).rmdir()
+    return []
 
 
 def _is_ours(folder: Path) -> bool:
@@ -247,7 +261,7 @@ def _row(place: names.Place, item: Labelled, *, n_fibres: int) -> dict:
     }
 
 
-def _write_bids(folder: Path, images: pd.DataFrame, source_datasets: Sequence[dict]) -> None:
+def _write_bids(folder: Path, images: pd.DataFrame) -> None:
     """Write what BIDS wants at the top of a derivative dataset of microscopy, and the table of images."""
     about = "Labels of axons and myelin by unpaired modality translation, with instances, polygons and uncertainty"
     description = {
@@ -256,7 +270,6 @@ def _write_bids(folder: Path, images: pd.DataFrame, source_datasets: Sequence[di
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": GENERATOR, "Version": __version__, "Description": about}],
     }
-    description |= {"SourceDatasets": list(source_datasets)} if source_datasets else {}
     samples = images[["sample_id", "participant_id"]].drop_duplicates().assign(sample_type="tissue")
     write_json(folder / DESCRIPTION, description)
     write_text(folder / "README", README)

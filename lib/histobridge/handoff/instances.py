@@ -8,7 +8,6 @@ import numpy as np
 import tifffile
 from skimage.segmentation import relabel_sequential
 
-from histobridge.errors import UserError
 from histobridge.files import whole_file
 from histobridge.metrics import axon_instances
 from histobridge.morphometrics import fibre_instances, min_axon_px
@@ -76,20 +75,3 @@ def write_instances(path: str | os.PathLike, labels: np.ndarray, um_per_px: floa
         style = {"imagej": True, "metadata": {"unit": "um"}, "resolution": (per_um, per_um)}
     with whole_file(path) as draft:
         tifffile.imwrite(draft, labels, compression="zlib", photometric="minisblack", **style)
-
-
-def read_instances(path: str | os.PathLike) -> np.ndarray:
-    """Read a label image of `write_instances`, uint16 or uint32 `[H, W]`.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged or holds no such labels.
-    """
-    try:
-        labels = tifffile.imread(path)
-    except (OSError, tifffile.TiffFileError) as error:
-        raise UserError(f"{path} cannot be read ({error}): is the file there and whole?") from error
-    if labels.ndim != 2 or labels.dtype not in (np.uint16, np.uint32):
-        raise UserError(f"{path} holds {labels.dtype} {labels.shape}: a label image is one plane of uint16 or uint32.")
-    return labels

@@ -5,25 +5,30 @@ Every step keeps what it made and finds it again: a run that is broken off goes 
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from histobridge import figures
+from histobridge.errors import UserError, one_of
 from histobridge.figures import Thumbnail
 from histobridge.files import alone, write_table, write_text
-from histobridge.handoff import Handoff
+from histobridge.handoff import Handoff, names
 from histobridge.machine import machine, peak_memory_gib
 from histobridge.own import labelling, scale, workspace
-from histobridge.own.looking import Found, Look, look
+from histobridge.own.looking import LOCK, TABLE, Found, Look, look
 from histobridge.own.model import MODEL, Model, latest
 from histobridge.own.page import Story, write_page
 from histobridge.own.training import train
 from histobridge.own.workspace import Choice
 from histobridge.study import Polarity, profile_of
 
+POLARITIES = {1: "keep", -1: "invert"}
 TOYS = {"phantom": "phantom-tem"}
 """Short names of drawn sources."""
 
@@ -59,10 +64,11 @@ class Wish(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What came of a folder of images."""
+    """What came of a folder of images; `measures` are those of `labelling.measure`, a row an image."""
 
     page: Path
     handoff: Handoff
+    measures: pd.DataFrame
     remarks: list[str]
     skipped: dict[Path, str]
 
@@ -99,6 +105,7 @@ def label_folder(
     confirm: Confirm | None = None,
     guide: bool = False,
     modality: str | None = None,
+    command: str | None = None,
 ) -> Done:
     """Train on a folder of images without masks, and label them.
 
@@ -116,6 +123,8 @@ def label_folder(
         Whether every way is scored without masks and the best one taken; else it is `refined`.
     modality : str, optional
         That BIDS names the images by, such as SEM.
+    command : str, optional
+        As it was typed, for the page; by default one that does the same.
 
     Raises
     ------
@@ -123,7 +132,9 @@ def label_folder(
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
     profile_of(wish.profile)
-    with alone(writable(out) / ".lock", wait=False):
+    _check(images, out, modality)
+    given = {"images": images, "out": out, "um_per_px": um_per_px, "guide": guide, "modality": modality}
+    with alone(writable(out) / LOCK, wait=False):
         steps = Steps(8 + guide)
         steps(f"looking at {images}")
         looked = first_look(images, out, um_per_px)
@@ -132,7 +143,7 @@ def label_folder(
         workspace.write_workspace(out, looked, choice)
         with workspace.opened(out) as run:
             model = latest(out / MODEL, train(run, guide=guide, say=steps))
-        return _labelled(model, looked, out, steps, _Told("label", images, out, modality))
+        return _labelled(model, looked, out, steps, _Told(command or _typed(wish, **given), out, modality))
 
 
 def apply_model(
@@ -142,6 +153,7 @@ def apply_model(
     *,
     um_per_px: float | None = None,
     modality: str | None = None,
+    command: str | None = None,
 ) -> Done:
     """Label images by a model that is there; nothing is trained. Parameters as for `label_folder`.
 
@@ -150,17 +162,50 @@ def apply_model(
     UserError
         If there is no model, or nothing can be done with the images or the folder.
     """
-    with alone(writable(out) / ".lock", wait=False):
+    _check(images, out, modality)
+    with alone(writable(out) / LOCK, wait=False):
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         looked = first_look(images, out, um_per_px)
-        return _labelled(model, looked, out, steps, _Told("apply", images, model_folder, modality))
+        typed = as_command("apply", model_folder, images, out=out, um_per_px=um_per_px, modality=modality)
+        return _labelled(model, looked, out, steps, _Told(command or typed, model_folder, modality))
+
+
+def as_command(*words: object, **options: object) -> str:
+    """Return a command as it is typed; an option without a value (None, False) is left out.
+
+    >>> as_command("apply", "LABELS", "my images", out="MORE", um_per_px=0.1, modality=None, yes=True)
+    "histobridge apply LABELS 'my images' --out MORE --um-per-px 0.1 --yes"
+    """
+    line = ["histobridge", *map(str, words)]
+    for name, value in options.items():
+        if value is not None and value is not False:
+            line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(line)
+
+
+def _typed(wish: Wish, *, images: Path, **options: object) -> str:
+    """Return the command that does what `label_folder` was asked for; what is as by default is not said."""
+    asked = {name: value for name, value in wish._asdict().items() if value != Wish._field_defaults[name]}
+    asked |= {"source_manifest": asked.pop("manifest", None), "polarity": POLARITIES.get(asked.get("polarity"))}
+    return as_command("label", images, **options, **asked, yes=True)
+
+
+def _check(images: Path, out: Path, modality: str | None) -> None:
+    """Raise a `UserError` about a folder for results that hides all images, or a modality that BIDS has no name for.
+
+    Before anything is done: hours are spent on images before they get their names.
+    """
+    if images.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"--out {out} is the folder of the images, or one around it: name another, or one inside it.")
+    if modality is not None:
+        one_of("modality of BIDS", modality, names.MODALITIES)
 
 
 def first_look(images: Path, out: Path, um_per_px: float | None) -> Look:
     """Look at a folder; write images.csv and the contact sheet."""
     looked = look(images, um_per_px, without=out)
-    write_table(out / "images.csv", looked.table)
+    write_table(out / TABLE, looked.table)
     thumbs = [_thumbnail(one) for one in looked.images]
     figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
     for told in looked.remarks:
@@ -198,10 +243,9 @@ def scale_picture(labelled: scale.Side, images: list[Found], um_per_px: float, o
 
 
 class _Told(NamedTuple):
-    """What the page says besides: which command made it of which images, with which model."""
+    """What the page says besides: which command made it, and where the model is."""
 
     command: str
-    images: Path
     model_folder: Path
     modality: str | None
 
@@ -219,9 +263,8 @@ def _labelled(model: Model, looked: Look, out: Path, steps: Steps, told: _Told) 
     for doubt in doubts:
         print(f"  {doubt}", flush=True)
     story = Story(looked, model, found, handoff, measures, [*looked.remarks, *doubts])
-    command = f"histobridge {told.command} {told.images}"
-    page = write_page(out, story, command=command, model_folder=str(told.model_folder))
-    return Done(page, handoff, story.remarks, looked.skipped)
+    page = write_page(out, story, command=told.command, model_folder=str(told.model_folder))
+    return Done(page, handoff, measures, story.remarks, looked.skipped)
 
 
 def writable(out: Path) -> Path:

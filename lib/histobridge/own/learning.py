@@ -7,7 +7,7 @@ from pathlib import Path
 from histobridge.corrections import Correction, examples
 from histobridge.errors import UserError
 from histobridge.files import alone
-from histobridge.own.model import Model, folder_of
+from histobridge.own.model import LOCK, Model, folder_of
 
 STEPS = 100
 
@@ -38,7 +38,7 @@ def learn_from(folder: Path, corrections: list[Correction], *, steps: int = STEP
         If there is no model, no label was changed, or an image is smaller than a training crop.
     """
     home = folder_of(folder)
-    with alone(home / ".lock"):
+    with alone(home / LOCK):
         model, changed = Model.load(home), [one for one in corrections if one.changed]
         if not changed:
             raise UserError("No label was changed: there is nothing to learn from.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from skimage.transform import resize
 
+from histobridge.bids import stem
 from histobridge.errors import UserError
 from histobridge.files import sha256_of
 from histobridge.handoff import names
@@ -22,6 +24,8 @@ READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 FOREIGN = (".czi", ".nd2", ".lif", ".dm3", ".dm4", ".mrc", ".svs", ".ndpi", ".vsi", ".oib", ".oif", ".bmp", ".gif")
 """Formats of microscopes and others that hold images and cannot be read: they must not be passed over in silence."""
 DERIVED = "derivatives"  # of a BIDS dataset: masks, not images
+TABLE, LOCK = "images.csv", ".lock"
+"""What every run writes into its folder first: by both it is known."""
 THUMB = 192  # px
 CLIPPED = 0.02  # the share of pixels at an end of the scale from which on an image is said to be clipped
 BAR = 0.04, 0.6  # the lowest part of an image, and the share of it that is one grey where a bar is burnt in
@@ -108,7 +112,8 @@ def look(
 ) -> Look:
     """Look at all images of a folder, sub-folders included; one that cannot be used does not stop the others.
 
-    Passed over are hidden files, the `derivatives` of a BIDS dataset, and masks and maps of an earlier hand-off.
+    Passed over are hidden files, the `derivatives` of a BIDS dataset, masks and maps of an earlier hand-off, and
+    folders that earlier runs have written.
 
     Parameters
     ----------
@@ -165,34 +170,59 @@ def remarks(images: list[Found], skipped: dict[Path, str]) -> list[str]:
 def unique_names(paths: list[Path]) -> list[str]:
     """Return a name for each file: what stands before its ending, with as much of its folder as makes it unique.
 
+    Labels are kept by these names, so no two are alike, not even where a file system ignores case: a name that any
+    other file might have too is passed over, and where all are, a number tells files apart.
+
     >>> unique_names([Path("a.png"), Path("x/b.png"), Path("y/b.ome.tif"), Path("y/b.png")])
     ['a', 'x-b', 'y-b-ome-tif', 'y-b-png']
+    >>> unique_names([Path("c/d.png"), Path("c-d.png"), Path("C-D.png")])
+    ['d', 'c-d-png', 'C-D-png-2']
     """
-    full = ["-".join([*path.parts[:-1], path.name.replace(".", "-")]) for path in paths]
-    found = full
-    for shorter in (["-".join([*path.parts[:-1], _stem(path)]) for path in paths], [_stem(path) for path in paths]):
-        times = Counter(name.casefold() for name in shorter)  # some file systems ignore case
-        found = [new if times[new.casefold()] == 1 else old for old, new in zip(found, shorter, strict=True)]
+    possible = [_possible_names(path) for path in paths]
+    times = Counter(name for names_ in possible for name in {name.casefold() for name in names_})
+    taken: set[str] = set()
+    return [_free_name(names_, times, taken) for names_ in possible]
+
+
+def _possible_names(path: Path) -> list[str]:
+    """Return the names that a file may have, the shortest first."""
+    folders = path.parts[:-1]
+    return [stem(path), "-".join([*folders, stem(path)]), "-".join([*folders, path.name.replace(".", "-")])]
+
+
+def _free_name(possible: list[str], times: Counter[str], taken: set[str]) -> str:
+    """Return the first name that no other file might have, else the longest, with a number if need be; note it."""
+    alone = [name for name in possible if times[name.casefold()] == 1]
+    numbered = (f"{possible[-1]}-{number}" for number in count(2))
+    shared = chain(possible[-1:], (name for name in numbered if name.casefold() not in times))
+    found = next(name for name in alone or shared if name.casefold() not in taken)
+    taken.add(found.casefold())
     return found
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(path.suffix).removesuffix(".ome")
 
 
 def _image_files(folder: Path, without: Path | None) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: name the one that holds your images.")
-    hidden = [Path(without).resolve()] if without else []
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_image(path, folder, hidden)]
+    there = sorted(folder.rglob("*"))
+    hidden = _results(there, folder) | ({Path(without).resolve()} if without else set())
+    found = [path for path in there if _is_image(path, folder, hidden) and path.is_file()]
     if not found:
         raise UserError(f"{folder} holds no images: put some there as PNG, TIFF or JPEG ({', '.join(READABLE)}).")
     return found
 
 
-def _is_image(path: Path, folder: Path, hidden: list[Path]) -> bool:
+def _results(there: list[Path], folder: Path) -> set[Path]:
+    """Return the folders among files `there` that a run of ours has written: masks and plots in them are no images.
+
+    Not the folder itself: who names it means what lies in it.
+    """
+    marked = [{path.parent for path in there if path.name == mark} for mark in (TABLE, LOCK)]
+    return set.intersection(*marked) - {folder}
+
+
+def _is_image(path: Path, folder: Path, hidden: set[Path]) -> bool:
     parts = path.relative_to(folder).parts
-    apart = any(part.startswith(".") or part == DERIVED for part in parts) or any(h in path.parents for h in hidden)
+    apart = any(part.startswith(".") or part == DERIVED for part in parts) or not hidden.isdisjoint(path.parents)
     made = path.name.endswith(names.ENDINGS)
     return path.suffix.lower() in READABLE + FOREIGN and not apart and not made
 
@@ -221,7 +251,12 @@ def _look_at(path: Path, name: str, root: Path, um_per_px: float | None) -> Foun
 
 def _pixel_size(path: Path, root: Path, stated: float | None) -> tuple[PixelSize, list[str]]:
     """Return the pixel size of an image: as stated for all, or as its files say; and whether the two differ."""
-    said = pixel_size(path, root)
+    try:
+        said = pixel_size(path, root)
+    except UserError as error:
+        if stated is None:
+            raise
+        return PixelSize(stated, "stated"), [f"{stated:g} µm/px is used, as stated; otherwise: {error}"]
     if stated is None and said is None:
         raise UserError("no pixel size is known: state it, such as --um-per-px 0.1; none is guessed.")
     if stated is None:

@@ -1,7 +1,7 @@
 """What labels further images of the same microscope: a folder with weights, and `model.json`, which says what they are.
 
 `model.json` is written last and names the files of weights by what they hold: a model is replaced whole or not at all,
-and the segmenters that it had before stay beside it.
+and the weights that it had before stay beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from histobridge import __version__
 from histobridge.errors import UserError
-from histobridge.files import write_json
+from histobridge.files import alone, write_json
 from histobridge.finetuning import Examples, finetune
 from histobridge.kept import digest
 from histobridge.refinement import Labeller
@@ -23,7 +23,10 @@ from histobridge.translator import SynDiff
 FORMAT = 1
 MODEL = "model"
 """The folder of the model in what `histobridge label` writes."""
-CARD, TRANSLATOR = "model.json", "syndiff.pt"
+CARD, LOCK = "model.json", ".lock"
+ASIDE = "model-before.json"  # where a card goes that cannot be read
+UNNAMED = "syndiff.pt"  # the translator of older cards, which do not name its file
+ANEW = "run the `histobridge label` that made it again, which goes on from what is trained"
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class Model:
 
     def save(self, folder: Path) -> Path:
         """Write the model; return the path of `model.json`. Raises a `UserError` if the folder cannot be written."""
-        self.translator.save(folder / TRANSLATOR)
-        card = {"format": FORMAT, "histobridge": __version__, "fingerprint": self.fingerprint}
+        translator = f"syndiff-{self.translator.fingerprint}.pt"
+        self.translator.save(folder / translator)
+        card = {"format": FORMAT, "histobridge": __version__, "fingerprint": self.fingerprint, "translator": translator}
         known = {name: getattr(self, name) for name in ("um_per_px", "axon_px", "of_translations", "facts")}
         return write_json(folder / CARD, {**card, **known, "labeller": self.labeller.save(folder)})
 
@@ -94,15 +98,14 @@ class Model:
             If there is none, it is of another format, or a file of it is damaged.
         """
         folder = folder_of(folder)
+        card = _card(folder / CARD)
         try:
-            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{folder / CARD} is damaged: `histobridge label` writes it anew.") from error
-        if card.get("format") != FORMAT:
-            raise UserError(f"{folder / CARD} has format {card.get('format')}, this version reads {FORMAT}.")
-        known = {name: card[name] for name in ("um_per_px", "axon_px", "of_translations", "facts")}
-        labeller = Labeller.load(folder, card["labeller"])
-        return cls(labeller=labeller, translator=SynDiff.load(folder / TRANSLATOR), **known)
+            known = {name: card[name] for name in ("um_per_px", "axon_px", "of_translations", "facts")}
+            labeller = Labeller.load(folder, card["labeller"])
+            translator = SynDiff.load(folder / card.get("translator", UNNAMED))
+        except (UserError, KeyError, TypeError, ValueError, RuntimeError) as error:  # its own advice is for a study
+            raise UserError(f"The model in {folder} is not whole: {ANEW}.") from error
+        return cls(labeller=labeller, translator=translator, **known)
 
     def learned(self, corrected: Examples, names: list[str], *, steps: int, seed: int = 0) -> Model:
         """Return a model that goes on from this one on corrected labels.
@@ -125,13 +128,34 @@ class Model:
 
 
 def latest(folder: Path, trained: Model) -> Model:
-    """Save a model that was trained, unless one is there that has learned more since; return the one that is there."""
-    if (folder / CARD).exists():
-        there = Model.load(folder)
-        if there.first == trained.fingerprint:
-            return there
-    trained.save(folder)
+    """Save a model that was trained, unless one is there that has learned more since; return the one that is there.
+
+    What learns from corrections meanwhile is waited for. A model that cannot be read is replaced, lest nothing helped;
+    its card is set aside, and weights stay.
+    """
+    with alone(folder / LOCK):
+        if (folder / CARD).exists():
+            try:
+                there = Model.load(folder)
+                if there.first == trained.fingerprint:
+                    return there
+            except UserError as error:
+                print(f"{error} It is replaced by what is trained; {folder / ASIDE} says what it was.", flush=True)
+                (folder / CARD).replace(folder / ASIDE)
+        trained.save(folder)
     return trained
+
+
+def _card(path: Path) -> dict:
+    """Read what says what a model is."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {ANEW}.") from error
+    version = card.get("format") if isinstance(card, dict) else None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}, this version of histobridge reads {FORMAT}: {ANEW}.")
+    return card
 
 
 def folder_of(folder: Path) -> Path:

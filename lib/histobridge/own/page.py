@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,7 @@ LAYERS = {"image": "Image", "translation": "Translation to L", "label": "Label",
 FIBRES = {
     "image": "image",
     "n_fibres": "fibres",
+    "n_unmyelinated": "axons without myelin",
     "density_per_mm2": "fibres / mm²",
     "axon_diameter_um_median": "axon diameter, µm (median)",
     "g_ratio_mean": "g-ratio (mean)",
@@ -126,9 +128,10 @@ def _lead(story: Story) -> str:
 
 
 def _facts(story: Story) -> dict[str, str]:
-    measures, numbers = story.measures, story.handoff.images["n_fibres"]
+    measures = story.measures
     diameter, minutes = measures["axon_diameter_um_median"].median(), story.handoff.provenance.get("minutes")
-    facts = {"images": str(len(story.found)), "skipped": str(len(story.look.skipped)), "fibres": f"{numbers.sum()}"}
+    facts = {"images": str(len(story.found)), "skipped": str(len(story.look.skipped))}
+    facts |= {FIBRES[name]: f"{measures[name].sum()}" for name in ("n_fibres", "n_unmyelinated")}
     facts |= {"median axon": f"{diameter:.2f} µm"} if np.isfinite(diameter) else {}
     return facts | ({"minutes": f"{minutes:.1f}"} if minutes else {})
 
@@ -160,10 +163,9 @@ def _tables(story: Story, shown: set[str]) -> dict[str, TableOf]:
 
 
 def _commands(out: Path, model_folder: str) -> list[str]:
-    return [
-        f"histobridge import {out / HANDOFF} CORRECTED --to EDITS --finetune {model_folder}",
-        f"histobridge apply {model_folder} MORE_IMAGES --out LABELS",
-    ]
+    back = ["import", str(out / HANDOFF), "CORRECTED", "--to", "EDITS", "--finetune", model_folder]
+    more = ["apply", model_folder, "MORE_IMAGES", "--out", "LABELS"]
+    return [shlex.join(["histobridge", *line]) for line in (back, more)]
 
 
 def _told(story: Story) -> dict:

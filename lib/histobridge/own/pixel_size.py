@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as XML
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import tifffile
 
+from histobridge.bids import UM, in_um, inherited, sidecars_of
 from histobridge.errors import UserError
 
-UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4}
-"""µm in the units that BIDS and OME write; both signs of the micro are in use."""
 SQUARE = 0.01  # relative difference of the sides of a pixel that still passes
 
 
@@ -44,17 +42,20 @@ def pixel_size(path: Path, root: Path) -> PixelSize | None:
 
 
 def of_sidecars(path: Path, root: Path) -> PixelSize | None:
-    """Return the `PixelSize` of the nearest JSON sidecar of BIDS that has one.
+    """Return the `PixelSize` that the JSON sidecars of BIDS give an image together; None if none has one.
 
-    A sidecar holds for all images below its folder whose name ends alike and has all of its entities (BIDS calls this
-    the inheritance principle): `sub-1_SEM.json` for `sub-1/micr/sub-1_sample-a_SEM.png`.
+    A sidecar holds for all images below its folder whose name ends alike and has all of its entities, and each field
+    comes from the nearest that has it (BIDS calls this the inheritance principle, see `bids.sidecars_of`).
     """
-    for sidecar in _sidecars(path, root):
-        said = _json(sidecar)
-        if "PixelSize" in said:
-            sides = said["PixelSize"] if isinstance(said["PixelSize"], list) else [said["PixelSize"]] * 2
-            return PixelSize(_square(sides[:2], said.get("PixelSizeUnits"), sidecar), sidecar.name)
-    return None
+    folders = [path.parent, *path.parent.parents]
+    jsons = [found for folder in folders[: folders.index(root) + 1] for found in folder.glob("*.json")]
+    names = [found.relative_to(root).as_posix() for found in jsons]
+    fields = {name: _json(root / name) for name in sidecars_of(path.relative_to(root).as_posix(), names)}
+    said, by = inherited(fields.values()), [root / name for name, has in fields.items() if "PixelSize" in has]
+    if not by:
+        return None
+    sides = said["PixelSize"] if isinstance(said["PixelSize"], list) else [said["PixelSize"]] * 2
+    return PixelSize(_square(sides[:2], said.get("PixelSizeUnits"), by[-1]), by[-1].name)
 
 
 def of_ome(path: Path) -> PixelSize | None:
@@ -71,17 +72,6 @@ def of_ome(path: Path) -> PixelSize | None:
     return PixelSize(_square(sides, pixels.get("PhysicalSizeXUnit", "µm"), path), "OME metadata")
 
 
-def _sidecars(path: Path, root: Path) -> Iterator[Path]:
-    """Yield the sidecars that hold for an image, the nearest and most particular first."""
-    *entities, ending = path.name.split(".")[0].split("_")
-    for folder in [path.parent, *path.parent.parents]:
-        found = [(sidecar, sidecar.stem.split("_")) for sidecar in folder.glob("*.json")]
-        holds = [(s, parts) for s, parts in found if parts[-1] == ending and set(parts[:-1]) <= set(entities)]
-        yield from (sidecar for sidecar, _ in sorted(holds, key=lambda one: (-len(one[1]), one[0].name)))
-        if folder == root:
-            return
-
-
 def _json(path: Path) -> dict:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
@@ -95,7 +85,7 @@ def _square(sides: list, unit: str | None, said_by: Path) -> float:
     if unit not in UM:
         raise UserError(f"{said_by} gives a pixel size in '{unit}': write one of {', '.join(UM)}.")
     try:
-        width, height = (UM[unit] * float(side) for side in sides)
+        width, height = (in_um(float(side), unit) for side in sides)
     except (TypeError, ValueError):
         raise UserError(f"{said_by} gives the pixel size {sides}: write two numbers.") from None
     if not (0 < width < math.inf and math.isclose(width, height, rel_tol=SQUARE)):

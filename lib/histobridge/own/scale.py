@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from histobridge.domains import evenly_chosen, load_images, load_masks
-from histobridge.images import resample
+from histobridge.images import middle, resample
 from histobridge.manifest import load_dataset
 from histobridge.metrics import axon_areas_px
 from histobridge.own.looking import Found
@@ -107,20 +107,15 @@ def structure_px(image: np.ndarray) -> float:
     >>> round(coarse / fine, 1)
     2.0
     """
-    middle = _middle(image)
-    spectrum = np.abs(np.fft.rfft2(middle - middle.mean())) ** 2
-    k2 = (2 * np.pi) ** 2 * (np.fft.fftfreq(middle.shape[0])[:, None] ** 2 + np.fft.rfftfreq(middle.shape[1]) ** 2)
+    square = middle(image, SIDE)
+    spectrum = np.abs(np.fft.rfft2(square - square.mean())) ** 2
+    k2 = (2 * np.pi) ** 2 * (np.fft.fftfreq(square.shape[0])[:, None] ** 2 + np.fft.rfftfreq(square.shape[1]) ** 2)
     energy = np.array([(spectrum * (s * s * k2) ** 2 * np.exp(-s * s * k2)).sum() for s in SIZES])
     weights = (energy / energy.max()) ** 4
     size = float(np.exp((weights * np.log(SIZES)).sum() / weights.sum()))
     if size > SIZES[-1] / 2 and min(image.shape) > SIDE / 4:  # too large to be seen whole: look from farther off
         return 2 * structure_px(resample(image, 1, 2))
     return size
-
-
-def _middle(image: np.ndarray) -> np.ndarray:
-    top, left = (max(0, (side - SIDE) // 2) for side in image.shape)
-    return image[top : top + SIDE, left : left + SIDE]
 
 
 def _told(um_per_px: float, labelled: Side, axon_um: float, of_l_um: float, some: list[Found]) -> str:

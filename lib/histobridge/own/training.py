@@ -83,13 +83,18 @@ def _guard(run: Run, judge: strategies.Segmenter, sign: int, translator: Transla
 
 
 def advised(run: Run, translators: dict[str, Translator], labeller: Labeller) -> tuple[guidance.Way, str]:
-    """Score every way without a mask of U (minutes; kept as guidance.csv) and return the best, and why."""
-    file = kept(run.results / "guidance", refined=labeller.fingerprint) / "guidance.csv"
+    """Score every way without a mask of U (minutes; kept as guidance.csv) and return the best, and why.
+
+    Only ways that a model can go: it carries one translator, SynDiff, and could not deliver adaptation by a control.
+    """
+    made_from = {"refined": labeller.fingerprint, "adaptation": "syndiff"}
+    file = kept(run.results / "guidance", **made_from) / "guidance.csv"
     if file.exists():
         scored = pd.read_csv(file)
     else:
         images = run.scored_images()
         labels = strategies.all_pseudo_labels(run, translators)
+        labels = {way: masks for way, masks in labels.items() if way[0] != "adaptation" or way[1] == "syndiff"}
         labels[WAY] = strategies.pseudo_labels(run, labeller, images, "-".join(WAY))
         scored = write_table(file, label_free.scores(run, translators, labels))
     return guidance.recommend(scored, experience())

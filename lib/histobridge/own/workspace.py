@@ -170,8 +170,12 @@ def add_manifest(folder: Path, manifest: Path) -> str:
     Raises
     ------
     UserError
-        If it cannot be read or breaks a rule.
+        If it is not there, cannot be read or breaks a rule, or has the name that the images of U have here.
     """
+    if manifest.suffix != ".yaml" or not manifest.is_file():
+        raise UserError(f"There is no manifest {manifest}: name a file that ends in .yaml, such as mine.yaml.")
+    if manifest.stem == OWN:
+        raise UserError(f"The manifest {manifest} has the name of your new images: rename it, and the `name` in it.")
     described = describe_dataset(manifest.stem, folder=manifest.parent)
     write_text(folder / MANIFESTS.name / manifest.name, manifest.read_text(encoding="utf-8"))
     return described.name
