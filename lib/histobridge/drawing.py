@@ -132,6 +132,16 @@ def panel(axes: Axes, picture: np.ndarray, *, title: str = "", um_per_px: float 
         scale_bar(axes, picture.shape[:2], um_per_px)
 
 
+def short(name: str, most: int) -> str:
+    """Return a name of at most so many letters, left out in the middle: the ends tell names of one folder apart.
+
+    >>> short("sub-rat3_sample-data10_SEM", 15)
+    'sub-rat…a10_SEM'
+    """
+    keep = most - 1
+    return name if len(name) <= most else f"{name[: keep - keep // 2]}…{name[-(keep // 2) :]}"
+
+
 def blank(panels: Iterable[Axes], note: str = "") -> None:
     """Leave square panels empty but for a note."""
     for axes in panels:

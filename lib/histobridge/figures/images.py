@@ -29,8 +29,11 @@ from histobridge.drawing import (
     refuse_empty,
     refuse_other_shapes,
     scale_bar,
+    short,
     styled,
 )
+
+NAME = 22  # letters of an image's name above a panel
 
 
 @styled
@@ -67,7 +70,7 @@ def domains(
     for row, (name, images, size) in enumerate(zip(names, shown, um_per_px, strict=True)):
         for column, (title, image) in enumerate(images.items()):
             axes = figure.add_subplot(grid[row, column])
-            panel(axes, middle(image, side), title=title, um_per_px=size if column == 0 else None)
+            panel(axes, middle(image, side), title=short(title, NAME), um_per_px=size if column == 0 else None)
             axes.set_ylabel(f"{name}\n{size:.4g} µm/px" if column == 0 else "")
     _histograms(figure.add_subplot(grid[2, :]), names, (source, target))
     return figure

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from histobridge.drawing import SMALL, VERMILLION, blank, panel, panel_grid, refuse_empty, styled
+from histobridge.drawing import SMALL, VERMILLION, blank, panel, panel_grid, refuse_empty, short, styled
 
 COLUMNS, MOST = 6, 48
 
@@ -36,10 +36,10 @@ def contact_sheet(thumbnails: Sequence[Thumbnail]) -> Figure:
     columns = min(COLUMNS, max(4, len(shown)))
     figure, grid = panel_grid(-(-len(shown) // columns), columns, gap=0.42)
     for axes, one in zip(grid.flat, shown, strict=False):
-        panel(axes, one.picture, title=textwrap.shorten(one.name, 22, placeholder="…"), um_per_px=one.um_per_px)
+        panel(axes, one.picture, title=short(one.name, 16), um_per_px=one.um_per_px)
         axes.set_anchor("N")
         text = {"loc": "left", "fontsize": SMALL, "color": VERMILLION if one.odd else "black"}
-        axes.set_xlabel("\n".join(textwrap.wrap(one.note, 26)[:3]), **text)
+        axes.set_xlabel("\n".join(textwrap.wrap(one.note, 22, max_lines=3, placeholder=" …")), **text)
     blank(grid.flat[len(shown) :])
     if step > 1:
         figure.suptitle(f"{len(shown)} of {len(thumbnails)} images, evenly chosen", x=0.01, ha="left")

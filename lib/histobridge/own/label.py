@@ -215,7 +215,7 @@ def first_look(images: Path, out: Path, um_per_px: float | None) -> Look:
 
 def _thumbnail(one: Found) -> Thumbnail:
     shown = one.um_per_px * one.width / one.thumbnail.shape[1]
-    note = f"{one.width} × {one.height} px, {one.um_per_px:.3g} µm/px"
+    note = f"{one.width} × {one.height} px, {one.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
     return Thumbnail(one.name, one.thumbnail, shown, f"{note}; {one.odd[0]}" if one.odd else note, bool(one.odd))
 
 
