@@ -174,7 +174,7 @@ def pixel_size(image: str, sidecars: dict[str, dict]) -> float:
         Its path in the dandiset.
     sidecars : dict
         The fields of each JSON file, by path: `PixelSize` (a number, or two or three of them) and `PixelSizeUnits`
-        (um, nm or mm).
+        (any of `bids.UM`).
 
     Raises
     ------
@@ -191,7 +191,7 @@ def pixel_size(image: str, sidecars: dict[str, dict]) -> float:
     if not sides or not all(type(side) in (int, float) and 0 < side < float("inf") for side in sides):
         raise UserError(f"{image} has no usable PixelSize ({size}) in {_list(files)}: it is never guessed. {_TELL}")
     if unit not in UM:
-        raise UserError(f"{image} has no PixelSizeUnits of um, nm or mm ({unit}) in {_list(files)}. {_TELL}")
+        raise UserError(f"{image} has no PixelSizeUnits of {', '.join(UM)} ({unit}) in {_list(files)}. {_TELL}")
     if min(sides) != max(sides):
         raise UserError(f"{image} has pixels of {sides[0]:g} × {sides[-1]:g} {unit}: only square ones can be used.")
     return in_um(sides[0], unit)
