@@ -10,7 +10,7 @@ from histobridge import beyond
 from histobridge.beyond import STAGE, ablate, ablate_runs, mistakes, refined_labels, trust_tables
 from histobridge.kept import digest
 from histobridge.refinement import RECIPES
-from histobridge.study import Run, open_run
+from histobridge.runs import Run, open_run
 from histobridge.tables import DICE_COLUMNS
 from histobridge.uncertainty import TEMPERATURE, review_order
 

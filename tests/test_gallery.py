@@ -12,9 +12,10 @@ from histobridge.errors import UserError
 from histobridge.figures.examples import NO_DATA, NOT_RUN
 from histobridge.manifest import ROOT
 from histobridge.plan import Plan
+from histobridge.runs import open_run
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import all_pseudo_labels
-from histobridge.study import load_study, open_run
+from histobridge.study import load_study
 from histobridge.translation import fit_controls, train_syndiff, trained_translators, translated
 from histobridge.translator import SynDiff
 
@@ -112,7 +113,7 @@ def test_a_run_of_other_settings_is_not_drawn(tmp_path, monkeypatch):
     for stage in ("02_translate", "03_pseudo_label"):
         run.finish(stage)
     assert gallery.finished_run(**given).parameters == run.parameters
-    monkeypatch.setattr("histobridge.study.Run.settings_hash", lambda *_: "of other settings")
+    monkeypatch.setattr("histobridge.runs.Run.settings_hash", lambda *_: "of other settings")
     assert gallery.finished_run(**given) is None
 
 

@@ -7,7 +7,9 @@ from histobridge import label_free, strategies
 from histobridge.guidance import SCORES
 from histobridge.label_free import agreement, scores
 from histobridge.metrics import mean_enclosure
-from histobridge.study import Parameters, Run, load_study
+from histobridge.parameters import Parameters
+from histobridge.runs import Run
+from histobridge.study import load_study
 from histobridge.translator import Control
 
 WAYS = [("pretrained", "none"), ("adaptation", "invert"), ("tutorship", "invert")]

@@ -14,8 +14,8 @@ from histobridge.measure import is_measured, kept_labels, measure, measure_files
 from histobridge.morphometrics import fibres, summary
 from histobridge.phantom import phantom
 from histobridge.publishing import recompute
+from histobridge.runs import open_run
 from histobridge.strategies import dice_rows
-from histobridge.study import open_run
 
 KEYS = ["pair", "protocol", "split", "fold", "strategy", "translator", "image", "subject"]
 WAYS = [("pretrained", "none"), ("adaptation", "invert-histogram")]

@@ -7,26 +7,27 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from histobridge import strategies, study, translation
+from histobridge import strategies, translation
 from histobridge.batch import NOTEBOOKS
 from histobridge.collect import collect
 from histobridge.comparable import comparable
 from histobridge.plan import Plan
 from histobridge.refinement import refined
-from histobridge.study import Run, load_study
+from histobridge.runs import Run, forget
+from histobridge.study import load_study
 
 
 @pytest.fixture
 def run_in(tiny_study, monkeypatch):
     """Return the run of one cell of the tiny study in a folder; its small images are not taken for the usual ones."""
     monkeypatch.setenv("HISTOBRIDGE_STUDY", str(tiny_study))
-    study.forget()
+    forget()
 
     def run(out, protocol="transductive", fold=0):
         return Plan("tiny", out=str(out), study=load_study(tiny_study)).run("phantom-sem", protocol, fold)
 
     yield run
-    study.forget()
+    forget()
 
 
 def test_every_strategy_is_in_the_table(finished):

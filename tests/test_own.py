@@ -20,7 +20,7 @@ import tifffile
 import typer
 import yaml
 
-from histobridge import label_free, strategies, study
+from histobridge import label_free, runs, strategies
 from histobridge.beyond import WAY
 from histobridge.cli import own as cli_own
 from histobridge.domains import load_images
@@ -132,7 +132,7 @@ def test_a_changed_image_is_learned_from_anew(tmp_path):
         write_image(folder / "a80.png", phantom("sem", seed, (SIDE, SIDE))[0])
         write_workspace(tmp_path / "out", look(folder, 0.1, report=quiet), choice)
         with opened(tmp_path / "out") as run:
-            read.append((run.target_images()[0].image, study.data_checksum("own")))
+            read.append((run.target_images()[0].image, runs.data_checksum("own")))
     assert read[0][1] != read[1][1]
     assert (read[0][0] != read[1][0]).any()
 

@@ -9,7 +9,7 @@ from histobridge import publishing
 from histobridge.errors import UserError
 from histobridge.files import write_table
 from histobridge.publishing import refuse_stale, still_valid
-from histobridge.study import open_run
+from histobridge.runs import open_run
 from test_tables import round_trips
 from test_tables import rows as dice_rows
 

@@ -9,10 +9,12 @@ import torch
 
 from histobridge import strategies
 from histobridge.kept import digest
+from histobridge.parameters import Parameters
 from histobridge.refinement import RECIPES, Labeller, axon_diameter_px, refined
+from histobridge.runs import Run
 from histobridge.segmenter import Segmenter
 from histobridge.settings import RefinementSettings
-from histobridge.study import Parameters, Run, load_study
+from histobridge.study import load_study
 from histobridge.views import LEAST_ZOOM, MOST_ZOOM, View
 from test_metrics import disc, fibre
 

@@ -15,14 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histobridge import study
 from histobridge.errors import UserError
 from histobridge.files import write_table
 from histobridge.images import write_image, write_mask
 from histobridge.manifest import ROOT
+from histobridge.runs import forget, open_run
 from histobridge.site import MARK, api, build
 from histobridge.site.pictures import LONGEST, save_grey, save_mask
-from histobridge.study import open_run
 
 IMAGES = {"sem-a1": "sem-a", "sem-a2": "sem-a", "sem-b1": "sem-b", "sem-b2": "sem-b"}
 WAYS = {("pretrained", "none"): 0.1, ("adaptation", "syndiff"): 0.6, ("tutorship", "syndiff"): 0.7}
@@ -106,9 +105,9 @@ def stripes():
     """Draw stripes in place of tissue; what was read before is not taken for them, nor they for tissue afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("histobridge.domains.phantom", striped)
-        study.forget()
+        forget()
         yield
-    study.forget()
+    forget()
 
 
 @pytest.fixture(scope="module")
@@ -443,7 +442,7 @@ def test_the_reference_has_every_public_name(site):
     """Functions, classes and their methods, with signature and docstring; a re-exported name leads to its home."""
     text = (site / "api.html").read_text()
     assert 'id="histobridge.metrics.dice"' in text
-    assert 'id="histobridge.study.Run.target_images"' in text
+    assert 'id="histobridge.runs.Run.target_images"' in text
     assert api.anchor("histobridge.figures.save") == "histobridge.drawing.save"
     assert api.anchor("histobridge.nothing") is None
     assert "_interval" not in re.findall(r'class="member" id="([^"]+)"', text)
@@ -468,7 +467,7 @@ def test_pictures_are_small_and_masks_keep_their_classes(tmp_path):
 
 def test_images_that_are_not_here_are_named(runs, tmp_path, monkeypatch):
     """Without the data the pages stand, and say which pictures they lack."""
-    monkeypatch.setattr("histobridge.study.Run.target_images", lambda *_: (_ for _ in ()).throw(UserError("Gone.")))
+    monkeypatch.setattr("histobridge.runs.Run.target_images", lambda *_: (_ for _ in ()).throw(UserError("Gone.")))
     text = (build(runs, tmp_path / "site").parent / PAIR).read_text()
     assert "No image of 4 of 4 images: Gone." in text
     assert "pretrained-none/sem-a1.png" in text

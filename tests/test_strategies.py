@@ -5,8 +5,10 @@ import torch
 
 from histobridge import strategies
 from histobridge.domains import Sample
+from histobridge.parameters import Parameters
+from histobridge.runs import Run
 from histobridge.segmenter import Segmenter
-from histobridge.study import Parameters, Run, load_study
+from histobridge.study import load_study
 from histobridge.translator import Control
 
 

@@ -8,7 +8,8 @@ import pytest
 from histobridge import study
 from histobridge.errors import UserError
 from histobridge.manifest import load_dataset
-from histobridge.study import load_study, open_run, recorded_run
+from histobridge.runs import open_run, recorded_run
+from histobridge.study import load_study
 
 GOOD = {"pair": "phantom-sem", "profile": "smoke"}
 
@@ -118,6 +119,6 @@ def test_a_target_without_masks_is_refused_before_anything_is_paid_for(tmp_path,
     bare = load_dataset("sem").model_copy(
         update={"images": tuple(image.model_copy(update={"mask": None}) for image in load_dataset("sem").images)}
     )
-    monkeypatch.setattr("histobridge.study.load_dataset", lambda name: bare)
+    monkeypatch.setattr("histobridge.runs.load_dataset", lambda name: bare)
     with pytest.raises(UserError, match="has an expert mask, so that nothing can be scored: label such images"):
         run.refuse_unscored()

@@ -16,8 +16,9 @@ from histobridge.errors import UserError
 from histobridge.files import alone, write_text
 from histobridge.machine import available_cores
 from histobridge.manifest import ROOT
+from histobridge.parameters import Parameters
 from histobridge.plan import Plan
-from histobridge.study import Parameters, Run, open_run
+from histobridge.runs import Run, open_run
 
 NOTEBOOKS = ROOT / "notebooks"
 STAGES = ("01_data", "02_translate", "03_pseudo_label", "05_beyond")

@@ -18,9 +18,9 @@ from histobridge.kept import digest, kept
 from histobridge.manifest import ROOT
 from histobridge.measure import kept_labels, kept_masks
 from histobridge.refinement import RECIPES, Labeller, refined, translators_of
+from histobridge.runs import Run
 from histobridge.settings import REFINED
 from histobridge.strategies import dice_rows, pseudo_labels
-from histobridge.study import Run
 from histobridge.training import Say
 from histobridge.translation import trained_translators
 from histobridge.translator import Translator

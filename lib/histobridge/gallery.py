@@ -23,7 +23,8 @@ from histobridge.figures.examples import NO_DATA, NOT_RUN, STRATEGIES
 from histobridge.handoff.of_run import labelled
 from histobridge.manifest import ROOT, load_dataset
 from histobridge.plan import Plan
-from histobridge.study import Pair, Run, load_study, open_run
+from histobridge.runs import Run, open_run
+from histobridge.study import Pair, load_study
 from histobridge.tables import dice_table
 
 TRANSLATOR = "syndiff"
@@ -47,7 +48,7 @@ def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "
     data : path-like
         The datasets.
     **settings
-        `protocol`, `split` and `seed` of the runs, as in `histobridge.study.Parameters`.
+        `protocol`, `split` and `seed` of the runs, as in `histobridge.parameters.Parameters`.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def finished_run(**parameters) -> Run | None:
     Parameters
     ----------
     **parameters
-        As for `histobridge.study.open_run`, without `fold`.
+        As for `histobridge.runs.open_run`, without `fold`.
     """
     first = open_run(parameters)
     for fold in range(first.profile.folds):

@@ -30,9 +30,9 @@ from histobridge.guidance import Way
 from histobridge.images import AXON, MYELIN
 from histobridge.metrics import dice, mean_enclosure
 from histobridge.refinement import Labeller, refined
+from histobridge.runs import Run
 from histobridge.segmenter import Segmenter
 from histobridge.settings import REFINED
-from histobridge.study import Run
 from histobridge.translation import round_trip, translated
 from histobridge.translator import Translator
 

@@ -18,7 +18,7 @@ from histobridge.errors import UserError
 from histobridge.files import sha256_of, write_json, write_table
 from histobridge.images import check_pixel_size, read_mask
 from histobridge.morphometrics import fibres, summary
-from histobridge.study import Run, recorded_run
+from histobridge.runs import Run, recorded_run
 
 STAGE = "03_pseudo_label"
 MARK = "measured.json"

@@ -15,7 +15,9 @@ from histobridge.domains import subjects
 from histobridge.errors import UserError, one_of
 from histobridge.folds import PROTOCOLS, subject_folds
 from histobridge.manifest import SPLITS, load_dataset
-from histobridge.study import Parameters, Profile, Run, StudyFile, load_study
+from histobridge.parameters import Parameters
+from histobridge.runs import Run
+from histobridge.study import Profile, StudyFile, load_study
 
 
 @dataclass(frozen=True)

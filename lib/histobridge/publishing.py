@@ -25,7 +25,7 @@ from histobridge.errors import UserError
 from histobridge.files import read_table, write_json, write_table, write_text
 from histobridge.guidance import usefulness, with_truth
 from histobridge.headline import headline, speed_overview
-from histobridge.study import recorded_run
+from histobridge.runs import recorded_run
 from histobridge.tables import (
     DICE_COLUMNS,
     ablation_overview,
@@ -55,8 +55,8 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     """
     records = collect_provenance(folder)
     refuse_stale(records)
-    _refuse_other_profile(_published(reports), records, reports)
     tables = {"dice": collect(folder, "dice")[DICE_COLUMNS], "translation": collect(folder, "translation")}
+    _refuse_other_profile(_published(reports), records, reports)
     tables |= collect_beyond(folder)
     measured = collect_measured(folder)
     tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured

@@ -24,9 +24,9 @@ from histobridge import strategies
 from histobridge.anatomy import tidy
 from histobridge.kept import digest
 from histobridge.metrics import axon_areas_px
+from histobridge.runs import Run
 from histobridge.segmenter import Segmenter
 from histobridge.settings import REFINED
-from histobridge.study import Run
 from histobridge.translator import Translator
 from histobridge.views import View, over_views, views_at
 

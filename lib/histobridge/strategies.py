@@ -23,8 +23,8 @@ from histobridge.files import alone
 from histobridge.images import read_mask, write_mask
 from histobridge.kept import digest, kept
 from histobridge.metrics import class_scores
+from histobridge.runs import Run
 from histobridge.segmenter import Segmenter
-from histobridge.study import Run
 from histobridge.training import Say
 from histobridge.translation import translated
 from histobridge.translator import Translator

@@ -18,9 +18,9 @@ from histobridge.images import read_image, write_image
 from histobridge.kept import digest, kept
 from histobridge.metrics import ClassSwap, class_swap, l1, offset_px, psnr, seam, ssim
 from histobridge.polarity import choose_sign, evidence
+from histobridge.runs import Run, data_checksum
 from histobridge.segmenter import Segmenter
 from histobridge.settings import CONTROLS
-from histobridge.study import Run, data_checksum
 from histobridge.tiling import window_borders
 from histobridge.training import Say
 from histobridge.translator import Control, SynDiff, Translator, load_translator

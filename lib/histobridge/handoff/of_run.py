@@ -10,7 +10,7 @@ from histobridge.handoff.dataset import Handoff, Labelled, write_handoff
 from histobridge.images import read_image
 from histobridge.manifest import describe_dataset
 from histobridge.measure import kept_masks
-from histobridge.study import Run
+from histobridge.runs import Run
 
 FOLDER = "handoff"
 

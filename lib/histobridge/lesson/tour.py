@@ -11,10 +11,11 @@ from pydantic import ConfigDict, Field
 
 from histobridge.manifest import ROOT
 from histobridge.metrics import mean_dice
+from histobridge.parameters import fresh
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.settings import SegmenterSettings, Strict, SynDiffSettings
-from histobridge.study import fresh, validated
+from histobridge.study import validated
 from histobridge.uncertainty import wrong_in_tiles
 
 PUBLISHED = {"axon": "0.736 ± 0.005", "myelin": "0.652 ± 0.005"}

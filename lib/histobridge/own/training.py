@@ -13,7 +13,7 @@ from histobridge.kept import kept
 from histobridge.own import scale
 from histobridge.own.model import Model
 from histobridge.refinement import Labeller, refined
-from histobridge.study import Run
+from histobridge.runs import Run
 from histobridge.training import Report
 from histobridge.translator import Translator
 

@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from histobridge import study
 from histobridge.domains import evenly_chosen
 from histobridge.errors import UserError
 from histobridge.fetching import complaints, fetch, status
@@ -32,7 +31,8 @@ from histobridge.images import check_pixel_size, write_image
 from histobridge.manifest import MANIFESTS, describe_dataset, load_dataset
 from histobridge.own.looking import Found, Look
 from histobridge.plan import Plan
-from histobridge.study import Run, load_study, profile_of
+from histobridge.runs import Run, forget
+from histobridge.study import Polarity, load_study, profile_of
 
 OWN = "own"
 TRANSLATORS = ["none", "histogram", "invert-histogram", "syndiff"]  # what `refined` learns from, by either sign
@@ -62,7 +62,7 @@ class Choice:
     um_per_px: float
     profile: str
     seed: int = 0
-    polarity: study.Polarity = "auto"
+    polarity: Polarity = "auto"
 
 
 def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
@@ -75,7 +75,7 @@ def write_workspace(folder: Path, look: Look, choice: Choice) -> list[Found]:
     """
     check_pixel_size(choice.um_per_px, "The working scale")
     teaching = those_that_teach(look.images, choice)
-    study.forget()
+    forget()
     records = [_converted(folder / "data" / OWN, one) for one in teaching]
     _refuse_foreign(folder / "study.yaml")
     _write_yaml(folder / MANIFESTS.name / f"{OWN}.yaml", _manifest(look, records))
@@ -137,14 +137,14 @@ def brought(folder: Path) -> Iterator[None]:
     """While this lasts, the manifests of a workspace count beside those of the repository."""
     before = os.environ.get("HISTOBRIDGE_STUDY")
     os.environ["HISTOBRIDGE_STUDY"] = str(folder / "study.yaml")
-    study.forget()
+    forget()
     try:
         yield
     finally:
         os.environ.pop("HISTOBRIDGE_STUDY")
         if before is not None:
             os.environ["HISTOBRIDGE_STUDY"] = before
-        study.forget()
+        forget()
 
 
 def bring_source(folder: Path, source: str, data: Path, mirror: Path | None) -> None:

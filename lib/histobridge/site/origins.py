@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from histobridge import collect
+from histobridge.runs import recorded_run
 from histobridge.site import api
 from histobridge.site.cells import table
 from histobridge.site.pages import Site
 from histobridge.site.sources import STAGES
-from histobridge.study import recorded_run
 
 
 def write_provenance(site: Site) -> None:

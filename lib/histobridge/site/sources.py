@@ -16,7 +16,8 @@ from histobridge.files import read_table
 from histobridge.gallery import kind_of, typical
 from histobridge.images import read_image, read_mask
 from histobridge.manifest import ROOT
-from histobridge.study import Pair, Run, load_study, recorded_run
+from histobridge.runs import Run, recorded_run
+from histobridge.study import Pair, load_study
 from histobridge.tables import in_story_order
 
 REPORT = "04_report"
