@@ -38,7 +38,7 @@ OWN = "own"
 TRANSLATORS = ["none", "histogram", "invert-histogram", "syndiff"]  # what `refined` learns from, by either sign
 MOST_PX = 40e6
 """What teaches, at the pixel size of the pair: more images cost time and memory and hardly add to what is learned."""
-HEAD = "# Written by `histobridge label`; HISTOBRIDGE_STUDY=THIS_FILE makes it the study of other commands (none that scores).\n"
+HEAD = "# Written by `histobridge label`; HISTOBRIDGE_STUDY=THIS_FILE makes it the study of other commands.\n"
 
 
 @dataclass(frozen=True)
