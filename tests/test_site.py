@@ -96,7 +96,8 @@ def leave_beyond(run) -> None:
     write_table(run.results / "review_order.csv", pd.DataFrame(tiles))
     scores = dict.fromkeys(("agreement", "anatomy", "confidence", "round_trip", "likeness", "reverse"), 0.5)
     ways = [{"strategy": s, "translator": t, "enclosure": mean, **scores, **run.key} for (s, t), mean in WAYS.items()]
-    write_table(run.results / "guidance.csv", pd.DataFrame(ways))
+    made = {"git_commit": "abc", "settings_hash": run.settings_hash("05_beyond")}
+    write_table(run.results / "guidance.csv", pd.DataFrame(ways).assign(**made))
     run.finish("05_beyond")
 
 
