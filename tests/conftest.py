@@ -20,15 +20,13 @@ def real_images() -> Path | None:
     return Path(folder) if folder and Path(folder, "sem").is_dir() else None
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Where tests run side by side, keep a file in one process, and all that look at the finished study in another.
 
     What they share is made once then.
     """
-    for item in items:
-        shared = "study" if "finished" in getattr(item, "fixturenames", ()) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shared))
+    shared = "study" if "finished" in getattr(item, "fixturenames", ()) else item.path.name
+    item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def pytest_runtest_setup(item):

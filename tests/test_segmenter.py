@@ -95,10 +95,10 @@ def test_the_seed_chooses_the_first_weights(tiny_segmenter):
 
 
 def test_fit_refuses_what_cannot_be_cropped(tiny_segmenter, drawn):
-    """A single image, or one smaller than a crop, is refused under the name of what is trained."""
+    """No image, or one smaller than a crop, is refused under the name of what is trained."""
     images, masks = zip(*drawn["tem"], strict=True)
-    with pytest.raises(UserError, match="'student' has 1 image"):
-        Segmenter(tiny_segmenter).fit(list(images[:1]), list(masks[:1]), name="student")
+    with pytest.raises(UserError, match="'student' has no image"):
+        Segmenter(tiny_segmenter).fit([], [], name="student")
     with pytest.raises(UserError, match=r"'student' has images of \(20, 64\) px"):
         Segmenter(tiny_segmenter).fit([i[:20] for i in images], [m[:20] for m in masks], name="student")
 

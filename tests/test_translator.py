@@ -274,9 +274,9 @@ def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
 
 @pytest.mark.parametrize("bad", ["source", "target"])
 def test_fit_names_the_domain_that_is_too_small(bad, drawn, tiny_syndiff):
-    """A domain of one image, or of images smaller than a crop, is named before any training."""
+    """A domain without an image, or of images smaller than a crop, is named before any training."""
     good = [image for image, _ in drawn["tem"]]
     name = {"source": r"L \(labelled\)", "target": r"U \(unlabelled\)"}[bad]
-    for images, word in ((good[:1], "1 image"), ([image[:20] for image in good], r"\(20, 64\) px")):
+    for images, word in (([], "no image"), ([image[:20] for image in good], r"\(20, 64\) px")):
         with pytest.raises(UserError, match=rf"'{name}' has .*{word}"):
             SynDiff(tiny_syndiff, sign=1).fit(**{"source": good, "target": good, bad: images})
