@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -679,3 +680,22 @@ def test_from_eight_images_to_masks_in_one_command(histobridge, tmp_path):
     rows = handoff.images.itertuples()
     found = mean_dice((truth[row.name], read_mask(handoff.file(row.image, names.COMBINED))[0]) for row in rows)
     assert found["axon"] > 0.75 and found["myelin"] > 0.75
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_it_ends_with_the_same_labels(labelled, images, source, tmp_path):
+    """SIGKILL while the judge, the translator, the students and the labels are made; then the same command ends."""
+    out, command = tmp_path / "out", [sys.executable, "-u", "-m", "histobridge.cli", "label", str(images)]
+    command += ["--out", str(out), "--um-per-px", "0.1", "--source-manifest", str(source), "--profile", "smoke"]
+    command += ["--work-at", "0.1", "--yes"]
+    for step in ("[3/", "[4/", "[6/", "[7/"):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            assert any(line.startswith(step) for line in running.stdout)
+            running.kill()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    made, whole = (
+        {p.parent.name: read_mask(p)[0] for p in (place / "labels").rglob("mask.png")} for place in (out, labelled[0])
+    )
+    assert made.keys() == whole.keys() and len(made) == 3
+    for name, mask in made.items():
+        np.testing.assert_array_equal(mask, whole[name])
