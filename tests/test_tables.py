@@ -205,9 +205,9 @@ PLANNED = planned_cells(CELLS, ["none", "syndiff"], strategies=["pretrained", "t
 
 
 def test_a_plan_is_a_grid():
-    """Every cell with every way: five translators twice, twice without, and `refined` with SynDiff, if it is there."""
+    """Every cell with every way: seven translators twice, twice without, and `refined` with SynDiff, if it is there."""
     plan = planned_cells(CELLS, ORDER["translator"])
-    assert len(plan) == len(plan.drop_duplicates()) == 2 * (5 + 5 + 1 + 1 + 1)
+    assert len(plan) == len(plan.drop_duplicates()) == 2 * (7 + 7 + 1 + 1 + 1)
     assert set(plan[plan["strategy"] == "refined"]["translator"]) == {"syndiff"}
     assert "refined" not in set(planned_cells(CELLS, ["none", "invert"])["strategy"])
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from histobridge.comparisons import best_way, of_way, paired_values
 from histobridge.inference import Interval, drop_interval, mean_interval, rank_correlation
+from histobridge.settings import CONTROLS
 from histobridge.tables import CLASSES, image_values
 
 HOLDS, REFUTED, UNDECIDED = "holds", "does not hold", "undecided"
@@ -29,7 +30,6 @@ PAIRS = ("tem-pns", "tem-sem", "tem-bf")  # by growing distance of the target fr
 NEAR, MODERATE, FAR = PAIRS
 PRETRAINED, ADAPTATION, TUTORSHIP = ("pretrained", "none"), ("adaptation", "syndiff"), ("tutorship", "syndiff")
 REFINED, BOUND = ("refined", "syndiff"), ("supervised", "none")
-TRIVIAL = ("none", "invert", "histogram", "invert-histogram")  # translators that learn nothing
 FAILURE = 0.5  # a Dice below it: more than two wrong pixels for each right one
 NEAR_BOUND = 0.95  # the share of the supervised Dice that `refined` is to reach
 NEGLIGIBLE = 0.02  # a difference in Dice of no use to whoever corrects the labels by hand
@@ -160,7 +160,7 @@ def reconstruction_follows_dice(values: pd.DataFrame, translation: pd.DataFrame)
 def trivial_control_suffices(values: pd.DataFrame, pair: str) -> Claim:
     """Judge ours: "a trivial control equals the published method".
 
-    Rule: SynDiff's best strategy against the best row without a learned translator (`TRIVIAL`, the pre-trained model
+    Rule: SynDiff's best strategy against the best row without a learned translator (`CONTROLS`, the pre-trained model
     included), in each class. Holds if in both classes the interval of SynDiff's lead ends below `NEGLIGIBLE`: what it
     adds is nothing, or not worth a training. Does not hold if in any class it begins at `NEGLIGIBLE` or above.
     """
@@ -209,7 +209,7 @@ def _lead(family: pd.DataFrame, class_: str, one: tuple[str, str], other: tuple[
 
 def _lead_of_best(family: pd.DataFrame, class_: str) -> Finding:
     free = family[family["strategy"] != "supervised"]
-    ways = best_way(free), best_way(free, TRIVIAL)
+    ways = best_way(free), best_way(free, CONTROLS)
     if None in ways:
         return Finding(f"{class_}: best of SynDiff less best control", "", mean_interval([], []))
     return _lead(free, class_, *ways)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CONTROLS = ("none", "invert", "histogram", "invert-histogram")
+CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
 TRANSLATORS = (*CONTROLS, "cycle", "syndiff")
 REFINED = "refined"
 """The strategy that goes beyond the paper; `refinement.py` says what it is."""

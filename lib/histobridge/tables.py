@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.inference import mean_interval
+from histobridge.settings import TRANSLATORS
 
 SETTING = ["pair", "protocol", "split"]
 FAMILY = [*SETTING, "class"]  # within which a best is chosen and p values are corrected
@@ -23,8 +24,10 @@ CELL = [*WAY, "class"]
 DICE_COLUMNS = [*CELL[:2], "fold", "translator", "strategy", "split", "image", "subject", "class"]
 DICE_COLUMNS += ["dice", "iou", "n_true", "n_predicted", "f1_50"]
 TRANSLATION_CELL = [*SETTING, "translator", "direction"]
-ORDER = {"translator": ["none", "invert", "histogram", "invert-histogram", "cycle", "syndiff"]}
-ORDER["strategy"] = ["pretrained", "adaptation", "tutorship", "refined", "supervised"]
+ORDER = {
+    "translator": list(TRANSLATORS),
+    "strategy": ["pretrained", "adaptation", "tutorship", "refined", "supervised"],
+}
 PUBLISHED = ("adaptation", "tutorship")  # strategies of the paper
 UNTRANSLATED = ("pretrained", "supervised")  # strategies without a translator
 CLASSES = ["axon", "myelin"]

@@ -2,14 +2,16 @@
 
 A translator learns from images alone; nothing here has ever heard of a mask.
 
-=================  ====================================================================================
-`none`             the image as it is
-`invert`           the negative
-`histogram`        grey values matched to those of the other domain
-`invert-histogram` the negative, matched
-`cycle`            the non-diffusive generators inside SynDiff (a CycleGAN)
-`syndiff`          the diffusive generators of SynDiff, T steps from noise
-=================  ====================================================================================
+=======================  ==============================================================================
+`none`                   the image as it is
+`invert`                 the negative
+`histogram`              grey values matched to those of the other domain
+`invert-histogram`       the negative, matched
+`histogram-blur`         as blurred as the other domain, then matched (`blur.py`)
+`invert-histogram-blur`  the negative, as blurred, matched
+`cycle`                  the non-diffusive generators inside SynDiff (a CycleGAN)
+`syndiff`                the diffusive generators of SynDiff, T steps from noise
+=======================  ==============================================================================
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
 from histobridge import checkpoint as checkpoints
 from histobridge.adversarial import SynDiffTraining, build_generators
+from histobridge.blur import extra_blur
 from histobridge.compute import device, launch, weights_of
 from histobridge.crops import check_domain, stack
 from histobridge.diffusion import posterior, vp_schedule
@@ -69,28 +73,34 @@ class Control:
     def __init__(self, name: str):
         self.name = one_of("control", name, CONTROLS)
         self.greys: dict[str, np.ndarray] = {}
+        self.blur: dict[str, float] = {}
 
     def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
-        """Keep 4096 quantiles of the pooled grey values of either domain, where they are to be matched."""
+        """Keep what the name asks for: 4096 quantiles of the pooled greys of either domain, the blur (px) to it."""
         if "histogram" in self.name:
             self.greys = {d: _pooled_quantiles(images) for d, images in (("L", source), ("U", target))}
+        if "blur" in self.name:
+            self.blur = {"L": extra_blur(target, source), "U": extra_blur(source, target)}
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
-        """Invert and match as the name says; `seed` changes nothing."""
+        """Invert, blur and match as the name says; `seed` changes nothing."""
         if "invert" in self.name:
             image = 1 - image
+        if "blur" in self.name:
+            image = gaussian_filter(image, self.blur[to])
         if "histogram" in self.name:
             image = match_histograms(image, self.greys[to][None])
         return np.asarray(image, np.float32)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the quantiles."""
-        return digest(self.name, self.greys)
+        """A hash of the quantiles and the blur."""
+        return digest(self.name, self.greys, self.blur)
 
     def save(self, path: Path) -> None:
-        """Write the quantiles."""
-        checkpoints.save(path, {d: torch.from_numpy(v) for d, v in self.greys.items()}, {"translator": self.name})
+        """Write the quantiles and the blur."""
+        greys = {d: torch.from_numpy(v) for d, v in self.greys.items()}
+        checkpoints.save(path, greys, {"translator": self.name, "blur": self.blur})
 
     @classmethod
     def load(cls, path: Path) -> Control:
@@ -98,6 +108,7 @@ class Control:
         saved = checkpoints.load(path)
         control = cls(saved["settings"]["translator"])
         control.greys = {d: v.numpy() for d, v in saved["state"].items()}
+        control.blur = saved["settings"]["blur"]
         return control
 
 
