@@ -108,7 +108,7 @@ class Control:
         saved = checkpoints.load(path)
         control = cls(saved["settings"]["translator"])
         control.greys = {d: v.numpy() for d, v in saved["state"].items()}
-        control.blur = saved["settings"]["blur"]
+        control.blur = saved["settings"].get("blur", {})  # controls of older runs have none
         return control
 
 
