@@ -46,6 +46,7 @@ STYLE = {
     "svg.hashsalt": "histobridge",  # the same figure gives the same file
 }
 PAGE = 7.1  # inches: the width of a printed page of two columns
+LETTERS = 14  # of a title, in an inch
 SMALL = 7  # pt: the smallest type that is read in print without effort
 
 styled = matplotlib.rc_context(STYLE)
@@ -68,9 +69,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 def panel_grid(rows: int, columns: int, *, gap: float = 0.05) -> tuple[Figure, np.ndarray]:
     """Return a figure, at most a page wide, and its axes [rows, columns], a gap (inches) below each row."""
-    side = min(1.75, (PAGE - 0.4) / columns)
+    side = panel_side(columns)
     figure = new_figure(0.4 + columns * side, 0.25 + rows * (side + gap))
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def panel_side(columns: int) -> float:
+    """Return the side, inches, of a panel in a grid of so many columns."""
+    return min(1.75, (PAGE - 0.4) / columns)
 
 
 def sheet(height: float) -> tuple[Figure, Axes]:

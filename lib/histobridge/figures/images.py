@@ -14,6 +14,7 @@ from histobridge.drawing import (
     CLASS_COLOURS,
     CORRECT_COLOURS,
     ERROR_COLOURS,
+    LETTERS,
     PAGE,
     VERMILLION,
     Images,
@@ -26,6 +27,7 @@ from histobridge.drawing import (
     overlay,
     panel,
     panel_grid,
+    panel_side,
     refuse_empty,
     refuse_other_shapes,
     scale_bar,
@@ -112,14 +114,16 @@ def translations(
     """
     refuse_empty(rows, "rows of images")
     side = common_side([image for _, panels in rows for image in panels.values()], side)
-    figure, grid = panel_grid(len(rows), max(len(panels) for _, panels in rows))
+    columns = max(len(panels) for _, panels in rows)
+    (figure, grid), letters = panel_grid(len(rows), columns), int(LETTERS * panel_side(columns))
     above: list[str] = []
     for axes, (label, panels), size in zip(grid, rows, np.broadcast_to(um_per_px, len(rows)), strict=True):
         for column, (title, image) in enumerate(panels.items()):
             repeated = above[column : column + 1] == [title]
             bar = size if column == 0 else None
-            panel(axes[column], middle(image, side), title="" if repeated else title, um_per_px=bar)
-        axes[0].set_ylabel(label)
+            heading = "" if repeated else textwrap.fill(title, letters)
+            panel(axes[column], middle(image, side), title=heading, um_per_px=bar)
+        axes[0].set_ylabel(short(label, letters))
         blank(axes[len(panels) :])
         above = list(panels)
     return figure
