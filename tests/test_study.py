@@ -3,13 +3,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from histobridge import study
+from histobridge.domains import Sample
 from histobridge.errors import UserError
 from histobridge.manifest import load_dataset
 from histobridge.runs import open_run, recorded_run
+from histobridge.settings import YOUNGER
 from histobridge.study import load_study
+from histobridge.translation import fit_controls, trained_translators
 
 GOOD = {"pair": "phantom-sem", "profile": "smoke"}
 
@@ -102,6 +106,29 @@ def test_a_transductive_translator_serves_all_folds_and_an_inductive_one_its_own
     assert hashes["inductive", 0] != hashes["inductive", 1]
     assert made["transductive", 0].shared == made["transductive", 1].shared
     assert made["inductive", 0].shared != made["inductive", 1].shared
+
+
+def test_a_control_that_came_later_leaves_finished_runs_valid(tmp_path):
+    """It changes no row of another way; a translator that is learned would be new work."""
+    run = open_run(GOOD | {"out": str(tmp_path)})
+    without = [
+        replace(run, translators=tuple(t for t in run.translators if t not in gone)) for gone in (YOUNGER, ["syndiff"])
+    ]
+    hashes = [one.settings_hash("03_pseudo_label") for one in (run, *without)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_run_from_before_a_control_came_goes_on_without_it(tmp_path):
+    """Its translators are those that it has; one that should be there and is not is missed."""
+    run, image = open_run(GOOD | {"out": str(tmp_path)}), Sample("a", "s", np.eye(8, dtype=np.float32))
+    older = replace(run, translators=("none", "histogram"))
+    fit_controls(older, [image], [image])
+    assert list(trained_translators(replace(older, translators=("none", "histogram", *YOUNGER)))) == [
+        "none",
+        "histogram",
+    ]
+    with pytest.raises(UserError, match="invert"):
+        trained_translators(replace(older, translators=("none", "invert")))
 
 
 def test_a_run_of_a_pair_that_is_gone_is_named(tmp_path):

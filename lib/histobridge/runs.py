@@ -18,6 +18,7 @@ from histobridge.kept import digest
 from histobridge.machine import git_commit, machine, peak_memory_gib
 from histobridge.manifest import ROOT, load_dataset
 from histobridge.parameters import Parameters, fresh
+from histobridge.settings import YOUNGER
 from histobridge.study import DomainAt, Pair, Profile, load_study, validated
 
 
@@ -159,7 +160,8 @@ class Run:
                 parameters.pop("fold")
         checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
         pair = self.pair.model_dump(exclude={"shift", "protocols"})
-        return digest(stage, parameters, pair, settings, self.translators, checksums)
+        translators = tuple(name for name in self.translators if name not in YOUNGER)
+        return digest(stage, parameters, pair, settings, translators, checksums)
 
     def mark(self, stage: str) -> Path:
         """Return the JSON that marks a stage as finished."""

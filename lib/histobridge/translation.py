@@ -20,7 +20,7 @@ from histobridge.metrics import ClassSwap, class_swap, l1, offset_px, psnr, seam
 from histobridge.polarity import choose_sign, evidence
 from histobridge.runs import Run, data_checksum
 from histobridge.segmenter import Segmenter
-from histobridge.settings import CONTROLS
+from histobridge.settings import CONTROLS, YOUNGER
 from histobridge.tiling import window_borders
 from histobridge.training import Say
 from histobridge.translator import Control, SynDiff, Translator, load_translator
@@ -69,7 +69,8 @@ def trained_translators(run: Run) -> dict[str, Translator]:
     UserError
         If notebook 02 has not run yet.
     """
-    return {name: load_translator(name, _home(run, name) / "model.pt") for name in run.translators}
+    models = {name: _home(run, name) / "model.pt" for name in run.translators}
+    return {name: load_translator(name, file) for name, file in models.items() if name not in YOUNGER or file.exists()}
 
 
 def _home(run: Run, name: str) -> Path:
