@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from histobridge.cli.data import fetch_pair
 from histobridge.cli.options import (
@@ -180,7 +180,8 @@ def _print_dice(folder: Path, seed: int) -> None:
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)
-    table = Table(*overview.columns, title="Dice, and F1 of fibres (IoU 0.5): mean over images, ± SD over folds")
+    columns = [Column(name, overflow="fold") for name in overview.columns]  # cut short, names would be alike
+    table = Table(*columns, title="Dice, and F1 of fibres (IoU 0.5): mean over images, ± SD over folds")
     for row in overview.itertuples(index=False):
         table.add_row(*row)
     console.print(table)

@@ -202,7 +202,7 @@ def translation_examples(examples: Examples, rows: pd.DataFrame, *, side: int = 
     refuse_several(rows, "the table of translations")
     found = _found(examples, ("translation",), ("translation",))
     side = common_side([images["image"] for e in found.values() for images in (e.source, e.target)], side)
-    inches, bars_at = 0.9, LEFT + 4 * (0.9 + GAP) + 0.84
+    inches, bars_at = 0.84, LEFT + 4 * (0.84 + GAP) + 1.08  # names of translators stand before the bars
     names, directions = translators_in_order(rows), sorted(set(rows["direction"]))
     ground, tops = _rows_of_pairs(examples, ("image of L", "L to U", "image of U", "U to L"), inches)
     for pair, example in found.items():
