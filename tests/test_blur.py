@@ -19,7 +19,7 @@ def blurred(images, sigma):
 
 @pytest.mark.parametrize("sigma", [0.8, 1.5, 2.0])
 def test_the_blur_of_other_images_is_found(sigma):
-    """To a tenth of a pixel, from images of other tissue than those that are blurred."""
+    """To 0.15 px, from images of other tissue than those that are blurred."""
     assert extra_blur(SHARP, blurred(OTHER, sigma)) == pytest.approx(sigma, abs=0.15)
 
 

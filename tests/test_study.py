@@ -111,22 +111,18 @@ def test_a_transductive_translator_serves_all_folds_and_an_inductive_one_its_own
 def test_a_control_that_came_later_leaves_finished_runs_valid(tmp_path):
     """It changes no row of another way; a translator that is learned would be new work."""
     run = open_run(GOOD | {"out": str(tmp_path)})
-    without = [
-        replace(run, translators=tuple(t for t in run.translators if t not in gone)) for gone in (YOUNGER, ["syndiff"])
-    ]
-    hashes = [one.settings_hash("03_pseudo_label") for one in (run, *without)]
+    left = [[name for name in run.translators if name not in gone] for gone in ([], YOUNGER, ["syndiff"])]
+    hashes = [replace(run, translators=tuple(names)).settings_hash("03_pseudo_label") for names in left]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_a_run_from_before_a_control_came_goes_on_without_it(tmp_path):
     """Its translators are those that it has; one that should be there and is not is missed."""
     run, image = open_run(GOOD | {"out": str(tmp_path)}), Sample("a", "s", np.eye(8, dtype=np.float32))
-    older = replace(run, translators=("none", "histogram"))
+    names = ["none", "histogram"]
+    older = replace(run, translators=tuple(names))
     fit_controls(older, [image], [image])
-    assert list(trained_translators(replace(older, translators=("none", "histogram", *YOUNGER)))) == [
-        "none",
-        "histogram",
-    ]
+    assert list(trained_translators(replace(older, translators=(*names, *YOUNGER)))) == names
     with pytest.raises(UserError, match="invert"):
         trained_translators(replace(older, translators=("none", "invert")))
 

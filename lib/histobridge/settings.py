@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
-TRANSLATORS = (*CONTROLS, "cycle", "syndiff")
 YOUNGER = ("histogram-blur", "invert-histogram-blur")
 """Controls that came when runs had been published. A run without them stays valid, since they change no other row."""
+CONTROLS = ("none", "invert", "histogram", "invert-histogram", *YOUNGER)
+TRANSLATORS = (*CONTROLS, "cycle", "syndiff")
 REFINED = "refined"
 """The strategy that goes beyond the paper; `refinement.py` says what it is."""
 
