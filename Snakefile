@@ -10,7 +10,7 @@
 import shlex
 import sys
 
-from histobridge.plan import Plan
+from histobridge_study.grid import Plan
 
 plan = Plan.of_config(config)
 base = plan.folder
@@ -18,10 +18,10 @@ here = f"{base}/{{pair}}/{{protocol}}{f'-seed{plan.seed}' if plan.seed else ''}/
 runs = {cell: plan.run(*cell) for cell in plan.cells}
 translators = {(pair, protocol, run.translator_key) for (pair, protocol, _), run in runs.items()}
 first_folds = {(pair, protocol): run for (pair, protocol, _), run in reversed(runs.items())}
-marks = [str(run.mark(stage)) for run in runs.values() for stage in ("03_pseudo_label", "05_beyond")]
+marks = [str(run.mark(stage)) for run in runs.values() for stage in ("03_label", "04_refine")]
 marks += [str(run.mark("01_data")) for run in first_folds.values()]
 
-histobridge = f"OMP_NUM_THREADS={{threads}} {shlex.quote(sys.executable)} -m histobridge.cli"
+histobridge = f"OMP_NUM_THREADS={{threads}} {shlex.quote(sys.executable)} -m histobridge_study.cli"
 places = shlex.join(["--out", plan.out, "--data", plan.data])
 chosen = shlex.join(["--profile", plan.profile, "--split", plan.split, "--seed", str(plan.seed)])
 of_pair = f"{chosen} {places} --pair {{wildcards.pair}} --protocol {{wildcards.protocol}}"
@@ -59,7 +59,7 @@ rule all:
     localrule: True
     input:
         marks,  # by name: Snakemake does not make what is missing behind a report that is there
-        f"{base}/report/04_report.html",
+        f"{base}/report/05_report.html",
 
 
 rule data:
@@ -100,39 +100,39 @@ rule label:
     input:
         lambda w: str(run_of(w).mark("02_translate")),
     output:
-        f"{here}/fold{{fold}}/03_pseudo_label.json",
+        f"{here}/fold{{fold}}/03_label.json",
     params:
-        settings=hash_of("03_pseudo_label"),
+        settings=hash_of("03_label"),
     threads: share(runs)
     resources:
         gpu=int(config.get("gpu", 0)),
     shell:
-        f"{histobridge} notebook 03_pseudo_label {of_pair} --fold {{wildcards.fold}}"
+        f"{histobridge} notebook 03_label {of_pair} --fold {{wildcards.fold}}"
 
 
 rule beyond:
     input:
-        f"{here}/fold{{fold}}/03_pseudo_label.json",
+        f"{here}/fold{{fold}}/03_label.json",
     output:
-        f"{here}/fold{{fold}}/05_beyond.json",
+        f"{here}/fold{{fold}}/04_refine.json",
     params:
-        settings=hash_of("05_beyond"),
+        settings=hash_of("04_refine"),
     threads: share(runs)
     resources:
         gpu=int(config.get("gpu", 0)),
     shell:
-        f"{histobridge} notebook 05_beyond {of_pair} --fold {{wildcards.fold}}"
+        f"{histobridge} notebook 04_refine {of_pair} --fold {{wildcards.fold}}"
 
 
 rule report:
     input:
         marks,
     output:
-        f"{base}/report/04_report.html",
+        f"{base}/report/05_report.html",
     shell:
-        f"{histobridge} notebook 04_report {chosen} {places}"
+        f"{histobridge} notebook 05_report {chosen} {places}"
 
 
 onerror:
     # What is there is reported all the same; the report names the cells that are missing.
-    shell(f"{histobridge.format(threads=1)} notebook 04_report {chosen} {places}")
+    shell(f"{histobridge.format(threads=1)} notebook 05_report {chosen} {places}")

@@ -45,7 +45,7 @@ def mirror() -> Path:
 def histobridge(monkeypatch, capsys):
     """Run the command line in this process; return exit code, standard output and standard error."""
 
-    from histobridge import cli
+    from histobridge_study import cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["histobridge", *map(str, arguments)])
@@ -60,7 +60,7 @@ def histobridge(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def drawn():
     """Images and masks of two subjects in each of two modalities, 64 × 64 px; treated as read-only."""
-    from histobridge.phantom import phantom
+    from histobridge.phantom.render import phantom
 
     seeds = {"tem": (0, 1), "sem": (2, 3)}
     return {modality: [phantom(modality, seed, (64, 64)) for seed in two] for modality, two in seeds.items()}
@@ -90,7 +90,7 @@ def in_float32(monkeypatch):
 @pytest.fixture(scope="session")
 def tiny_syndiff():
     """Settings of a SynDiff that takes about a tenth of a second a step and exercises every branch of one."""
-    from histobridge.settings import SynDiffSettings
+    from histobridge.config import SynDiffSettings
 
     return SynDiffSettings(
         steps=6, save_every=2, r1_every=2, crop=32, batch=2, latent=8, embedding=16,
@@ -101,14 +101,14 @@ def tiny_syndiff():
 @pytest.fixture(scope="session")
 def tiny_segmenter():
     """Settings of a segmenter that takes some hundredths of a second a step."""
-    from histobridge.settings import SegmenterSettings
+    from histobridge.config import SegmenterSettings
 
     return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))
 
 
 def write_small(name, folder) -> None:
     """Write the manifest of a drawn dataset again, with four of its subjects and images of 160 px."""
-    from histobridge.manifest import MANIFESTS
+    from histobridge.data.manifest import MANIFESTS
 
     described = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())
     few = [record | {"width": 160, "height": 160} for record in described["images"][:8]]
@@ -122,7 +122,7 @@ def tiny_study(tmp_path_factory):
 
     The manifests beside it count before those of the repository: every job draws its images anew, so they are small.
     """
-    from histobridge.manifest import MANIFESTS, ROOT
+    from histobridge.data.manifest import MANIFESTS, ROOT
 
     study = yaml.safe_load((ROOT / "study.yaml").read_text())
     profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
@@ -139,7 +139,7 @@ def in_a_process(tiny_study):
     """Run `histobridge COMMAND --profile tiny --out OUT ...` in a process of its own, or kill it after some seconds."""
 
     def run(command, out, *options, study=tiny_study, kill_after=None):
-        line = [sys.executable, "-m", "histobridge.cli", command, "--profile", "tiny", "--out", out, *options]
+        line = [sys.executable, "-m", "histobridge_study.cli", command, "--profile", "tiny", "--out", out, *options]
         # The Snakefile gives a job that is alone all cores: where other processes are at work too, threads that spin
         # while they wait for one another take minutes for what one thread does in seconds.
         threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}

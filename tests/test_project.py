@@ -8,8 +8,8 @@ import tomllib
 import pytest
 import yaml
 
-from histobridge.manifest import ROOT
-from histobridge.publishing import recompute
+from histobridge.data.manifest import ROOT
+from histobridge_study.report.publish import recompute
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

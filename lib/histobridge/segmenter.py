@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histobridge import checkpoint as checkpoints
-from histobridge.compute import adam, autocast, device, place, weights_of
-from histobridge.crops import check_domain, random_crops, stack
-from histobridge.kept import digest
-from histobridge.settings import SegmenterSettings
-from histobridge.tiling import over_windows
-from histobridge.training import Report, linear_decay, step_generator, train
+from histobridge.cache import digest
+from histobridge.config import SegmenterSettings
+from histobridge.io.progress import Report
+from histobridge.training import checkpoint as checkpoints
+from histobridge.training.crops import check_domain, random_crops, stack
+from histobridge.training.device import adam, autocast, device, place, weights_of
+from histobridge.training.loop import linear_decay, step_generator, train
+from histobridge.training.sliding_window import over_windows
 
 CLASSES = 3
 
@@ -42,7 +43,7 @@ class Segmenter:
         unet = BasicUNet(2, folded, CLASSES * folded, settings.widths, norm=norm)
         self.network = place(nn.Sequential(nn.PixelUnshuffle(settings.stem), unet, nn.PixelShuffle(settings.stem)))
 
-    def going_on(self, *, seed: int, **changes) -> Segmenter:
+    def warm_start(self, *, seed: int, **changes) -> Segmenter:
         """Return a segmenter that starts from the weights of this one; `changes` are settings, such as `steps`."""
         other = Segmenter(self.settings.model_copy(update=changes), seed=seed)
         other.network.load_state_dict(self.network.state_dict())

@@ -1,5 +1,0 @@
-"""`python -m histobridge.cli`, which jobs of the study use: it needs no script on the path."""
-
-from histobridge.cli import main
-
-main()

@@ -1,0 +1,125 @@
+"""A domain: the images of one dataset at one pixel size, read from files or drawn.
+
+Masks come by a call of their own, so that whoever asks for images only cannot get a mask by accident.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from histobridge.data.manifest import Dataset, ImageRecord, load_dataset
+from histobridge.errors import UserError
+from histobridge.io.images import check_same_size, normalise, read_image, read_mask, resample, resample_mask
+from histobridge.phantom.render import phantom
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a domain, on the domain's pixel grid.
+
+    Attributes
+    ----------
+    name, subject : str
+        File name without ending, and the animal or nerve it comes from.
+    image : ndarray, float32 [H, W] in 0..1
+    """
+
+    name: str
+    subject: str
+    image: np.ndarray
+
+
+def load_images(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development") -> list[Sample]:
+    """Read the images of one split of a dataset, normalised and resampled to `um_per_px`.
+
+    Raises
+    ------
+    UserError
+        If the dataset is unknown or not here, or an image cannot be used; the message says how to get it.
+    """
+    described = load_dataset(dataset)
+    return [
+        Sample(_name(record), record.subject, _image(described, record, um_per_px, data_dir))
+        for record in _records(described, split)
+    ]
+
+
+def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development") -> dict[str, np.ndarray]:
+    """Read the expert masks, uint8 [H, W] (0 background, 1 myelin, 2 axon), by image name, at `um_per_px`.
+
+    Raises
+    ------
+    UserError
+        As `load_images`; also if a mask has another size than its image or foreign values.
+    """
+    described = load_dataset(dataset)
+    annotated = [r for r in _records(described, split) if r.mask or described.procedural]
+    return {_name(record): _mask(described, record, um_per_px, data_dir) for record in annotated}
+
+
+def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
+    """Return the samples of the chosen subjects."""
+    return [sample for sample in samples if sample.subject in chosen]
+
+
+def evenly_chosen(samples: list, most: int) -> list:
+    """Return at most so many of a list, evenly chosen, the first and the last among them.
+
+    >>> evenly_chosen(["a", "b", "c", "d", "e"], 3)
+    ['a', 'c', 'e']
+    """
+    return [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, most).astype(int))]
+
+
+def subjects(dataset: str, *, split: str = "development") -> list[str]:
+    """Return the subject of every image of a split, from the manifest alone."""
+    return [record.subject for record in _records(load_dataset(dataset), split)]
+
+
+def _records(dataset: Dataset, split: str) -> list[ImageRecord]:
+    records = [record for record in dataset.images if record.split == split]
+    if not records:
+        raise UserError(f"The dataset '{dataset.name}' lists no {split} images: {dataset.availability}.")
+    return records
+
+
+def _name(record: ImageRecord) -> str:
+    return Path(record.key).stem
+
+
+def _image(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Path) -> np.ndarray:
+    if dataset.procedural:
+        raw = _draw(dataset, record)[0]
+    else:
+        raw = normalise(read_image(_here(dataset, record.path, data_dir)), name=record.path)
+    return np.clip(resample(raw, record.um_per_px, um_per_px, name=record.key), 0, 1)
+
+
+def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Path) -> np.ndarray:
+    if dataset.procedural:
+        mask = _draw(dataset, record)[1]
+    else:
+        mask, snapped = read_mask(_here(dataset, record.mask, data_dir))
+        if snapped:
+            warnings.warn(f"{record.mask}: {snapped} foreign pixels snapped to the nearest class", stacklevel=2)
+        check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
+    return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
+
+
+def _draw(dataset: Dataset, record: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+    shape = (record.height, record.width)
+    return phantom(dataset.procedural, record.seed, shape=shape, um_per_px=record.um_per_px)
+
+
+def _here(dataset: Dataset, path: str, data_dir: Path) -> Path:
+    file = dataset.local(data_dir, path)
+    if not file.exists():
+        raise UserError(
+            f"{file} is not here. Get it with `histobridge fetch {dataset.name}` (add `--mirror DIR` to copy it "
+            "from a folder), or see `histobridge data`."
+        )
+    return file

@@ -1,0 +1,156 @@
+"""The figures of the lesson (`notebooks/00_tour.ipynb`): one idea each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from histobridge.display.drawing import (
+    BLUE,
+    CLASS_COLOURS,
+    GREY,
+    PAGE,
+    VERMILLION,
+    colour_handles,
+    middle,
+    new_figure,
+    overlay,
+    panel,
+    panel_grid,
+    refuse_empty,
+    styled,
+)
+
+TILE = 1.75  # inches: of a picture that stands alone
+
+
+@styled
+def tissue_and_mask(images: Mapping[str, tuple[np.ndarray, np.ndarray]], *, um_per_px: float) -> Figure:
+    """Show for each domain an image [H, W] and, beside it, the image tinted by its mask; legend below."""
+    refuse_empty(images, "images")
+    figure = new_figure(PAGE, PAGE / (2 * len(images)) + 0.55)
+    grid = figure.subplots(1, 2 * len(images), squeeze=False)[0]
+    for place, (name, (image, mask)) in enumerate(images.items()):
+        panel(grid[2 * place], image, title=name, um_per_px=um_per_px)
+        panel(grid[2 * place + 1], overlay(image, mask))
+    figure.legend(handles=colour_handles(CLASS_COLOURS), loc="outside lower center", ncols=2, handlelength=1)
+    return figure
+
+
+@styled
+def noise_levels(levels: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Show an image on its way to noise, and below each picture its pixels beside the normal curve that awaits them.
+
+    Parameters
+    ----------
+    levels : sequence of (str, ndarray)
+        Title and picture [H, W] in -1..1, and noise beyond.
+    """
+    refuse_empty(levels, "levels of noise")
+    width = min(TILE, (PAGE - 0.3) / len(levels)) if len(levels) > 1 else 2.0
+    figure = new_figure(0.3 + width * len(levels), 0.75 + 1.55 * width)
+    grid = figure.subplots(2, len(levels), squeeze=False, height_ratios=(1, 0.55), sharey="row")
+    for (above, below), (title, picture) in zip(grid.T, levels, strict=True):
+        panel(above, (picture + 1) / 2, title=title)
+        _grey_histogram(below, picture)
+    grid[1, 0].set_ylabel("density")
+    return figure
+
+
+def _grey_histogram(axes: Axes, picture: np.ndarray) -> None:
+    grey = np.linspace(-3.2, 3.2, 200)
+    axes.hist(picture.ravel(), np.linspace(-3.2, 3.2, 65), density=True, color=BLUE, alpha=0.5)
+    axes.plot(grey, np.exp(-(grey**2) / 2) / np.sqrt(2 * np.pi), color=GREY, linestyle="--", linewidth=1)
+    axes.set(xlim=(-3.2, 3.2), ylim=(0, 1.6), xticks=(-2, 0, 2), xlabel="grey")
+
+
+@styled
+def scales(rows: Mapping[str, Sequence[np.ndarray]], um_per_px: Sequence[float], *, side: int = 64) -> Figure:
+    """Show the central `side` px of each domain (a row) at each pixel size (a column), with a scale bar in each."""
+    refuse_empty(rows, "domains")
+    figure, grid = panel_grid(len(rows), len(um_per_px))
+    for axes, (name, pictures) in zip(grid, rows.items(), strict=True):
+        axes[0].set_ylabel(name)
+        for place, picture, size in zip(axes, pictures, um_per_px, strict=True):
+            panel(place, middle(picture, side), um_per_px=size)
+    for place, size in zip(grid[0], um_per_px, strict=True):
+        place.set_title(f"{side} px of {size:g} µm")
+    return figure
+
+
+@styled
+def swiped(before: np.ndarray, after: np.ndarray, shares: Sequence[float], *, names: tuple[str, str]) -> Figure:
+    """Show two pictures [H, W] of one place, cut at `shares` (0..1) of the width: `before` lies left of the cut."""
+    figure, grid = panel_grid(1, len(shares))
+    for axes, share in zip(grid[0], shares, strict=True):
+        cut = round(share * before.shape[1])
+        panel(axes, np.concatenate([before[:, :cut], after[:, cut:]], axis=1))
+        if 0 < cut < before.shape[1]:
+            axes.axvline(cut - 0.5, color=VERMILLION, linewidth=1.2)
+        axes.set_title(" | ".join(name for name, width in zip(names, (share, 1 - share), strict=True) if width))
+    return figure
+
+
+@styled
+def steps_back(found: Sequence, *, bins: int = 60) -> Figure:
+    """Show where pixels of one grey came from: x_t given x_{t+1}, beside the normal curve of equal mean and SD.
+
+    Parameters
+    ----------
+    found : sequence of StepBack
+        Of `lesson.steps_back`: `steps`, and `before`, float [N].
+    """
+    refuse_empty(found, "steps")
+    figure = new_figure(PAGE, 2.1)
+    for axes, one in zip(figure.subplots(1, len(found)), found, strict=True):
+        mean, spread = one.before.mean(), one.before.std()
+        grey = np.linspace(mean - 3.5 * spread, mean + 3.5 * spread, 200)
+        axes.hist(one.before, np.linspace(grey[0], grey[-1], bins), density=True, color=BLUE, alpha=0.5, label="pixels")
+        normal = np.exp(-(((grey - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
+        axes.plot(grey, normal, color=VERMILLION, label="normal curve")
+        axes.set(title=f"one of {one.steps} steps", xlabel="grey one step before", yticks=[])
+    figure.axes[0].legend(fontsize=7, handlelength=1)
+    return figure
+
+
+@styled
+def round_trips(found: Sequence) -> Figure:
+    """Show translations that nobody wants, with what the cycle loss says of each and what becomes of the labels.
+
+    Parameters
+    ----------
+    found : sequence of RoundTrip
+        Of `lesson.round_trips`: `name`, `translation` [H, W], `cycle_l1` and `dice`.
+    """
+    refuse_empty(found, "round trips")
+    figure, grid = panel_grid(1, len(found), gap=0.35)
+    for axes, trip in zip(grid[0], found, strict=True):
+        panel(axes, trip.translation, title=trip.name)
+        axes.set_xlabel(f"cycle loss {trip.cycle_l1:.3f}\nDice of labels {trip.dice:.2f}", loc="left")
+    return figure
+
+
+@styled
+def guided_walk(condition: np.ndarray, steps: Sequence) -> Figure:
+    """Show a walk from noise to an image: above what is there at each level, below what the generator takes it for.
+
+    Parameters
+    ----------
+    condition : ndarray
+        The image [H, W] that leads the walk.
+    steps : sequence of Step
+        Of `lesson.walk`: `level`, `noisy` and `guess` [H, W], the last without a guess.
+    """
+    refuse_empty(steps, "steps of a walk")
+    figure, grid = panel_grid(2, len(steps))
+    for (above, below), step in zip(grid.T, steps, strict=True):
+        panel(above, step.noisy, title=f"t = {step.level}")
+        if step.guess is not None:
+            panel(below, step.guess)
+    panel(grid[1, -1], condition, title="led by")
+    grid[0, 0].set_ylabel("noisy image")
+    grid[1, 0].set_ylabel("guess of the\nclean image")
+    return figure

@@ -1,0 +1,165 @@
+"""checkpoint.py: what is saved comes back, a failed save costs nothing, and what does not fit is refused."""
+
+import errno
+import pickle
+import resource
+import threading
+
+import pytest
+import torch
+
+from histobridge.errors import UserError
+from histobridge.training import checkpoint
+
+SETTINGS = {"steps": 6, "multipliers": [1, 2], "lr": 0.1}
+STATE = {"step": 3, "network": {"weight": torch.linspace(0, 1, 2000)}, "history": [{"loss": 0.5}]}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A checkpoint on disk."""
+    path = tmp_path / "syndiff.pt"
+    checkpoint.save(path, STATE, SETTINGS)
+    return path
+
+
+def save_zeros(path):
+    """Try to replace a checkpoint by another; return the sentence with which that was refused."""
+    with pytest.raises(UserError) as refusal:
+        checkpoint.save(path, {"network": {"weight": torch.zeros(2000)}}, SETTINGS)
+    return str(refusal.value)
+
+
+def refusal(path, settings=None) -> str:
+    """The sentence with which a file is refused."""
+    with pytest.raises(UserError) as error:
+        checkpoint.load(path, settings)
+    return str(error.value)
+
+
+def assert_untouched(path):
+    """The checkpoint is the one of the fixture, and no half file lies beside it."""
+    assert torch.equal(checkpoint.load(path)["state"]["network"]["weight"], STATE["network"]["weight"])
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_round_trip(tmp_path):
+    """State and settings come back equal, tensors bit for bit; missing folders are made, old files replaced."""
+    path = tmp_path / "runs" / "0" / "syndiff.pt"
+    for value in (1.0, 2.0):
+        checkpoint.save(path, {**STATE, "value": torch.tensor([value])}, SETTINGS)
+    saved = checkpoint.load(path, SETTINGS)
+    assert saved["settings"] == SETTINGS and saved["state"]["value"].tolist() == [2.0]
+    assert torch.equal(saved["state"]["network"]["weight"], STATE["network"]["weight"])
+    assert saved["state"]["history"] == STATE["history"]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_nothing_but_tensors_and_plain_numbers(saved, tmp_path):
+    """A checkpoint can be read by PyTorch's safe loader, and a file that would run code is refused, not run."""
+    assert torch.load(saved, weights_only=True)["format"] == checkpoint.FORMAT
+    torch.save({"format": checkpoint.FORMAT, "settings": {}, "state": threading.Thread}, tmp_path / "code.pt")
+    assert "code.pt cannot be read" in refusal(tmp_path / "code.pt")
+
+
+def test_a_missing_checkpoint_says_what_to_run(tmp_path):
+    """A file that was never made names the notebook that makes it."""
+    assert "no checkpoint" in refusal(tmp_path / "a.pt") and "notebook 02" in refusal(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_refused(saved, share):
+    """A file that was cut off is named, with what to do."""
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(share * len(whole))])
+    assert f"{saved} cannot be read" in refusal(saved) and "Delete it to train anew" in refusal(saved)
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple:UserWarning")
+@pytest.mark.parametrize("content", [torch.zeros(3), [1, 2], {"a": 1}, 3, None], ids=str)
+def test_a_file_of_something_else_is_refused(saved, content):
+    """A file of PyTorch's that is no checkpoint of ours is refused."""
+    torch.save(content, saved)
+    assert f"{saved} cannot be read" in refusal(saved)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\0" * 500, b"\x89PNG\r\n", b"0.", pickle.dumps(list, protocol=2)])
+def test_a_file_of_another_kind_is_refused(saved, content):
+    """A text, a picture or a pickle is refused in one line, without advice on how to load it unsafely."""
+    saved.write_bytes(content)
+    assert f"{saved} cannot be read" in refusal(saved)
+    assert "\n" not in refusal(saved) and "weights_only" not in refusal(saved)
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_refused(tmp_path):
+    """A folder cannot be read either."""
+    assert f"{tmp_path} cannot be read" in refusal(tmp_path)
+
+
+def test_another_format_is_refused(saved, monkeypatch):
+    """A checkpoint of a later version names both versions."""
+    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    assert "has format 1, this version reads 2" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("now", "phrase"),
+    [
+        ({**SETTINGS, "lr": 0.2}, "(lr: 0.1 then, 0.2 now)"),
+        ({**SETTINGS, "lr": 0.2, "steps": 9}, "(lr: 0.1 then, 0.2 now, steps: 6 then, 9 now)"),
+        ({**SETTINGS, "sign": 1}, "(sign: None then, 1 now)"),
+        ({"steps": 6, "multipliers": [1, 2]}, "(lr: 0.1 then, None now)"),
+    ],
+)
+def test_other_settings_are_refused_by_name(saved, now, phrase):
+    """The message names each setting that changed, with its old and its new value, and no other."""
+    assert phrase in refusal(saved, now)
+    assert checkpoint.load(saved, dict(SETTINGS)) is not None
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("write failed")])
+def test_a_full_disk_keeps_the_old_checkpoint(saved, monkeypatch, error):
+    """When writing breaks off, by Python's error or by PyTorch's, the old file is whole and the half one is gone."""
+
+    def break_off(content, file):
+        file.write(b"half")
+        raise error
+
+    monkeypatch.setattr(torch, "save", break_off)
+    sentence = save_zeros(saved)
+    assert f"{saved} ({error.args[-1]})" in sentence and "untouched" in sentence
+    assert_untouched(saved)
+
+
+def test_a_disk_that_is_really_full_keeps_the_old_checkpoint(saved):
+    """The same with a limit set by the system, as PyTorch and Python report it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        sentence = save_zeros(saved)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"Could not write {saved}" in sentence
+    assert_untouched(saved)
+
+
+def test_a_kill_while_saving_keeps_the_old_checkpoint(saved, monkeypatch):
+    """Killed half way, the old file is still whole, and the next save is not disturbed by the remains."""
+
+    def be_killed(content, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(torch, "save", be_killed)
+        checkpoint.save(saved, {}, SETTINGS)
+    assert torch.equal(checkpoint.load(saved)["state"]["network"]["weight"], STATE["network"]["weight"])
+    checkpoint.save(saved, STATE, SETTINGS)
+    assert_untouched(saved)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    """A file in place of the folder, and a name too long for the disk, give a sentence."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "a.pt", tmp_path / "file" / "b" / "a.pt", tmp_path / ("n" * 300 + ".pt")):
+        assert f"Could not write {path}" in save_zeros(path)

@@ -1,0 +1,117 @@
+"""diffusion.py: the schedule, the forward process and its posterior, held against their closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from histobridge.translators.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
+
+SCHEDULE = vp_schedule()
+LEVELS = range(SCHEDULE.steps)
+ONE, ZERO = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)
+
+
+def at(level: int, n: int = 1) -> torch.Tensor:
+    """The same level for each of n images."""
+    return torch.full((n,), level)
+
+
+def weight(function, *, of: int, level: int) -> float:
+    """What a linear function of three images, or of two, gives for 1 in place `of` and 0 elsewhere."""
+    inputs = [ONE if place == of else ZERO for place in range(3)]
+    if function is posterior:
+        return function(SCHEDULE, inputs[0], inputs[1], at(level), inputs[2]).item()
+    return function(SCHEDULE, inputs[0], at(level), inputs[1]).item()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8, 1000])
+def test_the_image_fades_from_whole_to_nothing(steps):
+    """alpha_bar falls strictly from exactly 1 at level 0 to less than 1e-4 at level T."""
+    alpha_bar = vp_schedule(steps).alpha_bar
+    assert len(alpha_bar) == steps + 1 == vp_schedule(steps).steps + 1
+    assert alpha_bar[0] == 1 and 0 < alpha_bar[-1] < 1e-4
+    assert (alpha_bar.diff() < 0).all()
+
+
+def test_alpha_bar_integrates_beta():
+    """alpha_bar is exp(-∫ beta) for a beta that grows linearly from 0.1 to 20."""
+    time = torch.linspace(0, 1, 10_001, dtype=torch.float64)
+    integral = torch.trapezoid(0.1 + 19.9 * time[:5001], time[:5001])
+    assert SCHEDULE.alpha_bar[2].item() == pytest.approx(math.exp(-integral), rel=1e-6)
+
+
+def test_other_betas_give_another_schedule():
+    """A constant beta leaves exp(-beta s): the two ends are both obeyed."""
+    alpha_bar = vp_schedule(2, beta_min=3, beta_max=3).alpha_bar
+    assert alpha_bar.tolist() == pytest.approx([1, math.exp(-1.5), math.exp(-3)])
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_diffusion_preserves_the_variance(level):
+    """Image and noise of variance one give variance one at each level, the image's share being alpha_bar."""
+    image, noise = (weight(diffuse, of=place, level=level) for place in (0, 1))
+    assert image**2 == pytest.approx(SCHEDULE.alpha_bar[level].item())
+    assert image**2 + noise**2 == pytest.approx(1)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_one_step_more_leads_to_the_next_level(level):
+    """q(x_{t+1} | x_t) after q(x_t | x_0) is q(x_{t+1} | x_0): same mean, same variance."""
+    image, noise = (weight(diffuse, of=place, level=level) for place in (0, 1))
+    kept, added = (weight(diffuse_one_step, of=place, level=level) for place in (0, 1))
+    assert kept * image == pytest.approx(weight(diffuse, of=0, level=level + 1), abs=1e-6)
+    variance = (kept * noise) ** 2 + added**2
+    assert variance == pytest.approx(weight(diffuse, of=1, level=level + 1) ** 2)
+
+
+def test_the_last_step_back_returns_the_image():
+    """At level 0 the posterior is x_0 itself, whatever x_1 and the noise."""
+    x_0, x_1, noise = torch.randn(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(posterior(SCHEDULE, x_0, x_1, at(0, 2), noise), x_0, atol=1e-6, rtol=0)
+    assert torch.equal(
+        posterior(SCHEDULE, x_0, x_1, at(0, 2), noise), posterior(SCHEDULE, x_0, x_1, at(0, 2), 0 * noise)
+    )
+
+
+@pytest.mark.parametrize("level", LEVELS[1:])
+def test_posterior_agrees_with_bayes(level):
+    """Above level 0, precisions of q(x_t | x_0) and q(x_{t+1} | x_t) add up and weight the mean."""
+    here, after = (SCHEDULE.alpha_bar[i].item() for i in (level, level + 1))
+    alpha = after / here
+    precision = 1 / (1 - here) + alpha / (1 - alpha)
+    expected = [math.sqrt(here) / (1 - here), math.sqrt(alpha) / (1 - alpha)]
+    assert weight(posterior, of=2, level=level) ** 2 == pytest.approx(1 / precision, rel=1e-4)
+    for place in (0, 1):
+        found = weight(posterior, of=place, level=level)
+        assert found == pytest.approx(expected[place] / precision, rel=1e-4)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_posterior_of_the_true_image_cannot_be_told_from_the_forward_process(level):
+    """For the true x_0, simulated (x_t, x_{t+1}) have the same means and covariance drawn either way.
+
+    This is what the discriminator of a perfect generator is shown.
+    """
+    x_0, *noise = torch.randn(4, 1, 1, 1, 400_000, generator=torch.Generator().manual_seed(level))
+    x_0 = 0.3 + 0.5 * x_0
+    x_t = diffuse(SCHEDULE, x_0, at(level), noise[0])
+    x_next = diffuse_one_step(SCHEDULE, x_t, at(level), noise[1])
+    again = posterior(SCHEDULE, x_0, x_next, at(level), noise[2])
+    forward, backward = (torch.stack([x.flatten(), x_next.flatten()]) for x in (x_t, again))
+    torch.testing.assert_close(backward.mean(1), forward.mean(1), atol=0.01, rtol=0)
+    torch.testing.assert_close(backward.cov(), forward.cov(), atol=0.01, rtol=0)
+
+
+def test_each_image_of_a_batch_has_its_own_level():
+    """A batch at several levels gives what each image gives alone."""
+    a, b, noise = torch.randn(3, 4, 1, 5, 5, generator=torch.Generator().manual_seed(1))
+    levels = torch.tensor([3, 0, 2, 1])
+    for i, level in enumerate(levels):
+        one, file_lock = slice(i, i + 1), level[None]
+        for step in (diffuse, diffuse_one_step):
+            assert torch.equal(step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], file_lock, noise[one]))
+        assert torch.equal(
+            posterior(SCHEDULE, a, b, levels, noise)[one],
+            posterior(SCHEDULE, a[one], b[one], file_lock, noise[one]),
+        )

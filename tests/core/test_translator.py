@@ -1,0 +1,280 @@
+"""translator.py: closed forms of the controls, where SynDiff starts, what the seed does, and no trace of tiles."""
+
+import functools
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from histobridge.config import CONTROLS, TRANSLATORS
+from histobridge.errors import UserError
+from histobridge.metrics.translation_checks import seam
+from histobridge.phantom.render import phantom
+from histobridge.training.sliding_window import OVERLAP, over_windows
+from histobridge.translators import syndiff as translators
+from histobridge.translators.controls import Control
+from histobridge.translators.diffusion import posterior
+from histobridge.translators.saved import load_translator
+from histobridge.translators.syndiff import Cycle, SynDiff
+
+ODD = (70, 53)
+RNG = np.random.default_rng(0)
+UNIFORM = RNG.random((2, 80, 60)).astype(np.float32)
+SQUARED = RNG.random((3, 50, 70)).astype(np.float32) ** 2
+
+
+@functools.cache
+def control(name: str) -> Control:
+    """A control that has seen uniform grey values in L and squared ones, mostly dark, in U."""
+    fitted = Control(name)
+    fitted.fit(list(UNIFORM), list(SQUARED))
+    return fitted
+
+
+def in_windows(monkeypatch, *, largest: int, overlap: int) -> None:
+    """Let translators see images through such windows."""
+    monkeypatch.setattr(translators, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
+
+
+def awake(settings, *, kind=SynDiff, sign: int = 1):
+    """A SynDiff whose residuals are no longer zero, as after some training, without the training."""
+    syndiff = kind(settings, sign=sign)
+    rng = torch.Generator().manual_seed(0)
+    for generator in syndiff.generators.values():
+        torch.nn.init.normal_(generator.unet.last.weight, std=0.02, generator=rng)
+    return syndiff
+
+
+@pytest.fixture(scope="module")
+def image():
+    """A phantom of odd size; treated as read-only."""
+    return phantom("tem", 4, ODD)[0]
+
+
+# --- Controls -------------------------------------------------------------------------------------------
+
+
+def test_none_is_the_identity(image):
+    """`none` gives the image itself, in both directions."""
+    for to in "LU":
+        np.testing.assert_array_equal(control("none").translate(image, to), image)
+
+
+def there_and_back(translator, image):
+    """Translate to U and back to L."""
+    return translator.translate(translator.translate(image, "U"), "L")
+
+
+def test_invert_twice_is_the_identity(image):
+    """`invert` is 1 - image, and its own inverse."""
+    np.testing.assert_array_equal(control("invert").translate(image, "U"), 1 - image)
+    np.testing.assert_allclose(there_and_back(control("invert"), image), image, atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "flip"), [("histogram", False), ("invert-histogram", True)])
+def test_matching_maps_quantiles(name, flip):
+    """A uniform image matched to squared grey values is its own square: x is the x-quantile, x² that of U."""
+    expected = (1 - UNIFORM[0] if flip else UNIFORM[0]) ** 2
+    np.testing.assert_allclose(control(name).translate(UNIFORM[0], "U"), expected, atol=0.03)
+
+
+def test_matching_goes_both_ways():
+    """To U and back to L returns the image, up to the finite samples; to its own domain changes little."""
+    np.testing.assert_allclose(there_and_back(control("histogram"), UNIFORM[0]), UNIFORM[0], atol=0.03)
+    np.testing.assert_allclose(control("histogram").translate(UNIFORM[0], "L"), UNIFORM[0], atol=0.03)
+
+
+def test_every_image_of_a_domain_counts_alike():
+    """Quantiles are pooled over images, not pixels: a small dark one and a large bright one give half and half."""
+    fitted = Control("histogram")
+    dark, bright = 0.4 * UNIFORM[0, :10, :10], 0.6 + 0.4 * UNIFORM[1]
+    fitted.fit(list(UNIFORM), [dark, bright])
+    assert (fitted.translate(UNIFORM[0], "U") < 0.5).mean() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_controls_keep_shape_type_and_range(name, image):
+    """float32 in 0..1 of the same shape, the same for every seed, and the image is left alone."""
+    before = image.copy()
+    result = control(name).translate(image, "U", seed=0)
+    assert result.shape == ODD and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 1
+    np.testing.assert_array_equal(result, control(name).translate(image, "U", seed=1))
+    np.testing.assert_array_equal(image, before)
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path):
+    """A misspelt control or translator is answered with the right names."""
+    known = "histogram, histogram-blur, invert, invert-histogram, invert-histogram-blur, none"
+    with pytest.raises(UserError, match=known):
+        Control("inverted")
+    with pytest.raises(UserError, match=r"cycle, histogram, .*syndiff"):
+        load_translator("syndif", tmp_path / "a.pt")
+
+
+# --- Files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_what_is_loaded_translates_like_what_was_saved(name, tmp_path, image, tiny_syndiff):
+    """Each translator comes back from its file under its name, with the same translations both ways, bit for bit."""
+    kinds = {"syndiff": SynDiff, "cycle": Cycle}
+    saved = awake(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
+    saved.save(tmp_path / "it.pt")
+    loaded = load_translator(name, tmp_path / "it.pt")
+    assert loaded.name == name
+    for to in "LU":
+        np.testing.assert_array_equal(loaded.translate(image, to), saved.translate(image, to))
+
+
+def test_cycle_and_syndiff_share_a_file(tmp_path, image, tiny_syndiff):
+    """What one of the two saved, the other can read; they differ in the generators that they use."""
+    syndiff = awake(tiny_syndiff)
+    syndiff.save(tmp_path / "it.pt")
+    cycle = load_translator("cycle", tmp_path / "it.pt")
+    cycle.save(tmp_path / "again.pt")
+    again = load_translator("syndiff", tmp_path / "again.pt")
+    np.testing.assert_array_equal(again.translate(image, "U"), syndiff.translate(image, "U"))
+    assert np.abs(cycle.translate(image, "U") - syndiff.translate(image, "U")).mean() > 0.01
+
+
+def test_sign_and_seed_are_saved(tmp_path, tiny_syndiff):
+    """The polarity a translator started at is part of it, and so is its seed."""
+    SynDiff(tiny_syndiff, sign=-1, seed=7).save(tmp_path / "it.pt")
+    loaded = SynDiff.load(tmp_path / "it.pt")
+    assert (loaded.sign, loaded.seed, loaded.settings) == (-1, 7, tiny_syndiff)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    """A control's file is no SynDiff, and that is said in a sentence."""
+    control("invert").save(tmp_path / "it.pt")
+    with pytest.raises(UserError, match=r"it\.pt"):
+        load_translator("syndiff", tmp_path / "it.pt")
+
+
+# --- SynDiff --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SynDiff, Cycle])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_untrained_is_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
+    """Before training, sign 1 is the identity and sign -1 the negative, in both directions and for every seed."""
+    for to in "LU":
+        result = kind(tiny_syndiff, sign=sign).translate(image, to, seed=3)
+        np.testing.assert_allclose(result, image if sign == 1 else 1 - image, atol=1e-6)
+        assert result.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [ODD, (9, 64), (31, 200)])
+@pytest.mark.parametrize("kind", [SynDiff, Cycle])
+def test_shape_and_range_are_kept(kind, shape, tiny_syndiff):
+    """Odd, thin and small images keep their shape; a wild translation still lies in 0..1."""
+    image = np.random.default_rng(1).random(shape, dtype=np.float32)
+    result = awake(tiny_syndiff, kind=kind).translate(image, "U")
+    assert result.shape == shape and result.dtype == np.float32
+    assert result.min() >= 0 and result.max() <= 1 and result.std() > 0.01
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 50)])
+def test_the_smallest_images_pass(shape, tiny_syndiff):
+    """A few pixels are an image too."""
+    image = np.full(shape, 0.25, np.float32)
+    np.testing.assert_allclose(SynDiff(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
+
+
+def test_the_seed_chooses_among_plausible_translations(image, tiny_syndiff):
+    """SynDiff: same seed, same translation; another seed, another one. Cycle has one only."""
+    syndiff, cycle = awake(tiny_syndiff), awake(tiny_syndiff, kind=Cycle)
+    first = syndiff.translate(image, "U", seed=0)
+    np.testing.assert_array_equal(first, syndiff.translate(image, "U", seed=0))
+    assert np.abs(first - syndiff.translate(image, "U", seed=1)).mean() > 1e-3
+    np.testing.assert_array_equal(cycle.translate(image, "U", seed=0), cycle.translate(image, "U", seed=1))
+
+
+def test_sampling_walks_down_the_levels(tiny_syndiff):
+    """From the canvas of level T, each level T..1 is asked once and left by the posterior with a canvas of its own."""
+    syndiff, seen = SynDiff(tiny_syndiff, sign=1), []
+
+    class Certain(torch.nn.Module):
+        def forward(self, noisy, condition, level, latent):
+            seen.append((noisy.cpu(), level.item(), latent.cpu()))
+            return 0 * condition + 0.5
+
+    syndiff.generators["G_U"] = Certain()
+    result = syndiff.translate(np.full((32, 32), 0.2, np.float32), "U", seed=9)
+    np.testing.assert_allclose(result, 0.75, atol=1e-6)  # 0.5 in -1..1
+    canvas = [translators.noise_canvas(9, draw, (slice(0, 32), slice(0, 32))) for draw in range(5)]
+    assert [level for _, level, _ in seen] == [4, 3, 2, 1]
+    torch.testing.assert_close(seen[0][0], canvas[4])
+    for (noisy, level, _), (following, _, _) in pairwise(seen):
+        to = torch.tensor([level - 1])
+        expected = posterior(syndiff.schedule, torch.tensor(0.5), noisy, to, canvas[level - 1])
+        torch.testing.assert_close(following, expected)
+
+
+def test_the_two_directions_are_two_networks(image, tiny_syndiff):
+    """To L and to U are different generators."""
+    syndiff = awake(tiny_syndiff)
+    there = syndiff.translate(image, "U", seed=2)
+    assert np.abs(there - syndiff.translate(image, "L", seed=2)).mean() > 1e-3
+
+
+def test_latents_are_not_taken_from_the_canvas(tiny_syndiff):
+    """The latents and the noise of the image are drawn independently: no number occurs in both."""
+    latents = torch.cat(translators._latents(0, 4, 32)).cpu().numpy()
+    for draw in range(5):
+        plane = translators.noise_canvas(0, draw, (slice(0, 64), slice(0, 64))).numpy()
+        assert not np.isin(latents, plane).any()
+    assert np.linalg.matrix_rank(latents) == 4
+
+
+def test_no_seam_where_windows_meet(tiny_syndiff, monkeypatch):
+    """With 64 px of overlap, as windows have, borders are as smooth as in one piece, within 5 %."""
+    image, syndiff = phantom("tem", 5, (256, 256))[0], awake(tiny_syndiff)
+    whole = syndiff.translate(image, "U")
+    ratios = {}
+    for overlap, borders in ((OVERLAP, [96, 160]), (0, [128])):  # where windows of 160 and of 128 px begin and end
+        in_windows(monkeypatch, largest=160, overlap=overlap)
+        tiled = syndiff.translate(image, "U")
+        ratios[overlap] = seam(tiled, rows=borders, columns=borders) / seam(whole, rows=borders, columns=borders)
+    assert ratios[OVERLAP] == pytest.approx(1, abs=0.05)
+    assert abs(ratios[0] - 1) > 0.05  # tiles that only touch are told
+
+
+def test_windows_share_one_canvas_of_noise(tiny_syndiff, monkeypatch):
+    """In windows or in one piece the translation is the same; were each window given its own noise, it would not be."""
+    image, syndiff = phantom("tem", 5, (128, 128))[0], awake(tiny_syndiff)
+    whole, canvas = syndiff.translate(image, "U"), translators.noise_canvas
+    in_windows(monkeypatch, largest=96, overlap=32)
+    tiled = syndiff.translate(image, "U")
+
+    def from_the_corner(seed, draw, place):
+        return canvas(seed, draw, tuple(slice(0, side.stop - side.start) for side in place))
+
+    monkeypatch.setattr(translators, "noise_canvas", from_the_corner)
+    faulty = syndiff.translate(image, "U")
+    assert np.abs(tiled - whole).mean() < 0.6 * np.abs(faulty - whole).mean()
+
+
+def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
+    """After `fit` translations have left their start; from a finished checkpoint they are the same without training."""
+    source, target = ([image for image, _ in drawn[modality]] for modality in ("tem", "sem"))
+    settings = tiny_syndiff.model_copy(update={"steps": 2})
+    first, again = SynDiff(settings, sign=-1), SynDiff(settings, sign=-1)
+    history = first.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
+    again.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
+    assert {"cycle", "l1", "adversarial_F", "adversarial_G", "critic_F", "critic_G"} < set(history.columns)
+    translated = first.translate(source[0], "U")
+    assert np.abs(translated - (1 - source[0])).max() > 1e-4
+    np.testing.assert_array_equal(translated, again.translate(source[0], "U"))
+
+
+@pytest.mark.parametrize("bad", ["source", "target"])
+def test_fit_names_the_domain_that_is_too_small(bad, drawn, tiny_syndiff):
+    """A domain without an image, or of images smaller than a crop, is named before any training."""
+    good = [image for image, _ in drawn["tem"]]
+    name = {"source": r"L \(labelled\)", "target": r"U \(unlabelled\)"}[bad]
+    for images, word in (([], "no image"), ([image[:20] for image in good], r"\(20, 64\) px")):
+        with pytest.raises(UserError, match=rf"'{name}' has .*{word}"):
+            SynDiff(tiny_syndiff, sign=1).fit(**{"source": good, "target": good, bad: images})

@@ -1,0 +1,306 @@
+"""claims.py: each rule on drawn rows that make its claim hold, fail and stay undecided; numbers come from the rows."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histobridge_study.analysis.claims import (
+    FAR,
+    HOLDS,
+    MODERATE,
+    NEAR,
+    PAIRS,
+    REFUTED,
+    UNDECIDED,
+    adaptation_can_be_best,
+    claims,
+    pretrained_fails,
+    quality_falls_with_distance,
+    reconstruction_follows_dice,
+    refined_nears_the_bound,
+    trivial_control_suffices,
+    tutorship_is_best,
+)
+from histobridge_study.analysis.tables import CLASSES, DICE_COLUMNS, image_values
+
+WAYS = {"tutor": ("tutorship", "syndiff"), "adapt": ("adaptation", "syndiff"), "pre": ("pretrained", "none")}
+WAYS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "bound": ("supervised", "none")}
+WAYS |= {"refined": ("refined", "syndiff")}
+UNSURE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that may be none
+
+LITTLE = np.array([0.01, 0.03, 0.01, 0.03, 0.01, 0.03])  # a lead of 0.02, more or less
+
+
+def rows(pair: str, dice: dict[str, object], classes=CLASSES, folds=(0, 1)) -> pd.DataFrame:
+    """Rows of six images of six subjects, two folds: a Dice (one, or one an image) for each way."""
+    found = [
+        {"pair": pair, "strategy": WAYS[method][0], "translator": WAYS[method][1], "class": c, "fold": fold}
+        | {"image": f"image{i}", "subject": f"subject{i}", "dice": value}
+        for method, values in dice.items()
+        for c, fold in itertools.product(classes, folds)
+        for i, value in enumerate(np.broadcast_to(values, 6))
+    ]
+    table = pd.DataFrame(found).assign(protocol="transductive", split="development")
+    return table.reindex(columns=DICE_COLUMNS)
+
+
+def values(*parts) -> pd.DataFrame:
+    """Values of images from (pair, dice by way, and perhaps classes)."""
+    return image_values(pd.concat([rows(*part) for part in parts]))
+
+
+@pytest.mark.parametrize(
+    ("axon", "myelin", "verdict"),
+    [
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, HOLDS),
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.6, "adapt": 0.7, "pre": 0.2}, REFUTED),
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.8}, {"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, REFUTED),
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.7 + UNSURE, "pre": 0.2}, UNDECIDED),
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.6}, UNDECIDED),
+        ({"tutor": 0.6, "adapt": 0.7}, {"tutor": 0.6, "adapt": 0.7}, REFUTED),  # whatever the missing row would say
+    ],
+)
+def test_tutorship_is_best_in_both_classes_over_both_rivals(axon, myelin, verdict):
+    """One lost comparison refutes; one open or missing leaves it undecided."""
+    found = tutorship_is_best(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
+    assert found.verdict == verdict
+
+
+BEST = {"adapt": 0.7, "tutor": 0.6, "pre": 0.2}
+WORSE = {"adapt": 0.6, "tutor": 0.7, "pre": 0.2}
+NOT_EVEN_BETTER_THAN_NOTHING = {"adapt": 0.6, "tutor": 0.5, "pre": 0.7}
+LEVEL = {"adapt": 0.7, "tutor": 0.7 + UNSURE, "pre": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("axon", "myelin", "verdict"),
+    [
+        (BEST, BEST, HOLDS),
+        (BEST, WORSE, HOLDS),
+        (LEVEL, BEST, HOLDS),
+        (WORSE, WORSE, REFUTED),
+        (WORSE, NOT_EVEN_BETTER_THAN_NOTHING, REFUTED),
+        (WORSE, LEVEL, UNDECIDED),
+        (LEVEL, LEVEL, UNDECIDED),
+        (WORSE, {"adapt": 0.7, "tutor": 0.6}, UNDECIDED),
+    ],
+)
+def test_adaptation_can_be_best_in_one_class(axon, myelin, verdict):
+    """To be able to win asks for one class; to be refuted, for a defeat in each."""
+    found = adaptation_can_be_best(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("axon", "myelin", "verdict"),
+    [
+        (0.2, 0.49, HOLDS),
+        (0.2, 0.51, REFUTED),
+        (0.6, 0.7, REFUTED),
+        (0.2, 0.5 + UNSURE, UNDECIDED),
+        (0.2, np.nan, UNDECIDED),
+    ],
+)
+def test_the_pretrained_model_fails_below_a_half(axon, myelin, verdict):
+    """In both classes; one that works refutes it."""
+    found = pretrained_fails(values(("p", {"pre": axon}, ["axon"]), ("p", {"pre": myelin}, ["myelin"])), "p")
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("near", "moderate", "far", "verdict"),
+    [
+        (0.8, 0.7, 0.6, HOLDS),
+        (0.6, 0.7, 0.5, REFUTED),
+        (0.8, 0.6, 0.7, REFUTED),
+        (0.8, 0.7, 0.7 + UNSURE, UNDECIDED),
+    ],
+)
+def test_quality_falls_from_pair_to_pair(near, moderate, far, verdict):
+    """Both steps down; a step up refutes. The better of SynDiff's strategies counts, not the other nor the bound."""
+    parts = [
+        (pair, {"tutor": dice, "adapt": 0.1, "bound": 0.9, "cycle": 0.9, "pre": 0.9})
+        for pair, dice in zip(PAIRS, (near, moderate, far), strict=True)
+    ]
+    assert quality_falls_with_distance(values(*parts)).verdict == verdict
+
+
+def test_a_missing_pair_leaves_the_order_open_unless_the_others_contradict():
+    """Two of three pairs: undecided if they fall, refuted if they rise."""
+    for far, verdict in ((0.6, UNDECIDED), (0.8, REFUTED)):
+        found = quality_falls_with_distance(values((MODERATE, {"tutor": 0.7}), (FAR, {"tutor": far})))
+        assert found.verdict == verdict
+    assert NEAR in found.claim
+
+
+def round_trips(pair: str, **ssim: float) -> pd.DataFrame:
+    """Rows of translation.csv: two images and both directions, all of one SSIM; PSNR rises and L1 falls with it."""
+    found = [
+        {"pair": pair, "translator": translator, "direction": d, "image": i, "ssim": s, "psnr": 40 * s, "l1": 1 - s}
+        for translator, s in ssim.items()
+        for d in ("L->U", "U->L")
+        for i in "ab"
+    ]
+    return pd.DataFrame(found).assign(protocol="transductive", split="development", fold="pair")
+
+
+@pytest.mark.parametrize(
+    ("ssim", "verdict"),
+    [
+        (lambda dice: dice, HOLDS),
+        (lambda dice: 1 - dice, REFUTED),
+        (lambda dice: (7 * dice * 10) % 4 / 4, UNDECIDED),
+    ],
+)
+def test_reconstruction_follows_dice_if_ranks_agree(ssim, verdict):
+    """Three pairs of three translators: the same order, the opposite one, and one that is neither."""
+    dice = np.arange(1, 10).reshape(3, 3) / 10
+    found = values(
+        *((p, dict(zip(("pre", "invert", "cycle"), d, strict=True))) for p, d in zip(PAIRS, dice, strict=True))
+    )
+    trips = [
+        round_trips(p, **dict(zip(("none", "invert", "cycle"), map(ssim, d), strict=True)))
+        for p, d in zip(PAIRS, dice, strict=True)
+    ]
+    assert reconstruction_follows_dice(found, pd.concat(trips)).verdict == verdict
+
+
+def test_a_rank_correlation_needs_cells():
+    """Five are too few, six are enough; the supervised bound has no translator and is none."""
+    methods = {"pre": 0.1, "invert": 0.2, "cycle": 0.3, "bound": 0.9}
+    trips = [round_trips(pair, none=0.1, invert=0.2, cycle=0.3) for pair in PAIRS[:2]]
+    found, both = values(*((pair, methods) for pair in PAIRS[:2])), pd.concat(trips)
+    assert reconstruction_follows_dice(found, both).verdict == HOLDS
+    five = reconstruction_follows_dice(found, both[~((both["pair"] == NEAR) & (both["translator"] == "none"))])
+    assert five.verdict == UNDECIDED
+    assert five.why.startswith("5 cells")
+
+
+@pytest.mark.parametrize(
+    ("tutor", "invert", "pre", "verdict"),
+    [
+        (0.7, 0.7, 0.2, HOLDS),
+        (0.71, 0.7, 0.2, HOLDS),  # surely ahead, but by less than is worth a training
+        (0.6, 0.7, 0.2, HOLDS),
+        (0.7, 0.3, 0.8, HOLDS),  # to do nothing is a control too
+        (0.73, 0.7, 0.2, REFUTED),
+        (0.7 + LITTLE, 0.7, 0.2, UNDECIDED),  # surely ahead, but perhaps by less
+        (0.7 + UNSURE, 0.7, 0.2, UNDECIDED),
+        (0.7, np.nan, np.nan, UNDECIDED),
+    ],
+)
+def test_a_trivial_control_equals_unless_syndiff_is_ahead_by_more_than_is_negligible(tutor, invert, pre, verdict):
+    """SynDiff's best against the best control; neither `cycle`, which is learned, nor the bound is one."""
+    methods = {"tutor": tutor, "adapt": 0.1, "invert": invert, "pre": pre, "cycle": 0.95, "bound": 0.95}
+    assert trivial_control_suffices(values(("p", methods)), "p").verdict == verdict
+
+
+def test_one_class_ahead_refutes_a_control():
+    """Equal axons do not make up for myelin that only SynDiff finds."""
+    equal, ahead = {"tutor": 0.7, "invert": 0.7}, {"tutor": 0.7, "invert": 0.5}
+    found = trivial_control_suffices(values(("p", equal, ["axon"]), ("p", ahead, ["myelin"])), "p")
+    assert found.verdict == REFUTED
+    assert found.why == "against it: myelin: tutorship syndiff less adaptation invert"
+
+
+NEAR_ENOUGH, TOO_FAR = 0.95 * 0.8 + 0.01, 0.95 * 0.8 - 0.01
+
+
+@pytest.mark.parametrize(
+    ("axon", "myelin", "verdict"),
+    [
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9, "bound": 0.8}, HOLDS),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": TOO_FAR, "bound": 0.8}, REFUTED),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.95 * 0.8 + UNSURE, "bound": 0.8}, UNDECIDED),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9}, UNDECIDED),
+        ({"refined": TOO_FAR, "bound": 0.8}, {"bound": 0.8}, REFUTED),  # whatever the missing row would say
+        ({"tutor": 0.9, "bound": 0.8}, {"tutor": 0.9, "bound": 0.8}, UNDECIDED),
+    ],
+)
+def test_refined_is_near_at_a_share_of_the_bound_in_both_classes(axon, myelin, verdict):
+    """0.95 of the supervised Dice: a class below refutes; one that is open or missing leaves it undecided."""
+    found = refined_nears_the_bound(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
+    assert found.verdict == verdict
+
+
+def test_refined_and_the_bound_are_compared_on_the_images_of_both():
+    """An image that the bound has not scored says nothing, however bad `refined` is on it."""
+    found = values(("p", {"refined": [0.1, *[0.8] * 5], "bound": [np.nan, *[0.8] * 5]}))
+    near = refined_nears_the_bound(found, "p")
+    assert near.verdict == HOLDS
+    assert near.evidence.startswith("axon: refined 0.800 less 0.95 of 0.800 = +0.040 ")
+    assert "(5 subjects)" in near.evidence
+
+
+def test_evidence_is_composed_from_the_rows():
+    """Other rows, other numbers; the subjects drawn are named."""
+    for tutor, adapt, text in (
+        (0.7, 0.6, "0.700 less {} 0.600 = +0.100"),
+        (0.31, 0.42, "0.310 less {} 0.420 = -0.110"),
+    ):
+        found = tutorship_is_best(values(("p", {"tutor": tutor, "adapt": adapt, "pre": 0.1})), "p")
+        expected = "axon: tutorship syndiff " + text.format("adaptation syndiff")
+        assert found.evidence.startswith(expected)
+        assert "(6 subjects)" in found.evidence
+
+
+def test_the_reason_names_what_decided():
+    """What is open, and what is missing, by name."""
+    level = tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.7 + UNSURE, "pre": 0.2})), "p")
+    leads = [f"{c}: tutorship syndiff less adaptation syndiff" for c in CLASSES]
+    assert level.why == "left open by: " + ", ".join(leads)
+    lacking = tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.6})), "p")
+    assert lacking.why == "rows are missing of: " + ", ".join(
+        lead.replace("adaptation syndiff", "pretrained") for lead in leads
+    )
+    assert tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.6, "pre": 0.2})), "p").why == "for it: all"
+
+
+def test_without_rows_every_claim_is_undecided():
+    """No number, no verdict, no error."""
+    found = claims(rows("p", {"pre": 0.1})[:0], round_trips("p", none=1.0)[:0])
+    assert set(found["verdict"]) == {UNDECIDED}
+    assert set(found["evidence"]) == {"–"}
+
+
+def test_each_claim_is_judged_on_its_pair():
+    """One study in which tutorship wins on SEM, adaptation on BF, and inverting is enough on the near pair only."""
+    good = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4}
+    parts = [
+        rows(NEAR, good | {"tutor": 0.8, "pre": 0.8}),
+        rows(MODERATE, good),
+        rows(FAR, good | {"tutor": 0.5, "pre": 0.55}),
+    ]
+    found = claims(pd.concat(parts), round_trips(NEAR, none=1.0))
+    assert found["verdict"].tolist() == [
+        *(HOLDS, HOLDS),  # tutorship on SEM, adaptation on BF
+        *(HOLDS, REFUTED),  # the pre-trained model fails on SEM, not on BF
+        *(HOLDS, UNDECIDED),  # 0.8, 0.7, 0.6; a single cell of reconstruction
+        *(HOLDS, REFUTED, REFUTED),  # trivial controls
+        *[UNDECIDED] * 3,  # `refined` has not run
+    ]
+
+
+def test_refined_rows_change_no_claim_of_the_paper():
+    """Whether `refined` is perfect or useless, the other claims keep their numbers; its own are judged by it."""
+    methods = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4, "bound": 0.8}
+    trips = pd.concat([round_trips(pair, none=0.1, invert=0.2, syndiff=0.3) for pair in PAIRS])
+    without = claims(pd.concat([rows(pair, methods) for pair in PAIRS]), trips)
+    for dice, verdict in ((0.99, HOLDS), (0.01, REFUTED)):
+        found = claims(pd.concat([rows(pair, methods | {"refined": dice}) for pair in PAIRS]), trips)
+        pd.testing.assert_frame_equal(found[:-3], without[:-3])
+        assert found["verdict"][-3:].tolist() == [verdict] * 3
+    assert [pair in claim for pair, claim in zip(PAIRS, found["claim"][-3:], strict=True)] == [True] * 3
+
+
+def test_other_protocols_and_splits_stay_out():
+    """Rows of the locked test or of the inductive protocol are judged by themselves only."""
+    study = rows(MODERATE, {"tutor": 0.7, "adapt": 0.6, "pre": 0.3})
+    other = rows(MODERATE, {"tutor": 0.1, "adapt": 0.6, "pre": 0.3})
+    trips = round_trips(MODERATE, none=1.0)
+    for change in ({"protocol": "inductive"}, {"split": "locked-test"}):
+        both = pd.concat([study, other.assign(**change)])
+        assert claims(both, trips)["verdict"][0] == HOLDS
+        assert claims(both, trips, **change)["verdict"][0] == REFUTED

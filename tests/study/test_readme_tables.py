@@ -1,0 +1,75 @@
+"""headline.py: six rows a pair, the controls represented by their best; speed as text."""
+
+import pandas as pd
+import pytest
+
+from histobridge_study.analysis.tables import DICE_COLUMNS, FIBRES
+from histobridge_study.report.readme_tables import readme_table, speed_overview
+
+DICE = {
+    ("pretrained", "none"): 0.2,
+    ("adaptation", "invert"): 0.3,
+    ("tutorship", "invert"): 0.6,
+    ("tutorship", "histogram"): 0.5,
+    ("adaptation", "cycle"): 0.9,
+    ("adaptation", "syndiff"): 0.4,
+    ("tutorship", "syndiff"): 0.5,
+    ("refined", "syndiff"): 0.7,
+    ("supervised", "none"): 0.8,
+}
+
+
+def rows(**others) -> pd.DataFrame:
+    """One image of every way, of both classes; every second fibre was found."""
+    base = dict.fromkeys(DICE_COLUMNS, 0) | {"pair": "tem-sem", "protocol": "transductive", "split": "development"}
+    base |= {"image": "a", "f1_50": 0.5}
+    found = [
+        {
+            **dict.fromkeys(DICE_COLUMNS, 0),
+            **base,
+            "strategy": s,
+            "translator": t,
+            "class": c,
+            "dice": dice,
+            "f1_50": 0.5,
+        }
+        for (s, t), dice in DICE.items()
+        for c in ("axon", "myelin")
+    ]
+    return pd.DataFrame(found).assign(**others)
+
+
+def test_the_front_page_shows_the_best_control_and_no_cycle():
+    """The best of the controls stands for them, whatever its strategy; the best label-free Dice is bold."""
+    table = readme_table(rows())
+    assert list(zip(table["strategy"], table["translator"], strict=True)) == [
+        ("pretrained", "none"),
+        ("adaptation", "syndiff"),
+        ("tutorship", "invert"),
+        ("tutorship", "syndiff"),
+        ("refined", "syndiff"),
+        ("supervised", "none"),
+    ]
+    assert table["axon"].tolist() == ["0.200", "0.400", "0.600", "0.500", "**0.700**", "0.800"]
+    assert set(table[FIBRES]) == {"**0.500**", "0.500"}
+
+
+@pytest.mark.parametrize("other", [{"protocol": "inductive"}, {"split": "locked-test"}])
+def test_the_front_page_mixes_nothing(other):
+    """Rows of another protocol or split are left out."""
+    pd.testing.assert_frame_equal(readme_table(pd.concat([rows(), rows(dice=0.1, **other)])), readme_table(rows()))
+
+
+def test_speed_as_text():
+    """A stage whose arithmetic is counted is one row; its parts and the rest are not shown."""
+    bench = pd.DataFrame({
+        "stage": ["translation", "translation", "data"],
+        "part": ["whole", "a step", "read"],
+        "gflop": [100.0, 25.0, float("nan")],
+        "per_second": [1.493, 6.0, 60.0],
+        "unit": "megapixels",
+        "share_of_peak": [0.488, 0.488, float("nan")],
+        "times_plain": [2.08, 2.08, float("nan")],
+        "peak_memory_gib": [0.8, 0.8, 0.4],
+    })  # fmt: skip
+    assert speed_overview(bench).values.tolist() == [["translation", "1.49 megapixels/s", "49%", "2.1", "0.8"]]
