@@ -85,6 +85,14 @@ class SegmenterSettings(Strict):
     blank: float = Field(0.5, ge=0, le=1)
     save_every: int = 100
 
+    def for_polarity(self) -> SegmenterSettings:
+        """Return the settings of a segmenter that is asked about polarity: it learns from whole crops only.
+
+        From partly blank crops a segmenter learns that there is no axon without a sheath, and then finds sheaths in
+        negatives too. A segmenter that is to tell an image from its negative must not.
+        """
+        return self.model_copy(update={"blank": 0.0})
+
 
 class RefinementSettings(Strict):
     """Self-training of strategy `refined`: how many rounds, and how many steps each."""
