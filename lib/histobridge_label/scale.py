@@ -22,7 +22,8 @@ import numpy as np
 
 from histobridge.data.datasets import evenly_chosen, load_images, load_masks
 from histobridge.data.manifest import load_dataset
-from histobridge.io.images import middle, resample
+from histobridge.io.images import middle
+from histobridge.io.resample import resample
 from histobridge.metrics.instances import axon_areas_px
 from histobridge_label.inspect_folder import Found
 from histobridge_study.config import load_study

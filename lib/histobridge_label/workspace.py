@@ -28,7 +28,8 @@ from histobridge.data.download import complaints, fetch, status
 from histobridge.data.manifest import MANIFESTS, describe_dataset, load_dataset
 from histobridge.errors import UserError
 from histobridge.io.files import write_text
-from histobridge.io.images import check_pixel_size, write_image
+from histobridge.io.images import write_image
+from histobridge.io.resample import check_pixel_size
 from histobridge_label.inspect_folder import FolderScan, Found
 from histobridge_study.config import Polarity, load_study, profile_of
 from histobridge_study.grid import Plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = Non
     command += ["--config", *(f"{k}={v}" for k, v in config.items())]
     plan.folder.mkdir(parents=True, exist_ok=True)
     with file_lock(plan.folder / ".study.lock", wait=False) as lock:
-        inherited = {"pass_fds": [lock.fileno()]} if lock else {}  # Snakemake may outlive this process
+        inherited = {"pass_fds": [lock]} if os.name == "posix" else {}  # Snakemake may outlive this process
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1, **inherited) as batch:
             for line in batch.stderr:
                 if not line.startswith(CHATTER):

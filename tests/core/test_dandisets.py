@@ -26,7 +26,8 @@ from histobridge.data.dandisets import IMAGE, mask_of, pixel_size, resolve
 from histobridge.data.datasets import load_images, load_masks, subjects
 from histobridge.data.manifest import describe_dataset, load_dataset, resolved_path
 from histobridge.errors import UserError
-from histobridge.io.images import normalise, write_image, write_mask
+from histobridge.io.images import normalise, write_image
+from histobridge.io.masks import write_mask
 from histobridge.phantom.render import phantom
 
 ID, VERSION = "000001", "0.250101.0900"

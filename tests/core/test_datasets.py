@@ -7,7 +7,8 @@ from histobridge.data import datasets as domains
 from histobridge.data.datasets import load_images, load_masks, subjects
 from histobridge.data.manifest import Dataset, dataset_names, load_dataset
 from histobridge.errors import UserError
-from histobridge.io.images import write_image, write_mask
+from histobridge.io.images import write_image
+from histobridge.io.masks import write_mask
 from histobridge.phantom.render import phantom
 
 ABOUT = ("title", "modality", "organism", "tissue", "availability", "citation", "licence")

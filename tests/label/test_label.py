@@ -27,7 +27,8 @@ from histobridge.data.folds import split
 from histobridge.data.manifest import ROOT, dataset_names, load_dataset
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
-from histobridge.io.images import read_image, read_mask, write_image, write_mask
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom.render import phantom
 from histobridge.segmenter import Segmenter

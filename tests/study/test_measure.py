@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from histobridge.data.manifest import ROOT
-from histobridge.io.images import write_mask
+from histobridge.io.masks import write_mask
 from histobridge.metrics.morphometrics import fibres, summary
 from histobridge.phantom.render import phantom
 from histobridge_study.analysis.bland_altman import MEASURES

@@ -13,7 +13,9 @@ import numpy as np
 
 from histobridge.data.manifest import Dataset, ImageRecord, load_dataset
 from histobridge.errors import UserError
-from histobridge.io.images import check_same_size, normalise, read_image, read_mask, resample, resample_mask
+from histobridge.io.images import normalise, read_image
+from histobridge.io.masks import check_same_size, read_mask
+from histobridge.io.resample import resample, resample_mask
 from histobridge.phantom.render import phantom
 
 

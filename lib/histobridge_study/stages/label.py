@@ -21,7 +21,7 @@ import pandas as pd
 from histobridge.cache import digest, kept
 from histobridge.data.datasets import Sample, of_subjects
 from histobridge.io.files import file_lock
-from histobridge.io.images import read_mask, write_mask
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter

@@ -15,7 +15,8 @@ import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of, write_json, write_table
-from histobridge.io.images import check_pixel_size, read_mask
+from histobridge.io.masks import read_mask
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.morphometrics import fibres, summary
 from histobridge_study.analysis.bland_altman import EXPERT
 from histobridge_study.runs import Run, recorded_run

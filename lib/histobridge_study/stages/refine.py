@@ -15,7 +15,8 @@ from histobridge.cache import digest, kept
 from histobridge.config import REFINED
 from histobridge.data.manifest import ROOT
 from histobridge.io.files import write_table
-from histobridge.io.images import read_image, read_mask, write_image, write_mask
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge.metrics.calibration import (
     TEMPERATURE,
