@@ -11,8 +11,10 @@ from pydantic import Field
 
 from histobridge.config import TRANSLATORS, RefinementSettings, SegmenterSettings, Strict, SynDiffSettings, validated
 from histobridge.data.folds import Protocol
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError, one_of
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: it holds study.yaml, the notebooks and the reports."""
 
 STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
 """The study file; the environment variable HISTOBRIDGE_STUDY names another."""
@@ -87,6 +89,12 @@ def load_study(path: Path = STUDY) -> StudyFile:
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     return validated(StudyFile, content or {}, path.name)
+
+
+def manifest_folders() -> list[Path]:
+    """Return the folder of manifests beside the study file that HISTOBRIDGE_STUDY names, or none."""
+    study = os.environ.get("HISTOBRIDGE_STUDY")
+    return [Path(study).parent / "data_manifest"] if study else []
 
 
 def profile_of(name: str) -> Profile:

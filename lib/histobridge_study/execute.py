@@ -13,9 +13,9 @@ import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock, write_text
+from histobridge_study.config import ROOT
 from histobridge_study.grid import Plan
 from histobridge_study.parameters import Parameters
 from histobridge_study.provenance import available_cores

@@ -15,7 +15,7 @@ from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, subject_folds
 from histobridge.data.manifest import SPLITS, load_dataset
 from histobridge.errors import UserError, one_of
-from histobridge_study.config import Profile, StudyFile, load_study
+from histobridge_study.config import Profile, StudyFile, load_study, manifest_folders
 from histobridge_study.parameters import Parameters
 from histobridge_study.runs import Run
 
@@ -91,8 +91,8 @@ class Plan:
         """Return the folds of a pair: as many as the profile names, but no more than the source has subjects."""
         if self.folds is not None:
             return list(self.folds)
-        source = self.study.pairs[pair].source.dataset
-        there = len(subject_folds(subjects(source), self.settings.folds)) if load_dataset(source).images else 1
+        source = load_dataset(self.study.pairs[pair].source.dataset, folders=manifest_folders())
+        there = len(subject_folds(subjects(source), self.settings.folds)) if source.images else 1
         return [fold for fold in self.settings.run_folds if fold < there]
 
     @cached_property
@@ -117,7 +117,7 @@ class Plan:
     def unavailable(self, pair: str) -> str:
         """Return why a pair cannot run, or nothing if it can."""
         sides = self.study.pairs[pair].source, self.study.pairs[pair].target
-        gone = [d for d in (load_dataset(side.dataset) for side in sides) if not d.images]
+        gone = [d for d in (load_dataset(side.dataset, folders=manifest_folders()) for side in sides) if not d.images]
         return "; ".join(f"'{d.name}' is not available ({d.availability})" for d in gone)
 
     def parameters(self, pair: str, protocol: str, fold: int) -> Parameters:

@@ -9,8 +9,7 @@ from pydantic import ConfigDict, Field
 
 from histobridge.config import Strict, validated
 from histobridge.data.folds import Protocol
-from histobridge.data.manifest import ROOT
-from histobridge_study.config import profile_of
+from histobridge_study.config import ROOT, profile_of
 
 
 class Parameters(Strict):

@@ -9,7 +9,7 @@ import resource
 import subprocess
 from functools import cache
 
-from histobridge.data.manifest import ROOT
+from histobridge_study.config import ROOT
 
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 

@@ -14,10 +14,10 @@ from histobridge.cache import digest
 from histobridge.config import YOUNGER, validated
 from histobridge.data.datasets import Sample, load_images, load_masks, of_subjects, subjects
 from histobridge.data.folds import Split, split, subject_folds
-from histobridge.data.manifest import ROOT, load_dataset
+from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import write_json
-from histobridge_study.config import DomainAt, Pair, Profile, load_study
+from histobridge_study.config import ROOT, DomainAt, Pair, Profile, load_study, manifest_folders
 from histobridge_study.parameters import Parameters, fresh
 from histobridge_study.provenance import git_commit, machine, peak_memory_gib
 
@@ -96,7 +96,8 @@ class Run:
     def folds(self) -> dict[str, list[list[str]]]:
         """The folds of the development subjects, obeyed by every stage and written beside the results."""
         sides = {"source": self.pair.source.dataset, "target": self.pair.target.dataset}
-        made = {side: subject_folds(subjects(dataset), self.profile.folds) for side, dataset in sides.items()}
+        datasets = {side: load_dataset(name, folders=manifest_folders()) for side, name in sides.items()}
+        made = {side: subject_folds(subjects(dataset), self.profile.folds) for side, dataset in datasets.items()}
         write_json(self.folder / "folds.json", made)
         return made
 
@@ -138,7 +139,7 @@ class Run:
         UserError
             Saying what to do instead.
         """
-        target = load_dataset(self.pair.target.dataset)
+        target = load_dataset(self.pair.target.dataset, folders=manifest_folders())
         scored = [image for image in target.images if image.split == self.parameters.split]
         if not target.procedural and not any(image.mask for image in scored):
             raise UserError(
@@ -235,13 +236,13 @@ def recorded_run(record: dict, **places: str) -> Run:
 @cache
 def data_checksum(dataset: str) -> str:
     """Return one checksum over the manifest records of a dataset, and with them over all its files."""
-    return digest([record.model_dump() for record in load_dataset(dataset).images])
+    return digest([record.model_dump() for record in load_dataset(dataset, folders=manifest_folders()).images])
 
 
 @lru_cache(maxsize=4)
 def _images(at: DomainAt, data: Path, split: str) -> tuple[Sample, ...]:
     """Read the images of a domain once a process: several steps of a stage ask for them."""
-    return tuple(load_images(at.dataset, at.um_per_px, data, split=split))
+    return tuple(load_images(load_dataset(at.dataset, folders=manifest_folders()), at.um_per_px, data, split=split))
 
 
 def forget() -> None:
@@ -252,4 +253,4 @@ def forget() -> None:
 
 @lru_cache(maxsize=4)
 def _masks(at: DomainAt, data: Path, split: str) -> dict[str, np.ndarray]:
-    return load_masks(at.dataset, at.um_per_px, data, split=split)
+    return load_masks(load_dataset(at.dataset, folders=manifest_folders()), at.um_per_px, data, split=split)

@@ -59,9 +59,7 @@ def test_the_draft_is_on_the_disk_before_it_takes_the_place(old, monkeypatch):
 
 
 @pytest.mark.parametrize("written", [None, "", "half"])
-@pytest.mark.parametrize(
-    "stop", [FULL, KeyboardInterrupt(), ValueError("a bug"), UserError("a mistake")]
-)
+@pytest.mark.parametrize("stop", [FULL, KeyboardInterrupt(), ValueError("a bug"), UserError("a mistake")])
 def test_a_block_that_breaks_off_changes_nothing(old, stop, written):
     """An error at any time removes the draft; errors other than those of the disk are passed on unchanged."""
     with pytest.raises(UserError if stop is FULL else type(stop)) as caught, atomic_write(old) as draft:
@@ -156,7 +154,7 @@ def test_a_lock_disappears_with_its_process(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         with (
-            pytest.raises(UserError, match="Another process is at work in .*new: wait for it"),
+            pytest.raises(UserError, match=r"Another process is at work in .*new: wait for it"),
             file_lock(lock, wait=False),
         ):
             pass

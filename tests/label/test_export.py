@@ -25,7 +25,7 @@ from histobridge.io.masks import encode_mask, read_mask, write_mask
 from histobridge.io.resample import resample_mask
 from histobridge.metrics.morphometrics import fibres
 from histobridge.metrics.overlap import dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.export import Labelled, edited, names, read_handoff, write_handoff
 from histobridge_label.export import instances as instances_module
 from histobridge_label.export.dataset import IMAGES

@@ -19,10 +19,7 @@ def fetch(
     mirror: Mirror = None,
     data: Data = Path("data"),
 ) -> None:
-    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong.
-
-    A dandiset is fetched only if it is named; the DANDI archive is then asked which files it has.
-    """
+    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong."""
     from histobridge.data.download import fetch as fetch_dataset
 
     done = 0
@@ -33,8 +30,7 @@ def fetch(
         if console.is_terminal:
             print(f"\r{file.dataset}: {done} files", end="", flush=True)
 
-    chosen = _datasets(datasets, ask=bool(datasets))
-    statuses = [s for d in chosen for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
+    statuses = [s for d in _datasets(datasets) for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
     _show(statuses)
     if any(s.state != "here" and s.split == "development" for s in statuses):
         raise typer.Exit(2)
@@ -47,7 +43,7 @@ def show_data(
     as_json: Json = False,
 ) -> None:
     """Show which files of the datasets are here, missing or wrong."""
-    from histobridge.data.download import status, summary
+    from histobridge.data.status import status, summary
 
     with told_apart(as_json):
         statuses = [s for d in _datasets(datasets) for s in status(d, data)]
@@ -57,38 +53,23 @@ def show_data(
         _show(statuses)
 
 
-def _datasets(names: list[str] | None, *, ask: bool = False) -> list:
-    """Return the named datasets, or all whose files are listed; `ask` the archive for those that are not."""
-    from histobridge.data.manifest import dataset_names, describe_dataset, is_unresolved, load_dataset
+def _datasets(names: list[str] | None) -> list:
+    """Return the named datasets, or all."""
+    from histobridge.data.manifest import dataset_names, load_dataset
+    from histobridge_study.config import manifest_folders
 
-    waiting = [name for name in names or dataset_names() if is_unresolved(describe_dataset(name))]
-    if ask:
-        for name in waiting:
-            _ask_archive(name)
-    elif waiting and not names:
-        console.print(f"Left out until `histobridge fetch NAME` asks for their files: {', '.join(waiting)}")
-    return [load_dataset(name) for name in names or dataset_names() if names or name not in waiting]
-
-
-def _ask_archive(name: str) -> None:
-    from histobridge.data.dandisets import resolve
-    from histobridge.data.manifest import describe_dataset
-
-    described = describe_dataset(name)
-    print(f"Asking {described.dandiset.api} for the files of {name} ...", flush=True)
-    images = resolve(described).images
-    masks, subjects = sum(image.mask is not None for image in images), len({image.subject for image in images})
-    print(f"{name}: {len(images)} images, {masks} with a mask, of {subjects} subjects", flush=True)
+    folders = manifest_folders()
+    return [load_dataset(name, folders=folders) for name in names or dataset_names(folders)]
 
 
 def fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
     """Get what the pair needs: development images always, those of the scored split too."""
-    from histobridge.data.download import complaints, status
     from histobridge.data.download import fetch as fetch_dataset
+    from histobridge.data.status import complaints, status
 
     splits = ("development", "locked-test") if split == "locked-test" else ("development",)
     for name in (pair.source.dataset, pair.target.dataset):
-        (dataset,) = _datasets([name], ask=True)
+        (dataset,) = _datasets([name])
         found = [s for s in status(dataset, data) if s.split in splits]
         missing = sum(s.state == "missing" for s in found)
         if missing:
@@ -101,7 +82,7 @@ def fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
 
 
 def _show(statuses: list) -> None:
-    from histobridge.data.download import complaints, summary
+    from histobridge.data.status import complaints, summary
 
     rows = summary(statuses)
     if not rows:

@@ -141,7 +141,7 @@ def publish(
     reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
 ) -> None:
     """Publish finished runs: of a real profile the tables, in reports/ and the README; of `phantom` the figures."""
-    from histobridge.data.manifest import ROOT
+    from histobridge_study.config import ROOT
     from histobridge_study.report import paper_figures as gallery
     from histobridge_study.report import publish as publishing
 
@@ -155,7 +155,7 @@ def publish(
 @app.command(rich_help_panel=PANEL)
 def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
     """Compute every table and plot of reports/ and the README anew from the published rows."""
-    from histobridge.data.manifest import ROOT
+    from histobridge_study.config import ROOT
     from histobridge_study.report import publish as publishing
 
     publishing.recompute(reports, ROOT / "README.md")

@@ -14,11 +14,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from histobridge.data.datasets import Sample
-from histobridge.data.manifest import ROOT, load_dataset
+from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError
 from histobridge_study import plotting as figures
 from histobridge_study.analysis.tables import dice_table
-from histobridge_study.config import Pair, load_study
+from histobridge_study.config import ROOT, Pair, load_study, manifest_folders
 from histobridge_study.grid import Plan
 from histobridge_study.plotting import Example
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
@@ -94,7 +94,7 @@ def finished_run(**parameters) -> Run | None:
 def kind_of(pair: Pair) -> str:
     """Tell whether a pair is `phantom` (both domains are drawn) or `real`."""
     both = (pair.source.dataset, pair.target.dataset)
-    return "phantom" if all(load_dataset(name).procedural for name in both) else "real"
+    return "phantom" if all(load_dataset(name, folders=manifest_folders()).procedural for name in both) else "real"
 
 
 def why_missing(plan: Plan, pair: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from histobridge.data.manifest import describe_dataset
+from histobridge.data.manifest import load_dataset
 from histobridge.io.images import read_image
 from histobridge_label.export.dataset import Handoff, Labelled, write_handoff
+from histobridge_study.config import manifest_folders
 from histobridge_study.runs import Run
 from histobridge_study.stages.measure import kept_masks
 from histobridge_study.stages.refine import METHOD, STAGE
@@ -32,7 +33,8 @@ def hand_off(run: Run) -> Handoff:
 def labelled(run: Run) -> Iterator[Labelled]:
     """Yield the scored images of U of a finished run with their refined labels and uncertainty."""
     side, masks = run.pair.target, kept_masks(run, METHOD)
-    modality, unsure = describe_dataset(side.dataset).modality, run.results / "uncertainty" / "-".join(METHOD)
+    modality = load_dataset(side.dataset, folders=manifest_folders()).modality
+    unsure = run.results / "uncertainty" / "-".join(METHOD)
     for sample in run.scored_images():
         doubt = read_image(unsure / f"{sample.name}.png")
         yield Labelled(

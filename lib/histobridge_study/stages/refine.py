@@ -13,7 +13,6 @@ import pandas as pd
 
 from histobridge.cache import digest, kept
 from histobridge.config import REFINED
-from histobridge.data.manifest import ROOT
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
@@ -29,6 +28,7 @@ from histobridge.metrics.calibration import (
 from histobridge.strategies.refined import RECIPES, Labeller, refined, translators_of
 from histobridge.translators.base import Translator
 from histobridge_study.analysis import label_free_scores as label_free
+from histobridge_study.config import ROOT
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import dice_rows, pseudo_labels
 from histobridge_study.stages.measure import kept_labels, kept_masks
