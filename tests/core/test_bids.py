@@ -10,9 +10,9 @@ from histobridge.data.bids import sidecars_of
 from histobridge.data.manifest import ImageRecord, load_dataset
 from histobridge.errors import UserError
 
-FIRST, SECOND, THIRD = (
-    f"sub-{name}_TEM.png" for name in ("m1/micr/sub-m1_sample-1", "m1/micr/sub-m1_sample-2", "m2/x")
-)
+FIRST = "sub-m1/micr/sub-m1_sample-1_TEM.png"
+SECOND = "sub-m1/micr/sub-m1_sample-2_TEM.png"
+THIRD = "sub-m2/micr/sub-m2_sample-1_TEM.png"
 SIDECARS = {
     "TEM.json": {"PixelSize": [0.05, 0.05], "PixelSizeUnits": "um"},
     "sub-m1/micr/sub-m1_TEM.json": {"PixelSize": [100, 100], "PixelSizeUnits": "nm", "BodyPart": "BRAIN"},
