@@ -1,8 +1,6 @@
-"""One image, looked at several ways: what a segmenter says of it turned, mirrored and enlarged, on the mean.
+"""Test-time augmentation: the mean of a segmenter's probabilities over several views of an image.
 
-A small network is neither blind to direction nor to size. Turning and mirroring was worth 0.01 Dice on every pair, and
-enlarging half of the views by 1.33 another 0.01 of axon on SEM, whose axons are smaller than those of L; on the other
-TEM, whose axons are larger, it cost 0.01 (development images, fold 0, students of tutorship). So the zoom is the one at
+A small network depends on direction and on size. So an image is also segmented turned and mirrored, and at the zoom at
 which the axons of U are as large as those of L.
 """
 
@@ -18,7 +16,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class View(NamedTuple):
-    """How an image is looked at: enlarged, then turned by quarters, then mirrored."""
+    """One view of an image: enlarged by `zoom`, then turned by quarters, then mirrored."""
 
     zoom: float = 1.0
     turns: int = 0
