@@ -31,7 +31,7 @@ def postprocess(mask: np.ndarray) -> np.ndarray:
     >>> mask = np.zeros((20, 40), dtype=np.uint8)
     >>> mask[2:18, 2:18], mask[5:15, 5:15], mask[8:13, 6:12] = 1, 2, 0  # a fibre with a hole
     >>> mask[5:15, 25:35] = 2  # and an axon without a sheath
-    >>> tidied = tidy(mask)
+    >>> tidied = postprocess(mask)
     >>> tidied[9, 9], tidied[10, 30]
     (np.uint8(2), np.uint8(0))
     """
