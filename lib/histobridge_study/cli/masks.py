@@ -85,7 +85,8 @@ def import_(
     a corrected file belongs to no image of the hand-off; the others are taken all the same.
     """
     from histobridge.io.files import write_table
-    from histobridge_label.corrections import edit_table, read_corrections
+    from histobridge_label.corrections import read_corrections
+    from histobridge_label.edits import edit_table
 
     found, strays = read_corrections(handed_off, corrected)
     table = write_table(to / "edits.csv", edit_table(found))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from histobridge.data.manifest import describe_dataset
 from histobridge.io.images import read_image
-from histobridge_label.export.dataset import Handoff, Labelled, write_handoff
+from histobridge_label.export import Handoff, Labelled, write_handoff
 from histobridge_study.runs import Run
 from histobridge_study.stages.measure import kept_masks
 from histobridge_study.stages.refine import METHOD, STAGE
