@@ -22,7 +22,7 @@ def test_a_mask_gets_the_shape_of_the_file_with_smooth_outlines(um_per_px):
     )
     nearest = resampled[np.ix_(rows, columns)]
     for value in (1, 2):
-        assert dice(MASK == value, resized == value) >= dice(MASK == value, nearest == value) - 1e-9
+        assert dice(resized == value, MASK == value) >= dice(nearest == value, MASK == value) - 1e-9
 
 
 def test_a_map_stays_within_its_range():
