@@ -12,7 +12,9 @@ import numpy as np
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
-from histobridge.io.images import normalise, read_image, read_mask, resample, resample_mask
+from histobridge.io.images import normalise, read_image
+from histobridge.io.masks import read_mask
+from histobridge.io.resample import resample, resample_mask
 from histobridge_label.export import Handoff, edited_files, names, read_handoff
 from histobridge_label.export.geojson import read_geojson
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.io.images import check_pixel_size
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.instances import axon_instances, instance_f1
 from histobridge.metrics.morphometrics import min_axon_px
 from histobridge.metrics.overlap import dice

@@ -32,8 +32,8 @@ def finetune(
     segmenter : Segmenter
         Whose weights and settings it starts from: the one that made the labels.
     corrected : sequence of (image, mask)
-        float32 `[H, W]` in 0..1 and uint8 `[H, W]`, at the segmenter's pixel size (see `corrections.training_examples`). One is
-        enough. Add what must not be forgotten.
+        float32 `[H, W]` in 0..1 and uint8 `[H, W]`, at the segmenter's pixel size (see
+        `corrections.training_examples`). One is enough. Add what must not be forgotten.
     steps : int
         Of training.
     seed : int

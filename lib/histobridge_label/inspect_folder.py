@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from histobridge.errors import UserError
-from histobridge.io.images import check_pixel_size
 from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.resample import check_pixel_size
 from histobridge_label.find_images import find_images, unique_names
 from histobridge_label.image_file import ImageFile, inspect_image
 

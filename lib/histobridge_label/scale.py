@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from histobridge.data.datasets import evenly_chosen
-from histobridge.io.images import middle, resample
+from histobridge.io.images import middle
+from histobridge.io.resample import resample
 from histobridge.metrics.instances import axon_areas_px
 from histobridge_label.image_file import ImageFile
 

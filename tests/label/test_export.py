@@ -12,9 +12,10 @@ import tifffile
 
 from histobridge.errors import UserError
 from histobridge.io import files
-from histobridge.io.images import encode_mask, read_image, read_mask
+from histobridge.io.images import read_image
+from histobridge.io.masks import encode_mask, read_mask
 from histobridge.metrics.morphometrics import fibres
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.export import Labelled, edited_files, names, read_handoff, write_handoff
 from histobridge_label.export import instances as instances_module
 from histobridge_label.export.geojson import read_geojson

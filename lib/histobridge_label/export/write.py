@@ -16,7 +16,9 @@ from histobridge import __version__
 from histobridge.classes import AXON, MYELIN
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import sha256_of, write_json, write_table
-from histobridge.io.images import check_pixel_size, check_same_size, write_image, write_mask
+from histobridge.io.images import write_image
+from histobridge.io.masks import check_same_size, write_mask
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.calibration import review_order
 from histobridge_label.export import bids, names
 from histobridge_label.export.geojson import write_geojson
@@ -184,8 +186,8 @@ def _remove(folder: Path, files: list[str]) -> None:
     """Remove the files of an earlier hand-off, so that none of an image that no longer exists stays behind.
 
     The table of images goes first, because without it a hand-off counts as incomplete. The provenance, which lists the
-    files, goes last, so that an interrupted removal can be continued. The dataset description stays: it marks the folder
-    as a hand-off.
+    files, goes last, so that an interrupted removal can be continued. The dataset description stays, because it marks the
+    folder as a hand-off.
     """
     if not files:
         return
