@@ -137,21 +137,21 @@ def every_figure(tem) -> list[tuple]:
         (figures.dice_bars, (dice(("tem-sem", "tem-pns", "tem-bf"), ("inductive", "transductive")),), {}),
         (figures.dice_bars, (dice(methods=[("supervised", "none"), ("pretrained", "none")], sd=math.nan),), {}),
         (figures.reconstruction_bars, (round_trips(("tem-sem", "tem-pns")),), {}),
-        (figures.agreement_panels, (measurements(("tem-sem",)),), {}),
-        (figures.agreement_panels, (measurements(("tem-sem", "tem-pns", "phantom-tem-other", "tem-bf", "tem-x")),), {}),
+        (figures.bland_altman_panels, (measurements(("tem-sem",)),), {}),
+        (figures.bland_altman_panels, (measurements(("tem-sem", "tem-pns", "phantom-tem-other", "tem-bf", "tem-x")),), {}),
         (figures.g_ratio_against_diameter, (single_fibres(), ("tutorship", "syndiff")), {}),
         (figures.method_overview, (), {}),
         (figures.two_strategies, (example(images, mask),), {}),
         (figures.translation_examples, (pairs, round_trips(("phantom-tem-other",))), {}),
         (figures.pseudo_label_examples, (pairs, dice(("phantom-tem-other",))), {}),
-        (figures.where_to_look, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"um_per_px": 0.1}),
-        (figures.where_to_look, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"truth": mask}),
-        (figures.trust_curves, trust(("tem-sem",)), {}),
-        (figures.trust_curves, trust(("phantom-tem-other", "tem-sem", "tem-bf")), {}),
+        (figures.uncertainty_panels, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"um_per_px": 0.1}),
+        (figures.uncertainty_panels, (*looked_at(tem), review_order({"tem-0": unsure(mask)}, side=16)), {"truth": mask}),
+        (figures.calibration_curves, trust(("tem-sem",)), {}),
+        (figures.calibration_curves, trust(("phantom-tem-other", "tem-sem", "tem-bf")), {}),
         (figures.ablation_bars, (ablation(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
-        (figures.guidance_scatter, (recommend(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
-        (figures.ladder_lines, (rungs(("tem-other", "sem", "bf")),), {}),
-        (figures.ladder_lines, (rungs(("sem",)),), {}),
+        (figures.label_free_score_scatter, (recommend(("tem-sem", "tem-pns", "phantom-tem-other")),), {}),
+        (figures.simulated_shift_lines, (rungs(("tem-other", "sem", "bf")),), {}),
+        (figures.simulated_shift_lines, (rungs(("sem",)),), {}),
         (figures.ablation_bars, (ablation(("tem-bf",), sd=math.nan),), {}),
     ]
 
@@ -499,14 +499,14 @@ def test_where_to_look_shows_label_doubt_and_errors(tem):
     """Four panels with the truth, three without; the map as it is, from 0 to 1, and a bar on the image alone."""
     image, label, doubt = looked_at(tem)
     order, truth = review_order({"tem-0": doubt}, side=16), tem[1]
-    figure = figures.where_to_look(image, label, doubt, order, truth=truth, um_per_px=0.1)
+    figure = figures.uncertainty_panels(image, label, doubt, order, truth=truth, um_per_px=0.1)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["image", "refined label", "uncertainty", "errors"]
     pictures = [image, overlay(image, label), doubt, error_map(truth, label)]
     for picture, expected in zip(shown(figure), pictures, strict=True):
         np.testing.assert_allclose(picture, expected)
     assert figure.axes[2].get_images()[0].get_clim() == (0, 1)
     assert [bar.get_width() for bar in bars(figure) if bar.axes is figure.axes[0]] == [pytest.approx(20)]
-    assert len(figures.where_to_look(image, label, doubt, order).axes) == 3
+    assert len(figures.uncertainty_panels(image, label, doubt, order).axes) == 3
 
 
 def test_where_to_look_frames_the_first_tenth_of_the_tiles(tem):
@@ -514,7 +514,7 @@ def test_where_to_look_frames_the_first_tenth_of_the_tiles(tem):
     image, label, doubt = looked_at(tem)
     order = review_order({"tem-0": doubt}, side=16)
     assert len(order) == 25
-    figure = figures.where_to_look(image, label, doubt, order)
+    figure = figures.uncertainty_panels(image, label, doubt, order)
     frames = [[(*patch.get_xy(), patch.get_width()) for patch in axes.patches] for axes in figure.axes]
     assert frames == [[], *[[(64, 0, 16), (64, 16, 16), (64, 32, 16)]] * 2]
 
@@ -522,7 +522,7 @@ def test_where_to_look_frames_the_first_tenth_of_the_tiles(tem):
 def test_trust_curves_have_a_column_a_pair():
     """Reliability over sparsification; folds are taken together, the error is written, chance is the diagonal."""
     bins, curve = trust(("tem-sem", "tem-bf"))
-    figure = figures.trust_curves(bins, curve)
+    figure = figures.calibration_curves(bins, curve)
     assert len(figure.axes) == 4
     assert figure.get_suptitle() == "Are refined labels as sure as they say?"
     titles = [axes.get_title(loc="left") for axes in figure.axes]
@@ -560,13 +560,13 @@ def test_trust_that_cannot_be_drawn_is_refused_in_words(tem):
     image, label, doubt = looked_at(tem)
     order, (bins, curve) = review_order({"tem-0": doubt}), trust(("tem-sem",))
     with pytest.raises(UserError, match="no tiles"):
-        figures.where_to_look(image, label, doubt, order[:0])
+        figures.uncertainty_panels(image, label, doubt, order[:0])
     with pytest.raises(UserError, match=r"'uncertainty' has shape \(72, 79\)"):
-        figures.where_to_look(image, label, doubt[:, 1:], order)
+        figures.uncertainty_panels(image, label, doubt[:, 1:], order)
     with pytest.raises(UserError, match="the table of reliability"):
-        figures.trust_curves(bins.drop(columns="right"), curve)
+        figures.calibration_curves(bins.drop(columns="right"), curve)
     with pytest.raises(UserError, match="the table of sparsification"):
-        figures.trust_curves(bins, curve.drop(columns="oracle"))
+        figures.calibration_curves(bins, curve.drop(columns="oracle"))
     with pytest.raises(UserError, match="the table of the ablation"):
         figures.ablation_bars(ablation(("tem-sem",)).drop(columns="recipe"))
 
@@ -582,7 +582,7 @@ def words_of(figure) -> list[str]:
 def test_agreement_panels_show_each_image_the_bias_and_its_limits():
     """A panel a measure: points at (mean, difference), lines at 0, the bias and bias ± 1.96 SD, which stand over it."""
     table = measurements(("tem-sem",))
-    panels = [axes for axes in figures.agreement_panels(table).axes if axes.collections]
+    panels = [axes for axes in figures.bland_altman_panels(table).axes if axes.collections]
     assert [axes.get_title("left").split("\n")[0] for axes in panels] == list(MEASURES.values())
     for axes, measure in zip(panels, MEASURES, strict=True):
         of = table[table["measure"] == measure]
@@ -597,12 +597,12 @@ def test_agreement_panels_show_each_image_the_bias_and_its_limits():
 
 def test_agreement_of_several_pairs_has_a_column_for_each_and_none_of_one_image_has_limits():
     """Pair and way stand over the first panel of a column; one image has a bias only."""
-    figure = figures.agreement_panels(measurements(("tem-sem", "tem-bf"), images=1))
+    figure = figures.bland_altman_panels(measurements(("tem-sem", "tem-bf"), images=1))
     panels = np.array(figure.axes).reshape(len(MEASURES), 2)
     assert [axes.get_title("left").split("\n")[0] for axes in panels[0]] == ["tem-sem", "tem-bf"]
     assert [len(axes.lines) for axes in panels.flat] == [2] * panels.size
     with pytest.raises(UserError, match="no rows in the table of measurements"):
-        figures.agreement_panels(measurements(()).reindex(columns=measurements(("a",)).columns))
+        figures.bland_altman_panels(measurements(()).reindex(columns=measurements(("a",)).columns))
 
 
 def test_g_ratio_against_diameter_shows_whole_fibres_with_a_sheath_only():
@@ -707,7 +707,7 @@ def test_an_example_that_cannot_be_drawn_is_refused_in_words(tem):
 
 def test_guidance_has_a_panel_a_score():
     """A point a run and way in each, coloured by pair; the panels that are left over are empty."""
-    figure = figures.guidance_scatter(recommend(("tem-sem", "tem-bf")))
+    figure = figures.label_free_score_scatter(recommend(("tem-sem", "tem-bf")))
     filled = [axes for axes in figure.axes if axes.collections]
     assert [axes.get_xlabel() for axes in filled] == list(SCORES)
     assert all(len(points.get_offsets()) == 2 for axes in filled for points in axes.collections)
@@ -716,7 +716,7 @@ def test_guidance_has_a_panel_a_score():
 
 def test_a_ladder_has_a_panel_a_modality():
     """A line a strategy; the marks of rungs whose contrast was taken for inverted are hollow."""
-    figure = figures.ladder_lines(rungs(("sem", "bf")))
+    figure = figures.simulated_shift_lines(rungs(("sem", "bf")))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["TEM to sem", "TEM to bf"]
     assert all(len(axes.lines) == 3 for axes in figure.axes)
     faces = figure.axes[0].collections[0].get_facecolors()

@@ -35,7 +35,7 @@ def ladder(
     rows = pd.concat([climb(modality, chosen, seed=seed) for modality in modalities()], ignore_index=True)
     write_table(reports / "ladder.csv", rows.round(5))
     write_json(reports / "ladder.json", origin(profile=profile, seed=seed))
-    figures.save(figures.ladder_lines(rows), reports / "ladder")
+    figures.save(figures.simulated_shift_lines(rows), reports / "ladder")
     print(crossings(rows).to_string(index=False, float_format="%.3f"))
     console.print(f"\nWritten: {reports / 'ladder.csv'} and a plot beside it", markup=False, highlight=False)
 

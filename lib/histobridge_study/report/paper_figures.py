@@ -33,7 +33,7 @@ TRANSLATOR = "syndiff"
 
 
 def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "data", **settings) -> list[Path]:
-    """Draw figures 1 to 4 of all finished pairs below `out`/`profile`, and a hand-off; return the paths, SVG and PNG.
+    """Draw figures 2 to 4 of all finished pairs below `out`/`profile`, and a hand-off; return the paths, SVG and PNG.
 
     Drawn and real pairs come in figures of their own. A pair of study.yaml without a finished run has a note in
     its place.
@@ -65,7 +65,7 @@ def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "
     if not any(runs.values()):
         raise UserError(f"There are no finished runs below {out / profile}: start one with `histobridge run`.")
     _refuse_real_in_repository(runs, out, to)
-    drawn = {"method": figures.method_overview()}
+    drawn = {}
     for kind in ("phantom", "real"):
         chosen = {pair: run for pair, run in runs.items() if kind_of(load_study().pairs[pair]) == kind}
         if any(chosen.values()):

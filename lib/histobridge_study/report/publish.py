@@ -182,7 +182,7 @@ def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
         figures.save(figures.ablation_bars(ablation_table(found["ablation"])), reports / "ablation")
     if "trust" in found:
         write_table(reports / "trust_overview.csv", trust_overview(found["trust"]))
-        figures.save(figures.trust_curves(found["reliability"], found["sparsification"]), reports / "trust")
+        figures.save(figures.calibration_curves(found["reliability"], found["sparsification"]), reports / "trust")
     if "guidance" in found:
         _write_guidance(found["guidance"], dice, reports)
 
@@ -190,14 +190,14 @@ def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
 def _write_guidance(scored: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
     known = with_truth(scored, dice)
     write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
-    figures.save(figures.guidance_scatter(known), reports / "guidance")
+    figures.save(figures.label_free_score_scatter(known), reports / "guidance")
 
 
 def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
     pairs = paired(measurements)
     write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
     if len(best := of_best(pairs, dice)):
-        figures.save(figures.agreement_panels(best), reports / "agreement")
+        figures.save(figures.bland_altman_panels(best), reports / "agreement")
 
 
 def with_tables(text: str, tables: dict[str, pd.DataFrame]) -> str:
