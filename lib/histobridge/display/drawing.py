@@ -100,18 +100,22 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
 
 
 def panel(axes: Axes, picture: np.ndarray, *, title: str = "", um_per_px: float | None = None) -> None:
-    """Show a grey [H, W] or colour [H, W, 3] picture in 0..1, with a scale bar if its pixel size is given.
+    """Show a grey [H, W] or colour [H, W, 3] picture in 0..1, with a scale bar if its pixel size is given."""
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.spines[:].set_visible(False)
+    if um_per_px is not None:
+        scale_bar(axes, um_per_px)
+
+
+def scale_bar(axes: Axes, um_per_px: float) -> None:
+    """Draw a scale bar over a picture: white in a dark box, legible on any grey.
 
     Raises
     ------
     UserError
         If the pixel size is not positive.
     """
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
-    axes.set(xticks=[], yticks=[], title=title)
-    axes.spines[:].set_visible(False)
-    if um_per_px is None:
-        return
     if not um_per_px > 0:
         raise UserError(f"A pixel of {um_per_px} µm cannot be drawn to scale: give a pixel size above 0.")
     box = {"color": "white", "box_color": "black", "box_alpha": 0.6, "pad": 0.3, "border_pad": 0.2, "sep": 2}

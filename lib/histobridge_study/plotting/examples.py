@@ -28,6 +28,7 @@ from histobridge.display.drawing import (
     refuse_empty,
     refuse_other_shapes,
     require_columns,
+    scale_bar,
     styled,
 )
 from histobridge.errors import UserError
@@ -121,14 +122,14 @@ def two_strategies(example: Example, *, side: int = 160) -> Figure:
         "pseudo label on the image of U": overlay(target["image"], target["adaptation"]),
         "expert mask of U": truth,
     }
-    figure = new_figure(PAGE, 4.6)
+    figure = new_figure(PAGE, 4.4)
+    figure.get_layout_engine().set(wspace=0.15)  # room for the arrows
     above, below = figure.subfigures(2, 1)
     _steps(above, "Tutorship: translate L to U, keep its masks, train a student, apply it to U", tutorship, side)
     _steps(below, "Adaptation: translate U to L, apply the segmenter of L", adaptation, side)
     for part, strategy, size in zip((above, below), ("tutorship", "adaptation"), example.um_per_px, strict=True):
-        first, label = part.axes[0], part.axes[3]
-        panel(first, first.get_images()[0].get_array(), title=first.get_title(loc="left"), um_per_px=size)
-        label.set_xlabel(_dice_text(target["truth"], target[strategy]), loc="left", fontsize=SMALL)
+        scale_bar(part.axes[0], size)
+        part.axes[3].set_xlabel(_dice_text(target["truth"], target[strategy]), loc="left", fontsize=SMALL)
     names = [Line2D([], [], linestyle="", label=f"{d}: {name}") for d, name in zip("LU", example.names, strict=True)]
     handles = [*names, *colour_handles(CLASS_COLOURS)]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, handlelength=1.2)
@@ -154,7 +155,7 @@ def _steps(part: SubFigure, title: str, pictures: Images, side: int) -> None:
         axes.set_title(textwrap.fill(name, 18), fontsize=SMALL)
     for axes in panels[1:-1]:
         arrow = {"arrowstyle": "-|>", "color": GREY}
-        axes.annotate("", (-0.02, 0.5), (-0.22, 0.5), xycoords="axes fraction", arrowprops=arrow)
+        axes.annotate("", (0, 0.5), (-0.18, 0.5), xycoords="axes fraction", arrowprops=arrow)
 
 
 # --- Figures 3 and 4 ----------------------------------------------------------------------------------------

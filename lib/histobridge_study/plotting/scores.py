@@ -132,7 +132,7 @@ def simulated_shift_lines(rows: pd.DataFrame) -> Figure:
     """
     require_columns(rows, ["modality", "step", "sign", "strategy", "dice"], "the table of the simulated shift")
     names = rows["modality"].unique()
-    figure = new_figure(min(PAGE, 1.3 + 1.9 * len(names)), 2.4)
+    figure = new_figure(min(PAGE, 1.3 + 1.9 * len(names)), 2.6)
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
         means = rows[rows["modality"] == name].groupby(["strategy", "step"])[["dice", "sign"]].mean()
@@ -145,7 +145,7 @@ def simulated_shift_lines(rows: pd.DataFrame) -> Figure:
     grid[0].set_ylabel("Dice, mean of both classes")
     hollow = Line2D([], [], marker="o", linestyle="", markersize=4, color=GREY, mfc="white", label="contrast inverted")
     handles = [*grid[0].get_legend_handles_labels()[0], hollow]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, 2 * len(names)), columnspacing=1)
     figure_title(figure, "Dice under a simulated shift")
     return figure
 
@@ -166,7 +166,7 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     """
     rows = reconstruction_scores(rows)
     groups, translators = list(rows.groupby(SETTING, sort=False)), ordered_translators(rows)
-    figure = new_figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.25 * len(translators)))
+    figure = new_figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.18 * len(translators)))
     grid = figure.subplots(len(groups), len(MEASURES), sharex="col", sharey=True, squeeze=False)
     directions = sorted(set(rows["direction"]))
     for panels, (group, cells) in zip(grid, groups, strict=True):
