@@ -14,15 +14,11 @@ from histobridge.display.drawing import (
     CORRECT_COLOURS,
     ERROR_COLOURS,
     ORANGE,
-    PAGE,
     STYLE,
-    blank,
-    common_side,
     error_map,
     new_figure,
     overlay,
     panel,
-    panel_grid,
     refuse_empty,
     refuse_other_shapes,
     require_columns,
@@ -53,19 +49,6 @@ def test_style_holds_while_drawing_and_not_after():
     with pytest.raises(UserError, match=r"^9$"):
         draw()
     assert dict(matplotlib.rcParams) == before
-
-
-def test_a_new_figure_is_closed_in_pyplot():
-    """A notebook therefore shows it once."""
-    new_figure(3.0, 2.0)
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("columns", [1, 3, 9])
-def test_a_grid_fits_a_page(columns):
-    """A grid has as many panels as asked for and is never wider than a page."""
-    figure, grid = panel_grid(2, columns)
-    assert grid.shape == (2, columns) and figure.get_figwidth() <= PAGE + 1e-9
 
 
 def test_save_writes_the_same_files_each_time(tmp_path):
@@ -106,13 +89,6 @@ def test_a_panel_does_not_stretch_its_greys():
     assert axes.get_images()[0].get_clim() == (0, 1) and axes.get_title() == "grey" and not axes.artists
 
 
-def test_a_blank_panel_shows_only_its_note():
-    """No axis is visible."""
-    axes = new_figure(1, 1).subplots()
-    blank([axes], "not translated")
-    assert not axes.axison and [text.get_text() for text in axes.texts] == ["not translated"]
-
-
 def test_overlay_keeps_hue_on_any_grey():
     """Myelin is blue and axon is orange on black and on white; background stays grey."""
     for grey in (0.0, 1.0):
@@ -129,12 +105,6 @@ def test_error_map_colours_every_kind_of_pixel():
     myelin, axon = CORRECT_COLOURS.values()
     expected = ["white", invented, invented, missed, myelin, swapped, missed, swapped, axon]
     np.testing.assert_allclose(error_map(truth, predicted)[0], [to_rgb(colour) for colour in expected])
-
-
-def test_crops_have_one_common_side():
-    """The side is the smallest of all images, or less if asked for."""
-    images = [np.zeros((50, 60)), np.zeros((70, 40))]
-    assert (common_side(images, 256), common_side(images, 32)) == (40, 32)
 
 
 def test_domains_shows_four_crops_of_each_domain_above_the_histograms_of_all_images():
