@@ -16,7 +16,7 @@ from matplotlib_scalebar.scalebar import ScaleBar
 from histobridge.display.drawing import CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, PAGE, error_map, overlay
 from histobridge.errors import UserError
 from histobridge.metrics.calibration import calibration_error, reliability, review_order, sparsification
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
 from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting

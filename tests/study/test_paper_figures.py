@@ -5,19 +5,24 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.segmenter import Segmenter
 from histobridge.translators.syndiff import SynDiff
-from histobridge_study import plotting
-from histobridge_study.config import load_study
+from histobridge_study import plotting as figures
+from histobridge_study.config import ROOT, load_study
 from histobridge_study.grid import Plan
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN
 from histobridge_study.report import paper_figures as gallery
 from histobridge_study.runs import open_run
 from histobridge_study.stages.label import all_pseudo_labels
 from histobridge_study.stages.translate import fit_controls, train_syndiff, trained_translators, translated
+
+
+def words_of(figure) -> list[str]:
+    """All that is written on a figure."""
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def shown(figure) -> list[np.ndarray]:
@@ -74,17 +79,17 @@ def write_rows(run, source: list[str], target: list[str]) -> None:
 
 
 def test_the_gallery_draws_what_is_finished_and_trains_nothing(finished, tmp_path, monkeypatch):
-    """Figures 2 to 4 come from the files of the run and show the median images; the title names other phantom pairs."""
+    """Figures 1 to 4 come from the files of the run, of the median images; other drawn pairs are notes."""
     saved = {}
-    monkeypatch.setattr(plotting, "save", lambda figure, path: saved.update({path.name: figure}) or (path,))
+    monkeypatch.setattr(figures, "save", lambda figure, path: saved.update({path.name: figure}) or (path,))
     monkeypatch.setattr(Segmenter, "fit", None)
     monkeypatch.setattr(Segmenter, "predict", None)
     monkeypatch.setattr(SynDiff, "translate", None)
     paths = gallery.write(finished, "smoke", tmp_path / "figures", data=tmp_path / "data")
-    expected = ["strategies-phantom-sem", "translations-phantom", "pseudo_labels-phantom"]
+    expected = ["method", "strategies-phantom-sem", "translations-phantom", "pseudo_labels-phantom"]
     assert paths == [tmp_path / "figures" / name for name in expected]
-    title = saved["translations-phantom"].get_suptitle()
-    assert title == "Without an example: phantom-tem-other (not run), phantom-bf (not run)"
+    notes = [word for word in words_of(saved["translations-phantom"]) if ":" in word and "phantom" in word]
+    assert notes == ["phantom-tem-other: not run", "phantom-bf: not run"]
     greys = [float(picture.mean()) for picture in shown(saved["translations-phantom"])]
     assert greys == pytest.approx([0.02, 0.2, 0.02, 0.8], abs=0.005)  # the third images, and their translations
     assert len(shown(saved["pseudo_labels-phantom"])) == 6

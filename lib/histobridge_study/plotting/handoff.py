@@ -18,7 +18,8 @@ from histobridge.display.drawing import (
     refuse_other_shapes,
     styled,
 )
-from histobridge.io.images import encode_mask, middle
+from histobridge.io.images import middle
+from histobridge.io.masks import encode_mask
 
 GOLDEN = 0.618034  # turns of hue between one fibre and the next, so that consecutive numbers look different
 
