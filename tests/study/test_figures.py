@@ -18,7 +18,6 @@ from histobridge.errors import UserError
 from histobridge.metrics.calibration import calibration_error, reliability, review_order, sparsification
 from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
-from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting
 from histobridge_study.analysis.bland_altman import DENSITY, MEASURES, bland_altman
 from histobridge_study.analysis.recommend import SCORES
@@ -38,6 +37,7 @@ DICE = {  # (axon, myelin), not in the order of `tables.ORDER`
     ("adaptation", "invert"): (0.72, 0.67),
     ("pretrained", "none"): (0.21, 0.01),
 }
+RECIPES = ("refined", "without SynDiff", "without anatomy")
 ORDERED = ["pretrained", "adaptation, invert", "adaptation, syndiff", "adaptation, a-new-one", "tutorship, syndiff"]
 
 
