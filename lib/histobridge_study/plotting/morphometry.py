@@ -36,8 +36,8 @@ def bland_altman_panels(pairs: pd.DataFrame) -> Figure:
     Parameters
     ----------
     pairs : DataFrame
-        From `histobridge_study.analysis.bland_altman.of_best`: one method for each pair, protocol and split, which
-        make a column of panels each. A single one is drawn in two rows.
+        From `histobridge_study.analysis.bland_altman.of_best`: one method for each pair, protocol and split.
+        Each of these has a column of panels; a single one is drawn in two rows.
     """
     require_columns(pairs, [*SEEN, "measure", "label", "expert"], "the table of measurements")
     groups = list(pairs.groupby([*SETTING, "strategy", "translator"], sort=False))
