@@ -15,17 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-<<<<<<< HEAD
 from histobridge.data.datasets import load_images, load_masks
 from histobridge.data.manifest import load_dataset
-=======
-from histobridge.display.domains import domains
-from histobridge.display.drawing import save
->>>>>>> plotting
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, write_table, write_text
 from histobridge_label import labelling, scale, workspace
-from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.image_file import ImageFile
@@ -34,13 +28,9 @@ from histobridge_label.model import MODEL, Model, latest
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.training import train
 from histobridge_label.workspace import Choice
-<<<<<<< HEAD
 from histobridge_study import plotting as figures
 from histobridge_study.config import Polarity, load_study, profile_of
 from histobridge_study.plotting import Thumbnail
-=======
-from histobridge_study.config import Polarity, profile_of
->>>>>>> plotting
 from histobridge_study.provenance import machine, peak_memory_gib
 
 POLARITIES = {1: "keep", -1: "invert"}
@@ -222,13 +212,8 @@ def first_look(images: Path, out: Path, um_per_px: float | None) -> FolderScan:
     looked = scan_folder(images, um_per_px, exclude=out)
     write_table(out / TABLE, looked.table)
     thumbs = [_thumbnail(one) for one in looked.images]
-<<<<<<< HEAD
     figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
     for told in looked.warnings:
-=======
-    save(contact_sheet(thumbs), out / "contact_sheet")
-    for told in looked.remarks:
->>>>>>> plotting
         print(f"  {told}", flush=True)
     return looked
 
@@ -281,7 +266,7 @@ def scale_picture(labelled: scale.SourceImages, images: list[ImageFile], um_per_
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     some = {one.name: labelling.at_scale(one, um_per_px) for one in images[:4]}
     names, sizes = (labelled.dataset, "your images"), (labelled.um_per_px, um_per_px)
-    save(domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
+    figures.save(figures.domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
 
 
 class _Told(NamedTuple):

@@ -20,11 +20,6 @@ from histobridge.display.drawing import (
 )
 from histobridge.io.images import middle
 from histobridge.io.masks import encode_mask
-<<<<<<< HEAD
-from histobridge_label.export.geojson import features, polygons_of
-from histobridge_label.export.instances import fibre_labels
-=======
->>>>>>> plotting
 
 GOLDEN = 0.618034  # turns of hue between one fibre and the next, so that consecutive numbers look different
 
@@ -74,17 +69,13 @@ def _fibre_colours(fibres: np.ndarray) -> np.ndarray:
 
 def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
     """Draw filled polygons over a picture. Their corners lie between pixels, whose centres are whole numbers."""
-    from histobridge_label.export.geojson import areas, features
+    from histobridge_label.export.geojson import features, polygons_of
 
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
-<<<<<<< HEAD
-        outlines = [_outline(rings) for rings in polygons_of(feature)]
-=======
         outlines = [
             Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))
-            for rings in areas(feature)
+            for rings in polygons_of(feature)
         ]
->>>>>>> plotting
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
         axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
