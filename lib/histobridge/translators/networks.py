@@ -2,7 +2,7 @@
 
 One `UNet` serves as diffusive generator (with time and latent) and as non-diffusive generator (without). Every
 generator predicts a *residual* to plus or minus its input and starts exactly there, because in unpaired translation
-the start decides the polarity and no loss can tell afterwards (see `polarity.py`).
+the start decides the polarity and no loss can tell afterwards (see `histobridge.strategies.polarity`).
 
 Shapes: images are [B, 1, H, W] in -1..1; H and W must be multiples of `stem * 2 ** (levels - 1)`.
 """

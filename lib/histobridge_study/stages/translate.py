@@ -23,10 +23,7 @@ from histobridge.metrics.translation_checks import ClassSwap, class_swap, offset
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.polarity import choose_sign, evidence
 from histobridge.training.sliding_window import window_borders
-from histobridge.translators.base import Translator
-from histobridge.translators.controls import Control
-from histobridge.translators.saved import load_translator
-from histobridge.translators.syndiff import SynDiff
+from histobridge.translators import Control, SynDiff, Translator, load_translator
 from histobridge_study.runs import Run, data_checksum
 
 OTHER = {"L": "U", "U": "L"}
