@@ -165,15 +165,17 @@ class SynDiffTraining:
 
         # Generators. The discriminators stay as they are and only pass gradients on.
         critics.requires_grad_(False)
-        losses, pairs = [{} for _ in parts], [{} for _ in parts]
-        for part, weight, loss, pair in zip(parts, weights, losses, pairs, strict=True):
+        losses, pairs = [], []
+        for part, weight in zip(parts, weights, strict=True):
+            loss: dict[str, Tensor] = {}
+            pair: dict[str, Pair] = {}
             with self.fabric.autocast():
-                # Non-diffusive module: make the missing partner of every real image, and go the cycle back to it.
+                # Non-diffusive module: make the missing partner of each real image, and translate it back (cycle loss).
                 real = {d: part[d].image for d in "LU"}  # [B, 1, crop, crop], as all images below
                 partner = {"U": F["U"](real["L"]), "L": F["L"](real["U"])}
                 cycled = {"L": F["L"](partner["U"]), "U": F["U"](partner["L"])}
                 loss["cycle"] = s.weight_cycle * sum(l1_loss(cycled[d], real[d]) for d in "LU")
-                pair |= {f"DF_{d}": Pair(real[d], partner[d]) for d in "LU"}
+                pair.update({f"DF_{d}": Pair(real[d], partner[d]) for d in "LU"})
 
                 # Identity loss of CycleGAN (arXiv 1703.10593, section 5.2): F_L leaves an image of L as it is. Where
                 # the contrast is inverted it has no meaning, because no image of L could pass for one of U.
@@ -181,7 +183,7 @@ class SynDiffTraining:
                     loss["identity"] = s.weight_identity * sum(l1_loss(F[d](real[d]), real[d]) for d in "LU")
 
                 # Diffusive module: noise the real image x_0 to level t + 1, predict it from there with its partner as
-                # the condition y, and draw the fake x_t from the posterior of that prediction.
+                # the condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
                 l1 = []
                 for d, other in ("U", "L"), ("L", "U"):
                     x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
@@ -193,12 +195,14 @@ class SynDiffTraining:
                     l1.append(l1_loss(predicted, x_0))
                 loss["l1"] = s.weight_l1 * sum(l1)
 
-                # Adversarial losses of both modules, non-saturating: -log D(fake) = softplus(-logit).
+                # Adversarial losses of both modules, in the non-saturating form -log D(fake) = softplus(-logit).
                 for kind in "FG":
                     both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
                     logits = (critic(p.fake, p.level).float() for critic, p in both)  # a logit per patch
                     loss[f"adversarial_{kind}"] = sum(softplus(-logit).mean() for logit in logits)
             self.fabric.backward(weight * sum(loss.values()))
+            losses.append(loss)
+            pairs.append(pair)
         self._update(self.generator_optimiser)
 
         # Discriminators, on the same images, detached from the generators that made them.
@@ -211,7 +215,8 @@ class SynDiffTraining:
                     on_real = torch.cat([critic(p.real, p.level).float().flatten() for critic, p in both])
                     on_fake = torch.cat([critic(p.fake.detach(), p.level).float().flatten() for critic, p in both])
                     loss[f"critic_{kind}"] = 2 * (softplus(-on_real).mean() + softplus(on_fake).mean())
-                    loss |= {f"logit_real_{kind}": on_real.mean(), f"logit_fake_{kind}": on_fake.mean()}
+                    loss.update({f"logit_real_{kind}": on_real.mean(), f"logit_fake_{kind}": on_fake.mean()})
+
             # Lazy R1: only every few steps, and in float32, because it is a derivative of a derivative.
             penalty = 0.0
             if number % s.r1_every == 0:
@@ -219,7 +224,7 @@ class SynDiffTraining:
             self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + penalty))
         self._update(self.critic_optimiser)
 
-        # Moving average of the generators' weights (EMA), which translate later. It follows faster at the beginning.
+        # Moving average (EMA) of the generators' weights: these translate later. It follows faster at the beginning.
         keep = min(s.ema, (1 + number) / (10 + number))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - keep)
