@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, one_of
 
 CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
 """Names of the classical translators, with which every learned translator is compared."""
@@ -145,12 +147,58 @@ class SegmenterSettings(Strict):
     blank: float = Field(0.5, ge=0, le=1)
     save_every: int = 100
 
+    def for_polarity(self) -> SegmenterSettings:
+        """Return the settings of the polarity segmenter, which learns from crops without blank parts.
+
+        Partly blank crops teach a segmenter that every axon has a sheath. It then finds sheaths in negatives too, and
+        can no longer tell an image from its negative.
+        """
+        return self.model_copy(update={"blank": 0.0})
+
 
 class RefinementSettings(Strict):
     """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+
+
+class TrainingProfile(Strict):
+    """Settings of all models that are trained together.
+
+    Attributes
+    ----------
+    translator : SynDiffSettings
+    segmenter : SegmenterSettings
+        Segmenter of L.
+    student_steps : int
+        Steps for which students continue from the weights of that segmenter.
+    polarity_segmenter : SegmenterSettings, optional
+        Segmenter that decides the polarity; by default `segmenter.for_polarity()`.
+    refinement : RefinementSettings
+    """
+
+    translator: SynDiffSettings
+    segmenter: SegmenterSettings
+    student_steps: int = Field(300, ge=1)
+    polarity_segmenter: SegmenterSettings | None = None
+    refinement: RefinementSettings = RefinementSettings()
+
+    @property
+    def for_polarity(self) -> SegmenterSettings:
+        """Settings of the segmenter that decides the polarity."""
+        return self.polarity_segmenter or self.segmenter.for_polarity()
+
+
+def training_profiles() -> dict[str, dict]:
+    """Return the profiles of `profiles.yaml` by name, as plain numbers."""
+    return yaml.safe_load(resources.files("histobridge").joinpath("profiles.yaml").read_text(encoding="utf-8"))
+
+
+def training_profile(name: str) -> TrainingProfile:
+    """Return a profile of `profiles.yaml`; a `UserError` lists the valid names."""
+    profiles = training_profiles()
+    return validated(TrainingProfile, profiles[one_of("profile", name, profiles)], f"The profile '{name}'")
 
 
 def validated(model: type[Strict], values: dict, name: str):

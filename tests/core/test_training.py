@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from histobridge.config import SynDiffSettings
+from histobridge.config import training_profile
 from histobridge.errors import UserError
 from histobridge.io.progress import ThrottledProgress
 from histobridge.segmenter import Segmenter, SegmenterTraining
@@ -340,12 +340,8 @@ def test_the_identity_loss_keeps_images_of_the_target_domain(start):
 
 
 def test_the_published_size_takes_a_step(drawn):
-    """At the published width and depth, on one crop of 64 px, all losses are finite and all networks move."""
-    settings = SynDiffSettings(
-        crop=64, batch=1, stem=1, width=64, multipliers=(1, 1, 2, 2, 4, 4), blocks=2, attention=(5,), latent=100,
-        embedding=256, cycle_width=64, cycle_multipliers=(1, 2, 4), critic_width=64, critic_multipliers=(1, 2, 4, 8),
-        lr_generator=1.6e-4, lr_critic=1e-4,
-    )  # fmt: skip
+    """With the profile `gpu`, on one crop of 64 px, all losses are finite and all networks move."""
+    settings = training_profile("gpu").translator.model_copy(update={"crop": 64, "batch": 1})
     source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
     training = SynDiffTraining(fabric(), settings, 1, 0, source, target)
     before = [p.detach().clone() for net in (training.generators, training.critics) for p in net.parameters()]

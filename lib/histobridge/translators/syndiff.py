@@ -172,6 +172,13 @@ class Cycle(SynDiffNetworks):
 
     name = "cycle"
 
+    @classmethod
+    def of(cls, syndiff: SynDiff) -> Cycle:
+        """Return the non-diffusive generators of a trained SynDiff as a translator; the weights are shared."""
+        cycle = cls(syndiff.settings, sign=syndiff.sign, seed=syndiff.seed)
+        cycle.generators = syndiff.generators
+        return cycle
+
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` has no effect."""
         generator = self.generators[f"F_{to}"].eval()
