@@ -31,6 +31,15 @@ def test_every_dependency_is_pinned_exactly():
     assert all("==" in pin for pin in _pins())
 
 
+def test_every_package_is_installed():
+    """pyproject.toml lists every package of `lib`, and maps the others to folders that exist."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    mapped = {name: ROOT / folder for name, folder in setuptools["package-dir"].items() if name}
+    in_lib = {".".join(p.parent.relative_to(ROOT / "lib").parts) for p in (ROOT / "lib").rglob("__init__.py")}
+    assert sorted(setuptools["packages"]) == sorted(in_lib | mapped.keys())
+    assert all((folder / "__init__.py").is_file() for folder in mapped.values())
+
+
 def test_conda_users_get_the_same_pins():
     """environment.yml installs the lock file itself, on a Python that the project supports."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
