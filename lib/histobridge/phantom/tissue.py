@@ -182,8 +182,8 @@ def _push_apart(centre, radius, extent, *, rounds=6, steps=12):
     """Move overlapping discs apart, the smaller one further, until they are jammed."""
     mass = radius**2
     for _ in range(rounds):
-        # Many cells are clipped to the coordinate 0. The tree splits just above such a coordinate, and just above 0 is a
-        # denormal number. If torch flushes those (training/device.py) the recursion never ends: the cells are moved.
+        # Many cells are clipped to the coordinate 0. The tree splits just above such a coordinate, and the number just
+        # above 0 is denormal. If torch flushes those (training/device.py) the recursion never ends: move the cells.
         pairs = cKDTree(centre + 1.0).query_pairs(2 * radius.max(), output_type="ndarray")
         i, j = pairs.T
         near = np.linalg.norm(centre[i] - centre[j], axis=1) < radius[i] + radius[j] + 1.0
