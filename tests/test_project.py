@@ -4,13 +4,14 @@ import json
 import re
 import shutil
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
-from histobridge_study.config import ROOT
 from histobridge_study.report.publish import recompute
 
+ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
