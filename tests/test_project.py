@@ -4,13 +4,14 @@ import json
 import re
 import shutil
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
-from histobridge_study.config import ROOT
 from histobridge_study.report.publish import recompute
 
+ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -29,6 +30,15 @@ def test_every_dependency_is_pinned_exactly():
     asked = _names(project["dependencies"] + project["optional-dependencies"]["test"])
     assert asked <= _names(_pins())
     assert all("==" in pin for pin in _pins())
+
+
+def test_every_package_is_installed():
+    """pyproject.toml lists every package of `lib`, and maps the others to folders that exist."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    mapped = {name: ROOT / folder for name, folder in setuptools["package-dir"].items() if name}
+    in_lib = {".".join(p.parent.relative_to(ROOT / "lib").parts) for p in (ROOT / "lib").rglob("__init__.py")}
+    assert sorted(setuptools["packages"]) == sorted(in_lib | mapped.keys())
+    assert all(folder.is_dir() for folder in mapped.values())
 
 
 def test_conda_users_get_the_same_pins():

@@ -162,10 +162,7 @@ def test_small_images_do_not_teach_and_many_are_thinned(images, tmp_path, monkey
 
 def test_a_source_must_have_masks_and_be_here(tmp_path, monkeypatch):
     """What is missing is told with the name of the source."""
-    monkeypatch.setattr("histobridge.data.download.ATTEMPTS", 0)
-    monkeypatch.setattr(
-        "histobridge.data.download.download", lambda *_: __import__("histobridge.data.download").fetching.Answer()
-    )
+    monkeypatch.setattr("histobridge.data.download._download", lambda *_: "no network in this test")
     with pytest.raises(UserError, match="files of tem cannot be had"):
         workspace.bring_source(tmp_path, "tem", tmp_path / "data", None)
     bare = load_dataset("sem").model_dump(exclude_none=True)
