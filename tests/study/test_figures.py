@@ -24,7 +24,7 @@ from histobridge.display.drawing import (
     overlay,
 )
 from histobridge.errors import UserError
-from histobridge.metrics.calibration import calibration_error, reliability, review_order, sparsification
+from histobridge.metrics import calibration_error, reliability, review_order, sparsification
 from histobridge.phantom.render import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
 from histobridge.strategies.refined import RECIPES

@@ -8,7 +8,7 @@ import pytest
 
 from histobridge.data.manifest import ROOT
 from histobridge.io.images import write_mask
-from histobridge.metrics.morphometrics import fibres, summary
+from histobridge.metrics.morphometrics import fibre_summary, fibres
 from histobridge.phantom.render import phantom
 from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.report.collect import collect_measured, collect_provenance
@@ -143,7 +143,7 @@ def test_a_mask_file_is_measured_by_the_command_line(histobridge, mask_file, tmp
     np.testing.assert_allclose(found["g_ratio"][: len(table)], table["g_ratio"], atol=1e-5)
     one, other = pd.read_csv(tmp_path / "out" / "summary.csv").to_dict("records")
     assert one == other
-    assert one["density_per_mm2"] == pytest.approx(summary(mask, table, 0.1)["density_per_mm2"])
+    assert one["density_per_mm2"] == pytest.approx(fibre_summary(mask, table, 0.1)["density_per_mm2"])
 
 
 def test_an_empty_mask_is_measured_too(tmp_path):

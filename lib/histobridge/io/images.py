@@ -16,7 +16,7 @@ import tifffile
 from PIL.JpegImagePlugin import JpegImageFile
 from skimage.transform import resize
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, check_pixel_size
 from histobridge.io.files import atomic_write
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -193,12 +193,6 @@ def check_same_size(image: np.ndarray, mask: np.ndarray, name: object) -> None:
     if image.shape[:2] != mask.shape[:2]:
         sizes = [f"{width} × {height} px" for height, width in (image.shape[:2], mask.shape[:2])]
         raise UserError(f"{name} is {sizes[0]} but its mask {sizes[1]}: give the mask drawn on this image.")
-
-
-def check_pixel_size(um_per_px: float | None, name: object) -> None:
-    """Raise a `UserError` about `name` unless its pixel size (µm/px) is a positive, finite number."""
-    if not isinstance(um_per_px, (int, float, np.number)) or not 0 < um_per_px < np.inf:
-        raise UserError(f"{name} has the pixel size {um_per_px} µm/px: state the true one, none is guessed.")
 
 
 def resample(image: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The image") -> np.ndarray:

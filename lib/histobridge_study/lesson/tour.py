@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, validated
 from histobridge.data.manifest import ROOT
-from histobridge.metrics.calibration import wrong_in_tiles
+from histobridge.metrics.review import errors_per_tile
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom.render import phantom
 from histobridge.segmenter import Segmenter
@@ -138,7 +138,7 @@ def errors_found(order: pd.DataFrame, wrong: Mapping[str, np.ndarray]) -> pd.Dat
     wrong : mapping of str to ndarray
         bool [H, W] by image.
     """
-    table = order.assign(wrong=wrong_in_tiles(order, wrong).astype(int))
+    table = order.assign(wrong=errors_per_tile(order, wrong).astype(int))
     return table.assign(found=table["wrong"].cumsum() / max(1, table["wrong"].sum()))
 
 

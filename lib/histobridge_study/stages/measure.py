@@ -16,7 +16,7 @@ import pandas as pd
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of, write_json, write_table
 from histobridge.io.images import check_pixel_size, read_mask
-from histobridge.metrics.morphometrics import fibres, summary
+from histobridge.metrics.morphometrics import fibre_summary, fibres
 from histobridge_study.analysis.bland_altman import EXPERT
 from histobridge_study.runs import Run, recorded_run
 
@@ -42,7 +42,7 @@ def measure(run: Run, labels: Labels, *, ending: str = "") -> tuple[pd.DataFrame
     -------
     fibres, images : DataFrame
         As `fibres.csv` and `morphometrics.csv`: the columns pair, protocol, split, fold, strategy, translator, image
-        and subject, then those of `morphometrics.fibres` and `morphometrics.summary`.
+        and subject, then those of `morphometrics.fibres` and `morphometrics.fibre_summary`.
     """
     subject = {s.name: s.subject for s in run.target_images()}
     keyed = (
@@ -70,7 +70,7 @@ def measured(masks: Iterable[tuple[dict, np.ndarray]], um_per_px: float) -> tupl
     for head, mask in masks:
         found = fibres(mask, um_per_px)
         single.append(pd.DataFrame({name: [value] * len(found) for name, value in head.items()}).join(found))
-        whole.append({**head, **summary(mask, found, um_per_px)})
+        whole.append({**head, **fibre_summary(mask, found, um_per_px)})
     filled = [table for table in single if len(table)] or single[:1]  # empty ones would blur the types of columns
     return pd.concat(filled, ignore_index=True).round(DECIMALS), pd.DataFrame(whole).round(DECIMALS)
 

@@ -17,14 +17,8 @@ from histobridge.data.manifest import ROOT
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, read_mask, write_image, write_mask
 from histobridge.io.progress import ThrottledProgress
-from histobridge.metrics.calibration import (
-    TEMPERATURE,
-    calibration_error,
-    reliability,
-    share_held,
-    sparsification,
-    uncertainty,
-)
+from histobridge.metrics import calibration_error, error_recall, reliability, sparsification, uncertainty
+from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.strategies.refined import RECIPES, Labeller, refined, translators_of
 from histobridge.translators.base import Translator
 from histobridge_study.analysis import label_free_scores as label_free
@@ -74,7 +68,7 @@ def trust_tables(run: Run, unsure: Maps, wrong: Maps, order: pd.DataFrame) -> di
     """
     pooled = [np.concatenate([maps[name].ravel() for name in wrong]) for maps in (unsure, wrong)]
     bins, curve = reliability(*pooled), sparsification(*pooled)
-    held, most = share_held(order, wrong)
+    held, most = error_recall(order, wrong)
     trust = {"ece": calibration_error(bins), "ause": (curve["error"] - curve["oracle"]).mean()}
     trust |= {"held_by_first_tenth": held, "most_possible": most, "wrong": pooled[1].mean()}
     tables = {"reliability": bins, "sparsification": curve, "trust": pd.DataFrame([trust])}
