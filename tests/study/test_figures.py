@@ -31,7 +31,7 @@ from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting as figures
 from histobridge_study.analysis.bland_altman import DENSITY, MEASURES, bland_altman
 from histobridge_study.analysis.recommend import SCORES
-from histobridge_study.analysis.tables import CELL
+from histobridge_study.analysis.tables import CELL_KEYS
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
 
 STEPS = 40
@@ -78,7 +78,7 @@ def dice(pairs=("tem-sem",), protocols=("transductive",), *, sd: float = 0.02, m
     for pair, protocol, (strategy, translator) in product(pairs, protocols, methods):
         for name, mean in zip(("axon", "myelin"), WAYS[strategy, translator], strict=True):
             cell = (pair, protocol, "development", translator, strategy, name, mean, sd, 5, 0)
-            row = dict(zip([*CELL, "mean", "sd", "folds", "undefined"], cell, strict=True))
+            row = dict(zip([*CELL_KEYS, "mean", "sd", "folds", "undefined"], cell, strict=True))
             rows.append(row | {"image_mean": mean - 0.01 * (strategy == "supervised")})
     return pd.DataFrame(rows)
 
@@ -189,7 +189,7 @@ def ablation(pairs: tuple[str, ...], *, sd: float = 0.02) -> pd.DataFrame:
 
 
 def measurements(pairs: tuple[str, ...], images: int = 7) -> pd.DataFrame:
-    """Measures as `agreement.paired` makes them: labels are higher by 0.1 times 1, 2, 3 ... of the expert's."""
+    """Measures as of `bland_altman.pair_with_expert`: labels are higher by 0.1 times 1, 2, 3 ... of the expert's."""
     key = {"protocol": "transductive", "split": "development", "translator": "invert-histogram"}
     key |= {"strategy": "adaptation", "subject": "a"}
     expert = {measure: 60000 if measure == DENSITY else 0.4 for measure in MEASURES}
@@ -432,7 +432,7 @@ def test_polarity_says_who_wins(keep, invert, verdict):
 
 
 def test_dice_bars_panels_and_order():
-    """A column a pair, a row a protocol; strategies in the order of `tables.ORDER`, unknown ones last."""
+    """A column a pair, a row a protocol; strategies in the order of `tables.DISPLAY_ORDER`, unknown ones last."""
     figure = figures.dice_bars(dice(("tem-sem", "tem-bf"), ("transductive", "inductive")))
     assert len(figure.axes) == 4
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["tem-sem", "tem-bf", "", ""]
@@ -474,7 +474,7 @@ def test_dice_of_one_fold_has_no_whiskers():
 
 
 def test_reconstruction_bars_values():
-    """A row of SSIM, PSNR and L1 a pair, in the order of `tables.ORDER`, an exact round trip cut off."""
+    """A row of SSIM, PSNR and L1 a pair, in the order of `tables.DISPLAY_ORDER`, an exact round trip cut off."""
     figure = figures.reconstruction_bars(round_trips(("tem-sem", "tem-pns")))
     assert len(figure.axes) == 6
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [

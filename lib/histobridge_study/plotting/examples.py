@@ -37,7 +37,7 @@ from histobridge.display.drawing import (
 )
 from histobridge.errors import UserError
 from histobridge.metrics.overlap import class_scores
-from histobridge_study.analysis.tables import CELL
+from histobridge_study.analysis.tables import CELL_KEYS
 from histobridge_study.plotting.scores import (
     TALLEST_PSNR,
     direction_legend,
@@ -238,14 +238,14 @@ def pseudo_label_examples(
     examples : mapping of str to Example or str
         An example of every pair, or the reason why there is none; of `source` only the image is needed.
     table : DataFrame
-        From `histobridge_study.analysis.tables.dice_table`, of one protocol and split. Bars are the mean, whiskers one SD over
+        From `analysis.tables.dice_table`, of one protocol and split. Bars are the mean, whiskers one SD over
         folds; a single fold has none. Dashed lines are the supervised bound.
     translator : str
         Whose adaptation and tutorship the bars show.
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     refuse_several(table, "the table of Dice")
     table = table[table["translator"].isin(["none", translator])]
     found = _found(examples, (), ("translation", *STRATEGIES, "truth"))

@@ -25,7 +25,7 @@ from histobridge.display.drawing import (
     require_columns,
     styled,
 )
-from histobridge_study.analysis.tables import CELL, ORDER, TRANSLATION_CELL
+from histobridge_study.analysis.tables import CELL_KEYS, DISPLAY_ORDER, TRANSLATION_KEYS
 
 SETTING = ["pair", "protocol", "split"]
 TALLEST_PSNR = 50  # dB; a control that is its own inverse comes back exactly, which no axis can hold
@@ -40,10 +40,10 @@ def dice_bars(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        From `histobridge_study.analysis.tables.dice_table`. A column of panels for each pair, a row for each protocol and
+        From `analysis.tables.dice_table`. A column of panels for each pair, a row for each protocol and
         split. Whiskers and bands are one SD over folds; a single fold has none.
     """
-    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     methods = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
     refuse_empty(methods, "label-free strategies in the table of Dice")
     methods = sorted(methods, key=_place)
@@ -88,8 +88,8 @@ def _dice_panel(axes: Axes, table: pd.DataFrame, methods: list[tuple]) -> None:
 
 
 def _place(method: tuple[str, str]) -> tuple[int, ...]:
-    """Where a (strategy, translator) stands in `tables.ORDER`; what is not in it comes last."""
-    orders = zip((ORDER["strategy"], ORDER["translator"]), method, strict=True)
+    """Where a (strategy, translator) stands in `tables.DISPLAY_ORDER`; what is not in it comes last."""
+    orders = zip((DISPLAY_ORDER["strategy"], DISPLAY_ORDER["translator"]), method, strict=True)
     return tuple(order.index(name) if name in order else len(order) for order, name in orders)
 
 
@@ -111,7 +111,7 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        Rows of `translation.csv`: the columns of `TRANSLATION_CELL` and `ssim`, `psnr` (dB) and `l1`. A row
+        Rows of `translation.csv`: the columns of `TRANSLATION_KEYS` and `ssim`, `psnr` (dB) and `l1`. A row
         of panels for each pair, protocol and split.
     """
     rows = translation_scores(rows)
@@ -138,12 +138,12 @@ def translation_scores(rows: pd.DataFrame) -> pd.DataFrame:
     UserError
         If a column is missing or there are no rows.
     """
-    require_columns(rows, [*TRANSLATION_CELL, *MEASURES], "the table of translations")
+    require_columns(rows, [*TRANSLATION_KEYS, *MEASURES], "the table of translations")
     return rows.assign(psnr=rows["psnr"].clip(upper=TALLEST_PSNR))
 
 
 def translators_in_order(rows: pd.DataFrame) -> list[str]:
-    """Return the translators of a table as `tables.ORDER` has them, unknown ones last."""
+    """Return the translators of a table as `tables.DISPLAY_ORDER` has them, unknown ones last."""
     return sorted(rows["translator"].unique(), key=lambda name: _place(("", name)))
 
 

@@ -27,7 +27,7 @@ from histobridge.display.drawing import (
 )
 from histobridge.metrics.calibration import calibration_error
 from histobridge_study.analysis.recommend import SCORES
-from histobridge_study.analysis.tables import SETTING
+from histobridge_study.analysis.tables import EXPERIMENT_KEYS
 
 
 @styled
@@ -76,14 +76,14 @@ def trust_curves(bins: pd.DataFrame, curve: pd.DataFrame) -> Figure:
         Rows of `reliability.csv` and `sparsification.csv`: of `uncertainty.reliability` and `.sparsification`, with the
         columns pair, protocol, split and fold. Folds are taken together.
     """
-    require_columns(bins, [*SETTING, "bin", "n", "confident", "right"], "the table of reliability")
-    require_columns(curve, [*SETTING, "removed", "error", "oracle"], "the table of sparsification")
-    settings = list(bins.groupby(SETTING, sort=False).groups)
+    require_columns(bins, [*EXPERIMENT_KEYS, "bin", "n", "confident", "right"], "the table of reliability")
+    require_columns(curve, [*EXPERIMENT_KEYS, "removed", "error", "oracle"], "the table of sparsification")
+    settings = list(bins.groupby(EXPERIMENT_KEYS, sort=False).groups)
     figure = new_figure(min(PAGE, 0.8 + 2.1 * len(settings)), 4.2)
     grid = figure.subplots(2, len(settings), squeeze=False, sharey="row")
     for (above, below), setting in zip(grid.T, settings, strict=True):
-        _reliability_panel(above, bins[(bins[SETTING] == list(setting)).all(axis=1)])
-        _sparsification_panel(below, curve[(curve[SETTING] == list(setting)).all(axis=1)])
+        _reliability_panel(above, bins[(bins[EXPERIMENT_KEYS] == list(setting)).all(axis=1)])
+        _sparsification_panel(below, curve[(curve[EXPERIMENT_KEYS] == list(setting)).all(axis=1)])
         above.set_title(f"{setting[0]}, {setting[1]}")
     grid[0, 0].set_ylabel("share that is right")
     grid[1, 0].set_ylabel("wrong pixels left")
@@ -116,7 +116,7 @@ def guidance_scatter(known: pd.DataFrame) -> Figure:
     Parameters
     ----------
     known : DataFrame
-        From `guidance.with_truth`.
+        From `recommend.with_true_dice`.
     """
     scores = [name for name in SCORES if name in known]
     require_columns(known, ["pair", "dice", *scores], "the table of guidance")
@@ -171,7 +171,7 @@ def ablation_bars(table: pd.DataFrame) -> Figure:
     table : DataFrame
         From `tables.ablation_table`.
     """
-    require_columns(table, [*SETTING, "recipe", "class", "mean", "sd"], "the table of the ablation")
+    require_columns(table, [*EXPERIMENT_KEYS, "recipe", "class", "mean", "sd"], "the table of the ablation")
     pairs, recipes = table["pair"].unique(), table["recipe"].unique()
     figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.1 + 0.25 * len(recipes))
     grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]

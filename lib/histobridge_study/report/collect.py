@@ -10,7 +10,7 @@ import pandas as pd
 from histobridge.data.folds import PROTOCOLS
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge_study.analysis.bland_altman import MEASURES, SEEN
+from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
 from histobridge_study.analysis.comparisons import paired_overview, paired_tests
 from histobridge_study.analysis.tables import (
@@ -69,8 +69,8 @@ def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
     beyond = _joined(_finished(folder, BEYOND, seed), "morphometrics-refined")
     found = [table for table in (_joined(marks, "morphometrics"), beyond) if len(table)]
     if not found:
-        return pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
-    return pd.concat(found, ignore_index=True).drop_duplicates([*SEEN, "fold"])  # both hold the expert
+        return pd.DataFrame(columns=[*IMAGE_KEYS, "fold", *MEASURES])
+    return pd.concat(found, ignore_index=True).drop_duplicates([*IMAGE_KEYS, "fold"])  # both hold the expert
 
 
 def _joined(marks: list[Path], table: str) -> pd.DataFrame:

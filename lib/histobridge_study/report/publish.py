@@ -11,8 +11,15 @@ import pandas as pd
 from histobridge.errors import UserError
 from histobridge.io.files import read_table, write_json, write_table, write_text
 from histobridge_study import plotting as figures
-from histobridge_study.analysis.bland_altman import MEASURES, SEEN, agreement, agreement_overview, of_best, paired
-from histobridge_study.analysis.recommend import usefulness, with_truth
+from histobridge_study.analysis.bland_altman import (
+    IMAGE_KEYS,
+    MEASURES,
+    agreement_overview,
+    best_method_pairs,
+    limits_of_agreement,
+    pair_with_expert,
+)
+from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 from histobridge_study.analysis.tables import (
     DICE_COLUMNS,
     ablation_overview,
@@ -59,7 +66,7 @@ def publish(folder: Path, reports: Path, readme: Path) -> None:
     _refuse_other_profile(_published(reports), records, reports)
     tables |= collect_beyond(folder)
     measured = collect_measured(folder)
-    tables["morphometrics"] = measured[[*SEEN, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
+    tables["morphometrics"] = measured[[*IMAGE_KEYS, "fold", "n_fibres", *MEASURES]] if len(measured) else measured
     before, again = still_valid(_published(reports)), cells(records)
     stay = [record for record in before if not cells([record]) & again]
     valid = {record["settings_hash"] for record in stay + records}
@@ -188,15 +195,15 @@ def _write_beyond(reports: Path, dice: pd.DataFrame) -> None:
 
 
 def _write_guidance(scored: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
-    known = with_truth(scored, dice)
-    write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
+    known = with_true_dice(scored, dice)
+    write_table(reports / "guidance_overview.csv", evaluate_scores(known).round(4))
     figures.save(figures.guidance_scatter(known), reports / "guidance")
 
 
 def _write_agreement(measurements: pd.DataFrame, dice: pd.DataFrame, reports: Path) -> None:
-    pairs = paired(measurements)
-    write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
-    if len(best := of_best(pairs, dice)):
+    pairs = pair_with_expert(measurements)
+    write_table(reports / "agreement.csv", agreement_overview(limits_of_agreement(pairs)))
+    if len(best := best_method_pairs(pairs, dice)):
         figures.save(figures.agreement_panels(best), reports / "agreement")
 
 

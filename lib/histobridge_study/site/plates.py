@@ -11,8 +11,8 @@ from PIL import Image
 
 from histobridge.io.files import atomic_write
 from histobridge_study import plotting as figures
-from histobridge_study.analysis.bland_altman import of_best, paired
-from histobridge_study.analysis.recommend import with_truth
+from histobridge_study.analysis.bland_altman import best_method_pairs, pair_with_expert
+from histobridge_study.analysis.recommend import with_true_dice
 from histobridge_study.analysis.tables import ablation_table, dice_table
 from histobridge_study.site.pictures import save_png_as_webp
 from histobridge_study.site.sources import Sources
@@ -59,7 +59,7 @@ def drawings(sources: Sources) -> dict[str, Drawing]:
             "figures.reconstruction_bars(",
         ),
     }
-    measured = of_best(paired(sources.measured), rows) if len(sources.measured) else ()
+    measured = best_method_pairs(pair_with_expert(sources.measured), rows) if len(sources.measured) else ()
     if len(measured):
         found["agreement"] = Drawing(
             lambda: figures.agreement_panels(measured),
@@ -79,7 +79,7 @@ def _beyond(beyond, rows) -> dict[str, Drawing]:
         )
     if len(beyond["guidance"]):
         found["guidance"] = Drawing(
-            lambda: figures.guidance_scatter(with_truth(beyond["guidance"], rows)),
+            lambda: figures.guidance_scatter(with_true_dice(beyond["guidance"], rows)),
             "Scores that see no mask of the target against the true Dice: a point is a run and a way.",
             "figures.guidance_scatter(",
         )
