@@ -77,7 +77,7 @@ def test_the_advice_names_the_method_with_the_highest_score():
 
 
 def test_the_advice_is_qualified_when_it_is_uncertain():
-    """It says that two methods are about as good, or that no method finds sheaths."""
+    """It is qualified if two methods are about equal, or if no method finds sheaths."""
     assert "about as good" in recommend(scored(a_x=0.9, b_x=0.89)).text
     assert "check the labels before you use any" in recommend(scored(a_x=0.4, b_x=0.1)).text
     assert "check the labels before you use any" not in recommend(scored(a_x=0.6, b_x=0.1)).text

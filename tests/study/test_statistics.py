@@ -47,7 +47,7 @@ def test_subjects_are_weighted_by_their_images():
 
 
 def test_with_four_subjects_images_are_drawn():
-    """Below five subjects images are drawn instead, and the interval says so."""
+    """Below five subjects images are drawn instead, and `resampled` names them."""
     found = mean_interval([0.1, 0.1, 0.1, 0.1, 0.9], list("aabcd"))
     assert found.resampled == "5 images"
     assert found.low == pytest.approx(0.1)

@@ -46,15 +46,10 @@ class Limits(NamedTuple):
 def bland_altman(expert: np.ndarray, label: np.ndarray) -> Limits:
     """Return bias and 95 % limits of agreement, bias ± 1.96 SD, of paired numbers (Bland and Altman, Lancet 1986).
 
-    Parameters
-    ----------
-    expert, label : array of float [images]
-        The same measure of the same images; a pair with NaN is left out. The limits are valid if differences are about
-        normal and do not grow with the measure. Images count as independent: if subjects have several images, the
-        limits are too narrow.
+    Both sides, float [images], are the same measure of the same images; a pair with NaN is left out. The limits are
+    valid if differences are about normal and do not grow with the measure. Images count as independent: if subjects
+    have several images, the limits are too narrow.
 
-    Examples
-    --------
     >>> bland_altman([1.0, 2.0, 3.0], [1.0, 3.0, 5.0])
     Limits(n=3, expert=2.0, bias=1.0, sd=1.0, lower=-0.96, upper=2.96)
     """
@@ -77,16 +72,9 @@ def measures_overview(rows: pd.DataFrame) -> pd.DataFrame:
 def pair_with_expert(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each measure of each label beside the expert's, one row for each method, image and measure.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of `morphometrics.csv`: the columns `IMAGE_KEYS`, `fold` and `MEASURES`. May be empty.
-
-    Returns
-    -------
-    DataFrame
-        `IMAGE_KEYS`, `measure` (a key of `MEASURES`), `label` (its mean over folds, so that an image counts once) and
-        `expert`. Images without an expert mask are left out.
+    `rows` are those of `morphometrics.csv` and may be empty. The result has `IMAGE_KEYS`, `measure` (a key of
+    `MEASURES`), `label` (its mean over folds, so that an image counts once) and `expert`. Images without an expert mask
+    are left out.
     """
     values = rows.groupby(IMAGE_KEYS, as_index=False)[list(MEASURES)].mean()
     long = values.melt(IMAGE_KEYS, var_name="measure", value_name="label")
@@ -96,13 +84,7 @@ def pair_with_expert(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def limits_of_agreement(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return bias and limits of agreement of every method and measure, from rows of `pair_with_expert`.
-
-    Returns
-    -------
-    DataFrame
-        `METHOD_KEYS`, `measure`, the numbers of `Limits` in the unit of the measure, and the number of `subjects`.
-    """
+    """Return the `Limits` of every method and measure, and the number of `subjects`, from `pair_with_expert`."""
     keys = [*METHOD_KEYS, "measure"]
     found = [
         (*key, *bland_altman(of["expert"], of["label"]), of.dropna()["subject"].nunique())
@@ -117,12 +99,11 @@ def best_method_pairs(pairs: pd.DataFrame, dice: pd.DataFrame) -> pd.DataFrame:
     The choice is made by Dice (rows of `dice.csv`; mean over images and both classes), not by the agreement shown.
     """
     label_free = image_values(dice[dice["strategy"] != "supervised"])
-    best = [
-        (*experiment, *(best_method(of, of["translator"].unique()) or ("", "")))
-        for experiment, of in label_free.groupby(EXPERIMENT_KEYS)
-    ]
-    keys = [*EXPERIMENT_KEYS, "strategy", "translator"]
-    return pairs[pd.MultiIndex.from_frame(pairs[keys]).isin(best)]
+    best = {
+        experiment: best_method(of, set(of["translator"])) for experiment, of in label_free.groupby(EXPERIMENT_KEYS)
+    }
+    methods = [(*experiment, *method) for experiment, method in best.items() if method]
+    return pairs[pd.MultiIndex.from_frame(pairs[[*EXPERIMENT_KEYS, "strategy", "translator"]]).isin(methods)]
 
 
 def agreement_overview(table: pd.DataFrame) -> pd.DataFrame:

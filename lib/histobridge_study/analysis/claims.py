@@ -36,7 +36,7 @@ MIN_CELLS = 6  # for a rank correlation
 
 
 class Evidence(NamedTuple):
-    """One number with its interval; `name` says of what, `text` shows it. Without rows `interval.low` is NaN."""
+    """One number with its name, as text, and with its interval, whose `low` is NaN if rows are missing."""
 
     name: str
     text: str
@@ -253,6 +253,7 @@ def _weakest(outcomes: Iterable[str]) -> str:
 
 
 def _all_must_support(claim: str, evidence: list[Evidence], outcome: Callable[[Interval], str]) -> Claim:
+    """Return a claim whose verdict is the weakest outcome of its evidence."""
     outcomes = {item.name: outcome(item.interval) for item in evidence}
     return _claim(claim, evidence, outcomes, _weakest(outcomes.values()))
 

@@ -10,13 +10,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from histobridge_study.analysis.statistics import holm, signed_rank, smallest_p
-from histobridge_study.analysis.tables import (
-    FAMILY_KEYS,
-    PUBLISHED_STRATEGIES,
-    Method,
-    image_values,
-    in_display_order,
-)
+from histobridge_study.analysis.tables import FAMILY_KEYS, PUBLISHED_STRATEGIES, Method, image_values, in_display_order
 
 LEVEL = 0.05
 TEST_COLUMNS = [*FAMILY_KEYS, "best", "strategy", "translator", "images", "subjects"]
@@ -29,19 +23,14 @@ def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
     A family of tests is one pair, protocol, split and class. The better strategy has the higher mean over images; it is
     chosen on the images it is tested on, which favours it.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns `DICE_COLUMNS`.
-
     Returns
     -------
     DataFrame
-        `best` (strategy), the `strategy` and `translator` it is compared with, the number of `images` that both have
-        and of their `subjects`; the `median_difference` in Dice (positive: SynDiff is better), the rank-biserial
-        `effect`, `p` of the signed-rank test, `p_holm` corrected within the family, and a `note` where too few images
-        make p < 0.05 impossible. Images of one subject are not independent: p is too small if subjects have many
-        images, and the interval in `dice_table`, which draws subjects, is the better guide.
+        Columns `TEST_COLUMNS`: `best` (strategy), the `strategy` and `translator` it is compared with, the number of
+        `images` that both have and of their `subjects`; the `median_difference` in Dice (positive: SynDiff is better),
+        the rank-biserial `effect`, `p` of the signed-rank test, `p_holm` corrected within the family, and a `note`
+        where too few images make p < 0.05 impossible. Images of one subject are not independent: p is too small if
+        subjects have many images, and the interval in `dice_table`, which draws subjects, is the better guide.
     """
     label_free = image_values(rows[rows["strategy"] != "supervised"])
     tests = [test for _, family in label_free.groupby(FAMILY_KEYS) for test in _family_tests(family)]
@@ -70,10 +59,7 @@ def method_rows(values: pd.DataFrame, method: Method) -> pd.DataFrame:
 
 
 def paired_dice(values: pd.DataFrame, one: Method, other: Method) -> pd.DataFrame:
-    """Return Dice `one` and `other` of the images of a family that two methods both have.
-
-    Rows are indexed by `subject` and `image`.
-    """
+    """Return Dice `one` and `other` of the images of a family that both methods have, by `subject` and `image`."""
     sides = [method_rows(values, method).set_index(["subject", "image"])["dice"] for method in (one, other)]
     return pd.concat(sides, axis=1, join="inner", keys=["one", "other"]).dropna()
 
@@ -92,17 +78,10 @@ def _family_tests(family: pd.DataFrame) -> list[dict]:
 def _test(family: pd.DataFrame, best: Method, other: Method) -> dict:
     pairs = paired_dice(family, best, other)
     test = signed_rank(pairs["one"] - pairs["other"])
-    return {
-        **family[FAMILY_KEYS].iloc[0],
-        "best": best[0],
-        "strategy": other[0],
-        "translator": other[1],
-        "images": test.n,
-        "subjects": pairs.index.get_level_values("subject").nunique(),
-        "median_difference": test.median,
-        "effect": test.effect,
-        "p": test.p,
-    }
+    compared = {"best": best[0], "strategy": other[0], "translator": other[1]}
+    counts = {"images": test.n, "subjects": pairs.index.get_level_values("subject").nunique()}
+    numbers = {"median_difference": test.median, "effect": test.effect, "p": test.p}
+    return {**family[FAMILY_KEYS].iloc[0], **compared, **counts, **numbers}
 
 
 def _note(images: int, comparisons: int) -> str:

@@ -37,15 +37,12 @@ def with_true_dice(scored: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def evaluate_scores(known: pd.DataFrame) -> pd.DataFrame:
     """Return how well each label-free score predicts Dice, from rows of `with_true_dice`; one row for each score.
 
-    Returns
-    -------
-    DataFrame
-        `score`; Spearman's `correlation` with the true Dice over all cells (a pair, protocol and method; folds share
-        their images and are averaged) with its 95 % interval `low` to `high`, which is too narrow because the methods
-        of one pair resemble each other; and its mean `within` runs. Of the `runs`, the share in which the method with
-        the highest score is `best`, and in which it loses at most `NEGLIGIBLE` Dice (`good`); the Dice that it loses,
-        `lost` on average and `lost_most`. The last three also among all methods but `refined`, which optimises the
-        enclosure of axons: a score based on enclosure is certain to choose it.
+    `correlation` is Spearman's, with the true Dice over all cells (a pair, protocol and method; folds share images and
+    are averaged). Its 95 % interval `low` to `high` is too narrow because the methods of one pair resemble each other.
+    `within` is its mean over single runs. Of the `runs`, `best` is the share in which the method with the highest score
+    is the best, and `good` that in which it loses at most `NEGLIGIBLE` Dice; `lost` and `lost_most` are the mean and
+    the maximum of the loss. The last three are repeated without `refined`, which optimises the enclosure of axons: a
+    score based on enclosure is certain to choose it.
     """
     return pd.DataFrame([_evaluate(known, score) for score in SCORES if score in known])
 
@@ -94,11 +91,7 @@ class Advice(NamedTuple):
 def recommend(scored: pd.DataFrame, experience: pd.DataFrame | None = None) -> Advice:
     """Return which method to use, from the rows of `scores` of one pair and protocol; folds are averaged.
 
-    Parameters
-    ----------
-    scored : DataFrame
-    experience : DataFrame, optional
-        The table of `evaluate_scores` on domains whose truth is known.
+    `experience` is the table of `evaluate_scores` on domains whose truth is known.
     """
     methods = scored.groupby(["strategy", "translator"])[list(SCORES)].mean()
     methods = methods.sort_values(DECIDING_SCORE, ascending=False)

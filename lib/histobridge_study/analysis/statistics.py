@@ -22,14 +22,9 @@ MIN_SUBJECTS = 5  # fewer have hardly any distinct resamples (10 of three subjec
 
 
 class Interval(NamedTuple):
-    """An estimate and its 95 % percentile bootstrap interval.
+    """An estimate and its 95 % percentile bootstrap interval, NaN where fewer than two units could be drawn.
 
-    Attributes
-    ----------
-    value, low, high : float
-        `low` and `high` are NaN where fewer than two units could be drawn.
-    resampled : str
-        What was drawn, such as "5 subjects"; "8 images" means that there were too few subjects.
+    `resampled` names what was drawn: "8 images" instead of "5 subjects" means that there were too few subjects.
     """
 
     value: float
@@ -75,20 +70,11 @@ class _Units(NamedTuple):
 
 
 def mean_interval(values: np.ndarray, subjects: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean of one value per image with its interval.
+    """Return the mean of one value per image, float [images], with its interval; NaN is left out.
 
-    Parameters
-    ----------
-    values : array of float [images]
-        Such as Dice, or the difference of two Dice of one image. NaN (undefined) is left out.
-    subjects : array [images]
-        The subject of each image. From `MIN_SUBJECTS` subjects on, subjects are drawn, each with all its images.
-        Otherwise images are drawn as if they were independent, and the interval is too narrow if they are not.
-    seed : int
-        Of the resampling.
+    From `MIN_SUBJECTS` subjects on, the bootstrap draws subjects, each with all its images. Otherwise it draws images
+    as if they were independent, and the interval is too narrow if they are not.
 
-    Examples
-    --------
     >>> mean_interval([0.5, 0.5, 1.0, np.nan], ["a", "a", "b", "b"])
     Interval(value=0.6666666666666666, low=0.5, high=1.0, resampled='3 images')
     """
@@ -100,13 +86,7 @@ def mean_interval(values: np.ndarray, subjects: np.ndarray, *, seed: int = 0) ->
 def difference_interval(
     first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], *, seed: int = 0
 ) -> Interval:
-    """Return the mean of `first` less the mean of `second`, two independent sets of images, with its interval.
-
-    Parameters
-    ----------
-    first, second : (values, subjects)
-        Each as in `mean_interval`.
-    """
+    """Return the mean of `first` less that of `second`, independent sets of (values, subjects), with its interval."""
     one, other = _Units.of(*first), _Units.of(*second)
     sizes = len(one.sums), len(other.sums)
     low, high = _percentiles(sizes, lambda i, j, axis: one.mean(i, axis) - other.mean(j, axis), seed)
@@ -118,8 +98,6 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval
 
     If one side is constant, as it may be in a resample, the correlation is 0.
 
-    Examples
-    --------
     >>> rank_correlation([1, 2, 3, np.inf], [10, 20, 30, 40]).value
     1.0
     """
@@ -135,8 +113,6 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
     differences less that of the negative ones, divided by the sum of both. Differences of 0 are left out of effect and
     p; nothing but zeros gives effect 0 and p = 1. NaN is left out of everything.
 
-    Examples
-    --------
     >>> signed_rank([0.1, 0.2, 0.3, 0.4, 0.5])
     SignedRank(n=5, median=0.3, effect=1.0, p=0.0625)
     """
@@ -166,8 +142,6 @@ def smallest_p(n: int) -> float:
 def holm(p: np.ndarray) -> np.ndarray:
     """Return the p values [n] of one family after Holm's step-down correction; NaN is no member of the family.
 
-    Examples
-    --------
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
@@ -183,16 +157,10 @@ def _percentiles(sizes: tuple[int, ...], statistic: Callable, seed: int) -> tupl
     """Bootstrap a statistic of the indices of drawn units, so that a unit may hold many images."""
     if min(sizes) < 2:
         return np.nan, np.nan
-    found = stats.bootstrap(
-        tuple(np.arange(size) for size in sizes),
-        statistic,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    indices = tuple(np.arange(size) for size in sizes)
+    options = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "vectorized": True}
+    interval = stats.bootstrap(indices, statistic, rng=np.random.default_rng(seed), **options).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -45,11 +45,6 @@ SCORE_COLUMNS = [*CLASSES, FIBRE_F1]
 def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Summarise rows of `dice.csv`, one row for each of `CELL_KEYS`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns `DICE_COLUMNS`.
-
     Returns
     -------
     DataFrame
@@ -57,8 +52,6 @@ def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
         `image_mean`, its 95 % bootstrap interval `low` to `high`, and what was `resampled`. `image_mean` equals `mean`
         where all folds score the same images. For the supervised bound it differs: its folds score different subjects.
 
-    Examples
-    --------
     >>> row = dict.fromkeys(DICE_COLUMNS, 0) | {"class": "axon", "image": "a"}
     >>> rows = pd.DataFrame([row | {"fold": 0, "dice": 0.5}, row | {"fold": 1, "dice": 0.7}])
     >>> dice_table(rows)[["mean", "sd", "folds"]].round(3).values.tolist()
@@ -85,7 +78,7 @@ def dice_overview(
     Parameters
     ----------
     rows : DataFrame
-        Columns `DICE_COLUMNS`.
+        Of `dice.csv`.
     interval : bool
         Add `[low, high]`, the interval of the mean over images. Where that mean differs from the mean over folds,
         because folds score different images, it is added as `around image_mean`: compare other rows with that number.
@@ -128,27 +121,20 @@ def _is_best(table: pd.DataFrame) -> pd.Series:
 def in_display_order(table: pd.DataFrame) -> pd.DataFrame:
     """Sort rows: baseline first, bound last, within a strategy from the simplest translator to SynDiff."""
     keys = [*FAMILY_KEYS, "strategy", "translator", "direction"]
-    return table.sort_values([key for key in keys if key in table], key=_ranks, ignore_index=True)
+    return table.sort_values([key for key in keys if key in table], key=_ordered, ignore_index=True)
 
 
-def _ranks(column: pd.Series) -> pd.Series:
-    """Replace names by their rank in `DISPLAY_ORDER`; other names follow in alphabetical order."""
+def _ordered(column: pd.Series) -> pd.Series:
+    """Order names as in `DISPLAY_ORDER`; other names follow in alphabetical order."""
     order = DISPLAY_ORDER.get(column.name, [])
-    names = [*order, *sorted(set(column) - set(order))]
-    return column.map({name: rank for rank, name in enumerate(names)})
+    return column.astype(pd.CategoricalDtype([*order, *sorted(set(column) - set(order))], ordered=True))
 
 
 # --- Ablation and uncertainty -------------------------------------------------------------------------------
 
 
 def ablation_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return Dice of `refined`, complete and without one component: `mean`, `sd` over `folds` by recipe and class.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Of `ablation.csv`: columns `DICE_COLUMNS` and `recipe`.
-    """
+    """Return `mean` and `sd` over `folds` of the Dice in `ablation.csv`, by recipe and class."""
     return _over_folds(rows, [*EXPERIMENT_KEYS, "recipe", "class"], sort=False).reset_index()
 
 
@@ -163,13 +149,8 @@ def ablation_overview(rows: pd.DataFrame) -> pd.DataFrame:
 
 def trust_overview(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `trust.csv` as text `mean ± sd` over folds, a row for each pair, protocol and split."""
-    names = {
-        "ece": "calibration error",
-        "ause": "AUSE",
-        "wrong": "wrong pixels",
-        "held_by_first_tenth": "held by first tenth of tiles",
-        "most_possible": "most possible",
-    }
+    names = {"ece": "calibration error", "ause": "AUSE", "wrong": "wrong pixels"}
+    names |= {"held_by_first_tenth": "held by first tenth of tiles", "most_possible": "most possible"}
     groups = rows.groupby(EXPERIMENT_KEYS)[list(names)]
     return _mean_and_sd(groups.mean(), groups.std()).rename(columns=names).reset_index()
 
@@ -186,17 +167,9 @@ def planned_cells(
 ) -> pd.DataFrame:
     """Return what a study plans, one row for each fold: the columns `METHOD_KEYS` and `fold`.
 
-    Parameters
-    ----------
-    cells : iterable of (pair, protocol, fold)
-        Such as `grid.Plan.wanted`.
-    translators, strategies : iterable of str
-        The strategies of the paper use every translator but `none`, `refined` uses SynDiff, the others use `none`.
-    split : str
-        Which images are scored.
+    `cells` are (pair, protocol, fold). The strategies of the paper use every translator but `none`, `refined` uses
+    SynDiff, the others use `none`.
 
-    Examples
-    --------
     >>> found = planned_cells([("tem-sem", "transductive", 0)], ["none", "syndiff"])
     >>> ["-".join(method) for method in found[["strategy", "translator"]].values]
     ['pretrained-none', 'adaptation-syndiff', 'tutorship-syndiff', 'refined-syndiff', 'supervised-none']
@@ -215,22 +188,10 @@ def _is_planned(strategy: str, translator: str) -> bool:
 
 
 def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Collection[str] = ()) -> pd.DataFrame:
-    """Return the planned cells that lack folds, one row for each cell.
+    """Return the planned cells for which folds are missing in rows of `dice.csv`, which may be empty.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of `dice.csv`; may be empty.
-    planned : DataFrame
-        From `planned_cells`.
-    unavailable : collection of str
-        Pairs of which a dataset has no public location.
-
-    Returns
-    -------
-    DataFrame
-        `METHOD_KEYS`, the missing `folds` as text, how many were `planned`, and `why`: `not run` or
-        `data not available`.
+    Columns: `METHOD_KEYS`, the missing `folds` as text, how many were `planned`, and `why`: `not run`, or
+    `data not available` for the `unavailable` pairs, of which a dataset has no public location.
     """
     lacking = planned[~_is_in(planned, rows, [*METHOD_KEYS, "fold"])].groupby(METHOD_KEYS)["fold"]
     folds = lacking.agg(lambda folds: ", ".join(map(str, sorted(folds)))).to_frame("folds")
@@ -241,9 +202,8 @@ def missing_cells(rows: pd.DataFrame, planned: pd.DataFrame, *, unavailable: Col
 def _with_missing(table: pd.DataFrame, missing: pd.DataFrame) -> pd.DataFrame:
     """Note on incomplete cells how many folds they have, and add cells that have none with the reason."""
     planned = table.merge(missing[[*METHOD_KEYS, "planned"]], how="left", on=METHOD_KEYS)["planned"]
-    notes = [
-        "" if pd.isna(all_) else f" ({n} of {all_:.0f} folds)" for n, all_ in zip(table["folds"], planned, strict=True)
-    ]
+    counts = zip(table["folds"], planned, strict=True)
+    notes = ["" if pd.isna(total) else f" ({folds} of {total:.0f} folds)" for folds, total in counts]
     absent = missing[~_is_in(missing, table, METHOD_KEYS)].rename(columns={"why": "cell"})
     absent.loc[~_is_in(absent, table, EXPERIMENT_KEYS), ["translator", "strategy"]] = "all"
     classes = pd.DataFrame({"class": table["class"].unique() if len(table) else SCORE_COLUMNS})
@@ -271,18 +231,10 @@ def translation_overview(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def cost_table(records: Iterable[dict]) -> pd.DataFrame:
-    """Return the cost of each stage: a row for each profile, pair, protocol, split and stage.
+    """Return the cost of each stage, from the records of `provenance.json`: one for each finished stage.
 
-    Parameters
-    ----------
-    records : iterable of dict
-        Of `reports/provenance.json`, one for each finished stage; a translator that serves all folds has one.
-
-    Returns
-    -------
-    DataFrame
-        `runs`, the sum `minutes` over them and the median `minutes_a_run` (wall clock of the process that finished
-        the stage; of a resumed run the last part only), and the median and largest peak memory in GiB.
+    `minutes` is the sum over `runs`, `minutes_a_run` the median (wall clock of the process that finished the stage; of
+    a resumed run the last part only). `memory_gib` is the median of the peak memory, `memory_gib_most` its maximum.
     """
     groups = pd.DataFrame(list(records)).groupby(["profile", *EXPERIMENT_KEYS, "stage"])
     table = groups.agg(
