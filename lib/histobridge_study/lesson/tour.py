@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field
 
 from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, validated
 from histobridge.data.manifest import ROOT
-from histobridge.metrics.review import errors_per_tile
 from histobridge.metrics.overlap import mean_dice
+from histobridge.metrics.review import errors_per_tile
 from histobridge.phantom.render import phantom
 from histobridge.segmenter import Segmenter
 from histobridge_study.parameters import fresh

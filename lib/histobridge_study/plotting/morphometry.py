@@ -46,8 +46,8 @@ def agreement_panels(pairs: pd.DataFrame) -> Figure:
     Parameters
     ----------
     pairs : DataFrame
-        From `analysis.bland_altman.best_method_pairs`: one method for each pair, protocol and split. Several get a column
-        of panels each, a single one two rows.
+        From `analysis.bland_altman.best_method_pairs`: one method for each pair, protocol and split. Several get a
+        column of panels each, a single one two rows.
     """
     require_columns(pairs, [*IMAGE_KEYS, "measure", "label", "expert"], "the table of measurements")
     groups = list(pairs.groupby([*EXPERIMENT_KEYS, "strategy", "translator"], sort=False))
