@@ -24,8 +24,9 @@ from histobridge.display.drawing import (
     overlay,
 )
 from histobridge.errors import UserError
-from histobridge.metrics import calibration_error, reliability, review_order, sparsification
-from histobridge.phantom.render import phantom
+from histobridge.metrics.calibration import calibration_error, reliability, sparsification
+from histobridge.metrics.review import review_order
+from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
 from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting as figures
@@ -189,7 +190,7 @@ def ablation(pairs: tuple[str, ...], *, sd: float = 0.02) -> pd.DataFrame:
 
 
 def measurements(pairs: tuple[str, ...], images: int = 7) -> pd.DataFrame:
-    """Measures as of `bland_altman.pair_with_expert`: labels are higher by 0.1 times 1, 2, 3 ... of the expert's."""
+    """Measures as `agreement.paired` makes them: labels are higher by 0.1 times 1, 2, 3 ... of the expert's."""
     key = {"protocol": "transductive", "split": "development", "translator": "invert-histogram"}
     key |= {"strategy": "adaptation", "subject": "a"}
     expert = {measure: 60000 if measure == DENSITY else 0.4 for measure in MEASURES}

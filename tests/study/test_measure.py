@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histobridge.data.manifest import ROOT
-from histobridge.io.images import write_mask
+from histobridge.io.masks import write_mask
 from histobridge.metrics.morphometrics import fibre_summary, fibres
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_study.analysis.bland_altman import MEASURES
+from histobridge_study.config import ROOT
 from histobridge_study.report.collect import collect_measured, collect_provenance
 from histobridge_study.report.publish import recompute
 from histobridge_study.runs import open_run
@@ -133,7 +133,7 @@ def test_published_measurements_recompute_to_their_table_and_figure(run, tmp_pat
 
 
 def test_a_mask_file_is_measured_by_the_command_line(histobridge, mask_file, tmp_path):
-    """fibres.csv and summary.csv hold what the library measures, and the summary is shown."""
+    """fibres.csv and summary.csv hold what the library measures, and the fibre_summary is shown."""
     path, mask = mask_file
     code, told, _ = histobridge("measure", path, path, "--um-per-px", 0.1, "--to", tmp_path / "out")
     assert code == 0 and "mine.png" in told.replace("\n", "") and "g-ratio" in told
