@@ -65,7 +65,7 @@ def test_notebooks_carry_a_story_and_nothing_else(path):
 
 
 def test_the_published_rows_recompute_to_every_published_table(tmp_path):
-    """`histobridge recompute` leaves the tables of reports/ and of both READMEs as they are."""
+    """`histobridge publish --recompute` leaves the tables of reports/ and of both READMEs as they are."""
     reports, readme = tmp_path / "reports", tmp_path / "front.md"
     shutil.copytree(ROOT / "reports", reports)
     shutil.copy(ROOT / "README.md", readme)
