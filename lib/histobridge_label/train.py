@@ -1,0 +1,135 @@
+"""From labelled examples and unlabelled images to a model: translators, students, self-training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+
+from histobridge.cache import Cache, digest
+from histobridge.config import REFINED, TrainingProfile
+from histobridge.data.datasets import evenly_chosen
+from histobridge.io.files import write_table
+from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.segmenter import Segmenter
+from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
+from histobridge.strategies.recipe import Polarity
+from histobridge.strategies.recommend import Method
+from histobridge.translators import SynDiff
+
+CONTROLS = ("none", "histogram", "invert-histogram")
+"""The controls that `refined` can learn from, by either sign, and the pretrained model."""
+METHODS: tuple[Method, ...] = (
+    ("pretrained", "none"),
+    ("tutorship", "histogram"),
+    ("tutorship", "invert-histogram"),
+    ("adaptation", "syndiff"),
+    ("tutorship", "syndiff"),
+    (REFINED, "syndiff"),
+)
+"""Methods that a model can use: it holds one translator, SynDiff, and cannot deliver adaptation by a control."""
+CHECKED = 8  # images of U, evenly chosen, whose translations are checked
+
+
+@dataclass
+class Training:
+    """All that is trained for one folder of images; each part is trained, or recalled, when it is first asked for.
+
+    Attributes
+    ----------
+    examples : sequence of (image, mask)
+        Of the labelled source L.
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Of U, at the working scale.
+    profile : TrainingProfile
+    cache : Cache
+        Remembers models and translations.
+    seed : int
+    polarity : {"auto", 1, -1}
+    """
+
+    examples: Examples
+    images: Sequence[np.ndarray]
+    profile: TrainingProfile
+    cache: Cache
+    seed: int = 0
+    polarity: Polarity = "auto"
+
+    @cached_property
+    def recipe(self) -> TranslatorRecipe:
+        """The steps to the translators."""
+        return TranslatorRecipe(
+            self.examples,
+            self.images,
+            self.profile.translator,
+            self.profile.for_polarity,
+            controls=CONTROLS,
+            polarity=self.polarity,
+            seed=self.seed,
+            fit_segmenter=partial(cached.fit_segmenter, self.cache, name="polarity segmenter"),
+            fit_syndiff=partial(cached.fit_syndiff, self.cache),
+        )
+
+    @property
+    def syndiff(self) -> SynDiff:
+        """The trained SynDiff."""
+        return self.recipe.translators["syndiff"]
+
+    @cached_property
+    def translators(self) -> dict[str, cached.CachedTranslator]:
+        """The controls and SynDiff by name; they remember their translations."""
+        used = [*CONTROLS, "syndiff"]
+        return {name: cached.CachedTranslator(self.recipe.translators[name], self.cache) for name in used}
+
+    def check(self) -> None:
+        """Raise a `PolarityError` if SynDiff swaps classes."""
+        self.recipe.check(self.translators["syndiff"], self.recipe.source, evenly_chosen(self.images, CHECKED))
+
+    @cached_property
+    def source(self) -> Segmenter:
+        """The segmenter of L."""
+        untrained = Segmenter(self.profile.segmenter, seed=self.seed)
+        return cached.fit_segmenter(self.cache, untrained, self.examples, name="source segmenter")
+
+    def continued(self, examples: Examples, start: Segmenter, *, steps: int, name: str) -> Segmenter:
+        """Return a segmenter that continues from the weights of another."""
+        return cached.fit_segmenter(self.cache, start.warm_start(seed=self.seed, steps=steps), examples, name=name)
+
+    def fit(self, examples: Examples, start: Segmenter | None = None) -> Segmenter:
+        """Train a student: from the segmenter of L, or in a round of self-training from an earlier student."""
+        if start is None:
+            return self.continued(examples, self.source, steps=self.profile.student_steps, name="student")
+        return self.continued(examples, start, steps=self.profile.refinement.steps, name="self-training")
+
+    @cached_property
+    def refined(self) -> Labeller:
+        """The labeller of strategy `refined`."""
+        rounds, seed = self.profile.refinement.rounds, self.seed
+        return refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
+
+    def labeller(self, method: Method) -> tuple[Labeller, bool]:
+        """Return the labeller of a method, and whether it segments translations to L instead of images of U."""
+        strategy, translator = method
+        if strategy == REFINED:
+            return self.refined, False
+        if strategy == "tutorship":
+            student = tutor(self.examples, self.translators[translator], self.fit, seed=self.seed)
+            return Labeller((student,), anatomy=False), False
+        return Labeller((self.source,), anatomy=False), strategy == "adaptation"
+
+    def label_free_scores(self, *, progress: Report | None = None) -> pd.DataFrame:
+        """Score `METHODS` without masks, which takes minutes, or recall the scores."""
+        fingerprints = {name: translator.fingerprint for name, translator in self.translators.items()}
+        made_from = {"refined": self.refined.fingerprint, "source": self.source.fingerprint, "seed": self.seed}
+        data = digest(self.examples, self.images)
+        file = self.cache.folder("label_free", **made_from, translators=fingerprints, data=data) / "scores.csv"
+        if not file.exists():
+            common = self.examples, self.images, self.translators, self.source
+            made = {m: label_free.candidate(m, *common, self.fit, refined=self.refined, seed=self.seed) for m in METHODS}
+            fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
+            progress = progress or ThrottledProgress()
+            write_table(file, label_free.scores(made, *common, fit, seed=self.seed, progress=progress))
+        return pd.read_csv(file)
