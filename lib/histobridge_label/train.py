@@ -17,8 +17,10 @@ from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
 from histobridge.strategies.recipe import Polarity
-from histobridge.strategies.recommend import Method
+from histobridge.strategies.recommend import Method, recommend
 from histobridge.translators import SynDiff
+from histobridge_label.model import Model
+from histobridge_label.scale import typical_px
 
 CONTROLS = ("none", "histogram", "invert-histogram")
 """The controls that `refined` can learn from, by either sign, and the pretrained model."""
@@ -133,3 +135,40 @@ class Training:
             progress = progress or ThrottledProgress()
             write_table(file, label_free.scores(made, *common, fit, seed=self.seed, progress=progress))
         return pd.read_csv(file)
+
+
+def train_model(training: Training, um_per_px: float, facts: dict, *, guide: bool, begin: Report) -> Model:
+    """Train, or recall, all that labels images of U.
+
+    Parameters
+    ----------
+    training : Training
+    um_per_px : float
+        The working scale.
+    facts : dict
+        Facts about the source and the images, for the model's provenance.
+    guide : bool
+        Whether to score every method without masks and take the best; otherwise it is `refined`.
+    begin : callable
+        Called with the name of each step.
+
+    Raises
+    ------
+    PolarityError
+        If the translator swaps classes.
+    """
+    begin("the polarity segmenter")
+    sign = training.recipe.sign
+    begin(f"the translator, which {'keeps' if sign > 0 else 'inverts'} the contrast")
+    translator = training.syndiff
+    begin("checking that it keeps classes apart")
+    training.check()
+    begin("two students, and what they teach themselves")
+    method, advice, _ = (REFINED, "syndiff"), None, training.refined
+    if guide:
+        begin("scoring every method without masks")
+        method, advice = recommend(training.label_free_scores())
+    labeller, of_translations = training.labeller(method)
+    facts = facts | {"strategy": "-".join(method), "advice": advice}
+    axon_px = typical_px(mask for _, mask in training.examples)
+    return Model(labeller, um_per_px, axon_px, translator, of_translations, facts)
