@@ -1,7 +1,6 @@
-"""The command line: the application, and what all commands share.
+"""The command line: one application, to which each installed package adds its commands.
 
-Each package registers its commands on `app` when its module is imported; the entry points of the group
-`histobridge.commands` name these modules.
+A package names its module of commands in the entry-point group `histobridge.commands`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from histobridge.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-EXIT_CODES = "Exit codes: 0 success; 1 a part failed, or a fault of the program; 2 a mistake that the message explains."
+EXIT_CODES = "Exit codes: 0 done; 1 a part failed, or a fault of the program; 2 something for you to mend."
 
 app = typer.Typer(
     help="Label one modality of microscopy, segment another.",
@@ -43,9 +42,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, an
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence on standard error, and exit code 2."""
-    for entry_point in entry_points(group="histobridge.commands"):
-        entry_point.load()
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    for commands in sorted(entry_points(group="histobridge.commands"), key=lambda entry: entry.name):
+        commands.load()
     try:
         app()
     except UserError as error:
@@ -55,14 +54,14 @@ def main() -> None:
 
 @contextmanager
 def progress_to_stderr(as_json: bool) -> Iterator[None]:
-    """Redirect progress lines to standard error if standard output is to hold JSON alone."""
+    """Send progress to standard error if standard output is to hold JSON alone."""
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         yield
 
 
 def print_json(rows: pd.DataFrame | list[dict]) -> None:
-    """Print rows as a JSON array of objects; undefined values are null."""
-    import pandas as pd  # takes a second, which help need not wait for
+    """Print rows as a JSON array of objects; what is undefined is null."""
+    import pandas as pd  # a second, which help should not cost
 
     records = pd.DataFrame(rows).to_json(orient="records", double_precision=10)
     print(json.dumps(json.loads(records), indent=1, ensure_ascii=False))

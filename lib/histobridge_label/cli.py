@@ -128,7 +128,7 @@ def measure(
 
     Writes fibres.csv and summary.csv.
     """
-    from histobridge_label.measure import measure_files
+    from histobridge.measure import measure_files
 
     if um_per_px is None:
         raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")

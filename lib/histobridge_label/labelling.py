@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from histobridge.cache import Cache, digest
 from histobridge.errors import UserError
+from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
+from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.recommend import LEAST_ENCLOSED
 from histobridge_label import scale
-from histobridge_label.export import Handoff, Labelled, edited, read_handoff, write_handoff
+from histobridge_label.export import Handoff, Labelled, edited, names, read_handoff, write_handoff
 from histobridge_label.inspect_folder import Found
 from histobridge_label.model import Model
 from histobridge_label.native_grid import map_on_grid, mask_on_grid
@@ -112,6 +115,17 @@ def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator
         uncertain = map_on_grid(read_image(label.uncertainty), shape)
         about = image.um_per_px, image.path, modality
         yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
+
+
+def measure(handoff: Handoff, out: Path) -> pd.DataFrame:
+    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter."""
+    tables = []
+    for row in handoff.images.itertuples():  # pixel sizes may differ
+        mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
+        tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+    fibres, images = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    write_table(out / "fibres.csv", fibres)
+    return write_table(out / "morphometrics.csv", images)
 
 
 def warnings_about(model: Model, labels: list[CachedLabel], handoff: Handoff) -> list[str]:

@@ -50,7 +50,7 @@ class ReportData(NamedTuple):
         In the order of the images of the hand-off.
     handoff : Handoff
     measures : DataFrame
-        Of `measure_handoff`.
+        Of `labelling.measure`.
     remarks : list of str
     """
 

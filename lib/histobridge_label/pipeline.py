@@ -22,15 +22,15 @@ from histobridge.config import TrainingProfile, training_profile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save
-from histobridge.errors import UserError, check_pixel_size, one_of
+from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, write_json, write_table, write_text
+from histobridge.io.resample import check_pixel_size
 from histobridge.machine import machine, peak_memory_gib
 from histobridge.strategies.recipe import Polarity
 from histobridge_label import labelling, scale
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.inspect_folder import LOCK, TABLE, FolderScan, Found, look
-from histobridge_label.measure import measure_handoff
 from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
@@ -73,7 +73,7 @@ class LabelOptions(NamedTuple):
 
 
 class LabelResult(NamedTuple):
-    """What was made of a folder of images; `measures` has one row for each image (`measure_handoff`)."""
+    """What was made of a folder of images; `measures` has one row for each image (`labelling.measure`)."""
 
     page: Path
     handoff: Handoff
@@ -201,7 +201,7 @@ def _label(
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
     handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance)
-    measures = measure_handoff(handoff, out)
+    measures = labelling.measure(handoff, out)
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)

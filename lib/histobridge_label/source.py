@@ -8,8 +8,9 @@ from pathlib import Path
 
 from histobridge.cache import digest
 from histobridge.data.datasets import load_masks
-from histobridge.data.download import complaints, fetch
+from histobridge.data.download import fetch
 from histobridge.data.manifest import Dataset, load_dataset
+from histobridge.data.status import complaints
 from histobridge.errors import UserError
 from histobridge.strategies import Examples
 from histobridge_label import scale

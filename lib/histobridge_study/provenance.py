@@ -1,31 +1,31 @@
-"""What numbers depend on besides code and data, and which code it was: facts for their provenance."""
+"""Which code made a number, and on which machine: facts for its provenance."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 from functools import cache
+from pathlib import Path
 
-from histobridge.data.manifest import ROOT
-from histobridge.machine import available_cores as available_cores
-from histobridge.machine import machine as machine
-from histobridge.machine import peak_memory_gib as peak_memory_gib
+from histobridge.machine import machine
 
 
 @cache
 def git_commit() -> str:
     """Return the last commit that touched what decides a result, with `+` if that has changed since.
 
-    `unknown` outside a checkout.
+    Outside a checkout it is the version of the installed package.
     """
-    decides = ["--", "lib", "notebooks", "data_manifest", "study.yaml"]
+    library = Path(__file__).resolve().parents[1]
+    decides = ["--", ".", "../notebooks", "../data_manifest"]
     try:
         commit, changed = (
-            subprocess.run(["git", *command, *decides], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            subprocess.run(["git", *command, *decides], cwd=library, capture_output=True, text=True, check=True).stdout
             for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"])
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.strip() + ("+" if changed else "")
+        commit, changed = "", ""
+    return commit.strip() + ("+" if changed else "") or f"version {importlib.metadata.version('histobridge')}"
 
 
 def origin(**facts) -> dict:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_study.analysis import simulated_shift as ladder
 from histobridge_study.analysis.simulated_shift import COLUMNS, climb, crossings, modalities, rung
 from histobridge_study.config import load_study

@@ -10,7 +10,7 @@ import pandas as pd
 from histobridge.config import SegmenterSettings
 from histobridge.io.progress import Report
 from histobridge.metrics.overlap import mean_dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.translators.controls import Control
 from histobridge_label.finetune import Examples, finetune

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.metrics.overlap import class_scores
-from histobridge.phantom.render import RENDERERS, render
-from histobridge.phantom.tissue import draw_geometry
+from histobridge.phantom import RENDERERS, draw_geometry, render
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.polarity import choose_sign, evidence
 from histobridge.translators.syndiff import SynDiff

@@ -18,9 +18,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from histobridge.config import SegmenterSettings, SynDiffSettings
-from histobridge.io.images import normalise, read_image, resample, write_image
+from histobridge.io.images import normalise, read_image, write_image
+from histobridge.io.resample import resample
 from histobridge.metrics.overlap import class_scores
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter, SegmenterTraining
 from histobridge.training.crops import random_crops, stack
 from histobridge.training.device import plainly
@@ -30,7 +31,7 @@ from histobridge.translators.syndiff_training import SynDiffTraining
 from histobridge_study.bench.clock import Stopwatch, seconds
 from histobridge_study.config import load_study
 from histobridge_study.cost import training_cost
-from histobridge_study.provenance import peak_memory_gib
+from histobridge.machine import peak_memory_gib
 
 Rows = list[dict]
 

@@ -10,11 +10,11 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 
 from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, validated
-from histobridge.data.manifest import ROOT
 from histobridge.metrics.calibration import wrong_in_tiles
 from histobridge.metrics.overlap import mean_dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
+from histobridge_study.config import ROOT
 from histobridge_study.parameters import fresh
 
 PUBLISHED = {"axon": "0.736 ± 0.005", "myelin": "0.652 ± 0.005"}
