@@ -128,7 +128,7 @@ def report(
 
     Five folds of real images are some 160 MB; --fold 0 makes a fifth of that, with the same tables.
     """
-    from histobridge_study.site import build
+    from histobridge_study.report.site import build
 
     page = build(folder, to, data=data, seed=seed, shown=some(fold))
     console.print(f"Report: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
