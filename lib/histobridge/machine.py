@@ -11,7 +11,7 @@ LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 
 
 def machine() -> dict:
-    """Return the versions of the libraries, the instruction set of the processor, and the numbers of cores and threads."""
+    """Return the versions of libraries, the processor's instruction set, and the numbers of cores and threads."""
     import torch  # takes seconds, which help and planning need not wait for
 
     return {

@@ -1,4 +1,4 @@
-"""The commands of the label tool: label, apply, import, measure. Each reads its options, calls the library and prints."""
+"""The commands of the label tool: label, apply, import and measure. They read options, call the library and print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels of images, one image at a time: at the pixel size of the model in the cache, at that of the file in the hand-off."""
+"""Labels of images, one image at a time: cached at the pixel size of the model, handed off at that of the file."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def label_images(
     return labels
 
 
-def hand_off(
-    model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict
-) -> Handoff:
+def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
     """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
 
     Raises

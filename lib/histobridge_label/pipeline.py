@@ -276,9 +276,7 @@ def choose_scale(
     return um_per_px
 
 
-def remember(
-    out: Path, source: LabelledSource, um_per_px: float, images: list[Found], options: LabelOptions
-) -> None:
+def remember(out: Path, source: LabelledSource, um_per_px: float, images: list[Found], options: LabelOptions) -> None:
     """Write what was settled to settled.json, so that the same command asks nothing again."""
     settled = {"source": source.facts, "um_per_px": um_per_px, "profile": options.profile, "seed": options.seed}
     pixel_sizes = {image.name: image.um_per_px for image in images}

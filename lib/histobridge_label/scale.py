@@ -21,16 +21,16 @@ from typing import NamedTuple
 import numpy as np
 
 from histobridge.data.datasets import evenly_chosen, load_images, load_masks
-from histobridge.data.manifest import Dataset, load_dataset
+from histobridge.data.manifest import Dataset
 from histobridge.io.images import middle
 from histobridge.io.resample import resample
 from histobridge.metrics.instances import axon_areas_px
 from histobridge_label.inspect_folder import Found
-from histobridge_study.config import load_study, manifest_folders
 
 SIZES = np.geomspace(0.8, 40, 48)  # standard deviations of the Gaussian, px
 SIDE = 1024  # px of the central square that is looked at
 FEW = 8  # images, evenly chosen
+KNOWN_UM_PER_PX = {"tem": 0.01643, "phantom-tem": 0.1}  # as in study.yaml
 AXON_PX = 38  # typical diameter at which networks see L, where study.yaml does not say
 COARSER = 1.45
 OFF = 1.4
@@ -57,20 +57,18 @@ class Suggestion(NamedTuple):
     text: str
 
 
-def source_side(dataset: str, data: Path) -> Side:
-    """Return a labelled dataset at the pixel size of study.yaml, or at that at which its typical axon has `AXON_PX`.
+def source_side(dataset: Dataset, data: Path) -> Side:
+    """Return a labelled dataset at the pixel size found by hand, or at that at which its typical axon has `AXON_PX`.
 
     Raises
     ------
     UserError
         If images or masks are not here.
     """
-    known = {pair.source.dataset: pair.source.um_per_px for pair in load_study().pairs.values()}
-    source = load_dataset(dataset, folders=manifest_folders())
-    um_per_px = known.get(dataset) or _um_per_px_of_axons(source, data)
-    masks = load_masks(source, um_per_px, data)
-    images = {sample.name: sample.image for sample in load_images(source, um_per_px, data)}
-    return Side(dataset, um_per_px, images, typical_px(masks.values()))
+    um_per_px = KNOWN_UM_PER_PX.get(dataset.name) or _um_per_px_of_axons(dataset, data)
+    masks = load_masks(dataset, um_per_px, data)
+    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
+    return Side(dataset.name, um_per_px, images, typical_px(masks.values()))
 
 
 def _um_per_px_of_axons(dataset: Dataset, data: Path) -> float:

@@ -129,11 +129,12 @@ class Training:
         data = digest(self.examples, self.images)
         file = self.cache.folder("label_free", **made_from, translators=fingerprints, data=data) / "scores.csv"
         if not file.exists():
-            common = self.examples, self.images, self.translators, self.source
-            made = {m: label_free.candidate(m, *common, self.fit, refined=self.refined, seed=self.seed) for m in METHODS}
+            given = self.examples, self.images, self.translators, self.source
+            candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
+            methods = {method: candidate(method, *given, self.fit) for method in METHODS}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
             progress = progress or ThrottledProgress()
-            write_table(file, label_free.scores(made, *common, fit, seed=self.seed, progress=progress))
+            write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, progress=progress))
         return pd.read_csv(file)
 
 
