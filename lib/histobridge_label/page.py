@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shlex
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +11,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from histobridge.display import page
+from histobridge.display.page import Table, table
 from histobridge.io.files import write_text
 from histobridge.io.images import read_image, read_mask, write_image
 from histobridge.io.progress import Report, ThrottledProgress
@@ -21,17 +21,12 @@ from histobridge_label.export.dataset import ORDER
 from histobridge_label.inspect_folder import FolderScan
 from histobridge_label.labelling import HANDOFF, Kept, at_scale
 from histobridge_label.model import Model
-from histobridge_study.site.cells import TableOf, table
-from histobridge_study.site.pages import HERE, environment
-from histobridge_study.site.pair import json_for_script
-from histobridge_study.site.pictures import save_grey, save_heat, save_mask, save_png_as_webp
-from histobridge_study.site.plates import Plate
 
 PAGE = "report.html"
 MOST_SHOWN, MOST_TRANSLATED = 24, 8  # images with pictures in the page, and with a translation, which costs most
 TILES = 20
 RUN = "own"
-LAYERS = {"image": "Image", "translation": "Translation to L", "label": "Label", "uncertainty": "Uncertainty"}
+LAYERS = {name: page.LAYERS[name] for name in ("image", "translation", "label", "uncertainty")}
 FIBRES = {
     "image": "image",
     "n_fibres": "fibres",
@@ -81,27 +76,25 @@ def write_page(out: Path, report_data: ReportData, *, command: str, model_folder
     shown, profile = least_sure_first(report_data), report_data.model.facts["provenance"]["profile"]
     folder = report_data.look.folder.name
     scale = out / "scale.png"
-    page = (
-        environment()
-        .get_template("own.html")
+    text = (
+        page.environment(Path(__file__).with_name("templates"))
+        .get_template("report.html")
         .render(
             {"root": "", "here": "", "navigation": {}, "profile": profile, "command": command},
             title=f"Labels of {folder}",
             lead=_lead(report_data),
-            facts=_facts(report_data),
+            numbers=_facts(report_data),
             remarks=report_data.remarks,
-            swipe=json_for_script(_swipe(out, report_data, shown[:MOST_SHOWN])),
+            swipe=_swipe(report_data, shown[:MOST_SHOWN]),
             left_out=_left_out(len(shown)),
             tables=_tables(report_data, set(shown[:MOST_SHOWN])),
-            sheet=_plate(out / "contact_sheet.png", "All images as they came; `images.csv` holds the table."),
-            scale=_plate(scale, "L and U at the pixel sizes at which they are compared.") if scale.exists() else None,
+            sheet=page.figure_webp((out / "contact_sheet.png").read_bytes()),
+            scale=page.figure_webp(scale.read_bytes()) if scale.exists() else None,
             commands=_commands(out, model_folder),
             provenance=json.dumps(_told(report_data), indent=1, ensure_ascii=False),
-            css=Markup((HERE / "static" / "site.css").read_text(encoding="utf-8")),
-            js=Markup((HERE / "static" / "site.js").read_text(encoding="utf-8")),
         )
     )
-    return write_text(out / PAGE, page)
+    return write_text(out / PAGE, text)
 
 
 def least_sure_first(report_data: ReportData) -> list[str]:
@@ -142,11 +135,11 @@ def _left_out(number: int) -> str:
     return f"The {MOST_SHOWN} least sure of {number} images are shown here; all lie in the folder {HANDOFF}."
 
 
-def _tables(report_data: ReportData, shown: set[str]) -> dict[str, TableOf]:
+def _tables(report_data: ReportData, shown: set[str]) -> dict[str, Table]:
     def see(row: dict) -> tuple[str, str]:
         if row["image"] not in shown:
             return "", ""
-        return f"#see={RUN}/label/{row['image']}/label/uncertainty", "See label and uncertainty"
+        return page.see(RUN, "label", row["image"], "label", "uncertainty"), "Show label and uncertainty"
 
     order = _order(report_data.handoff).head(TILES).drop(columns="side_px")
     whole = {"density_per_mm2": report_data.measures["density_per_mm2"].round().astype(int)}
@@ -158,7 +151,12 @@ def _tables(report_data: ReportData, shown: set[str]) -> dict[str, TableOf]:
     return {
         "review": table(order, "review", f"The {len(order)} least sure tiles of 64 px a side.", links=link),
         "fibres": table(fibres, "fibres", "Whole fibres; density and fractions of the whole image.", links=link),
-        "images": table(looked, "images", "What was found in the folder, and what is odd about it.", links=link),
+        "images": table(
+            looked.rename(columns={"um_per_px": "µm/px"}),
+            "images",
+            "What was found in the folder, and what is odd about it.",
+            links=link,
+        ),
     }
 
 
@@ -176,26 +174,29 @@ def _told(report_data: ReportData) -> dict:
 # --- Pictures -------------------------------------------------------------------------------------------
 
 
-def _swipe(out: Path, report_data: ReportData, shown: list[str], report: Report | None = None) -> dict:
-    """Return what the script of the comparison reads; pictures are part of it."""
+def _swipe(report_data: ReportData, shown: list[str], report: Report | None = None) -> Markup:
+    """Return what the comparison reads; the pictures are part of it."""
     by_name = dict(zip(report_data.handoff.images["image"], report_data.found, strict=True))
     say, images = report or ThrottledProgress(), {}
     for number, name in enumerate(shown):
         say(f"pictures of {name}, {number + 1} of {len(shown)}")
         images[name] = _pictures(report_data, name, by_name[name], translate=number < MOST_TRANSLATED)
     method = {"label": report_data.model.facts.get("strategy", "label"), "translator": "to-L"}
-    run = {"label": "all", "ways": ["label"], "notebooks": {}, "images": images}
-    start = [RUN, "label", shown[0]]
-    return {"layers": LAYERS, "ways": {"label": method}, "runs": {RUN: run}, "start": start, "unscored": ""}
+    run = page.SwipeRun("all", {"label": method}, images, {})
+    return page.swipe_data({RUN: run}, (RUN, "label", shown[0]), layers=LAYERS, unscored="")
 
 
 def _pictures(report_data: ReportData, name: str, one: Kept, *, translate: bool) -> dict:
     image, mask, unsure = (report_data.handoff.file(name, end) for end in (".png", names.COMBINED, names.UNCERTAINTY))
-    found = {"image": _uri(read_image(image), save_grey), "size": [one.image.width, one.image.height], "dice": {}}
-    found["label"] = {"label": _uri(read_mask(mask)[0], save_mask)}
-    found["uncertainty"] = {"label": _uri(read_image(unsure), save_heat)}
-    found["translation"] = {"to-L": _uri(_translation(report_data.model, one), save_grey)} if translate else {}
-    return found
+    translation = {"to-L": page.grey_webp(_translation(report_data.model, one)).uri} if translate else {}
+    return {
+        "size": [one.image.width, one.image.height],
+        "image": page.grey_webp(read_image(image)).uri,
+        "label": {"label": page.mask_png(read_mask(mask)[0]).uri},
+        "uncertainty": {"label": page.heat_webp(read_image(unsure)).uri},
+        "translation": translation,
+        "dice": {},
+    }
 
 
 def _translation(model: Model, one: Kept) -> np.ndarray:
@@ -204,22 +205,3 @@ def _translation(model: Model, one: Kept) -> np.ndarray:
     if not path.exists():
         write_image(path, model.translated(at_scale(one.image, model.um_per_px)))
     return read_image(path)
-
-
-def _uri(array: np.ndarray, save) -> str:
-    kind = "png" if save is save_mask else "webp"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"picture.{kind}")
-        save(array, path)
-        return _address(path.read_bytes(), kind)
-
-
-def _plate(png: Path, caption: str) -> Plate:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "plate.webp")
-        width, height = save_png_as_webp(png.read_bytes(), path)
-        return Plate(_address(path.read_bytes(), "webp"), caption, width, height)
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
