@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 DECIMALS = 3
-NUMBER = re.compile(r"^<?\s*([+−-]?(?:\d[\d.]*|∞))(?!\w)")
+NUMBER = re.compile(r"^<?\s*([+−-]?(?:\d+(?:\.\d+)?|∞))(?!\.?\w)")
 REMARK = re.compile(r"^(.*?) ((?:\[|\(\d+ of).*)$")  # an interval, or the number of folds
 MISSING = "–"
 
@@ -27,8 +27,8 @@ class Cell(NamedTuple):
     def value(self) -> float | None:
         """The number that the text begins with, to sort by; None for other text.
 
-        >>> [Cell(text).value for text in ("0.5 ± 0.1", "<0.001", "−2", "∞", "sem-1", "–")]
-        [0.5, 0.001, -2.0, inf, None, None]
+        >>> [Cell(text).value for text in ("0.5 ± 0.1", "<0.001", "−2", "∞", "sem-1", "3.11.7", "–")]
+        [0.5, 0.001, -2.0, inf, None, None, None]
         """
         found = NUMBER.match(self.text)
         return float(found[1].replace("−", "-").replace("∞", "inf")) if found else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +13,7 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
-from histobridge.display.page import Table, environment, see, swipe_data, table
+from histobridge.display.page import Table, environment, figure_webp, see, swipe_data, table
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
 from histobridge_study.analysis.tables import CLASSES, SHOWN, in_story_order, with_fibres
@@ -219,10 +221,12 @@ def notebook_pages(contents: Contents) -> dict[Path, str]:
 def notebook_html(path: Path) -> str:
     """Return an executed notebook as the body of a page that loads nothing from a network.
 
-    The folder that held the runs is removed from its paths: pages may be given away.
+    Its PNG figures become WebP, which is smaller. The folder that held the runs is removed from its paths, because the
+    site may be given away.
     """
     notebook = nbformat.read(path, as_version=4)
     hidden = {"exclude_anchor_links": True, "exclude_input_prompt": True, "exclude_output_prompt": True}
     body, _ = HTMLExporter(template_name="basic", embed_images=True, **hidden).from_notebook_node(notebook)
+    body = re.sub(r"data:image/png;base64,([^\"]+)", lambda found: figure_webp(base64.b64decode(found[1])).uri, body)
     out = Path(notebook.metadata.get("papermill", {}).get("parameters", {}).get("out", ""))
     return body.replace(f"{out.parent}/", "") if out.is_absolute() else body

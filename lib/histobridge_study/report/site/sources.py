@@ -121,41 +121,38 @@ def _facts(dice: pd.DataFrame, costs: pd.DataFrame, records: list[dict]) -> dict
 
 def _sections(folder: Path, seed: int, dice: pd.DataFrame, tables: dict, missing: pd.DataFrame) -> list[Section]:
     measured, further = collect.collect_measured(folder, seed=seed), collect.collect_beyond(folder, seed=seed)
-    best = of_best(paired(measured), dice) if len(measured) else ()
-    trust, ablation, scores = (further[name] for name in ("trust", "ablation", "guidance"))
-    shown = {
-        ("Reconstruction", "Round trip by SSIM, PSNR and L1, one way by offset and seam: mean ± SD over images."): (
-            tables["table2"]
-        ),
-        ("Paired tests", "SynDiff's best published strategy against every other method without labels of U."): (
-            tables["tests"]
-        ),
-        ("Fibre measures", "Bias and 95 % limits of agreement with the expert masks, for the best label-free method."): (
-            agreement_overview(agreement(best)) if len(best) else best
-        ),
-        ("Uncertainty", "How far the uncertainty of `refined` can be trusted; AUSE and calibration error are best at 0."): (
-            trust_overview(trust) if len(trust) else trust
-        ),
-        ("Ablation", "Dice of `refined` without one of its pieces at a time."): (
-            ablation_overview(ablation) if len(ablation) else ablation
-        ),
-        ("Label-free scores", "Scores that use no mask of the target, and the true Dice."): (
-            with_truth(scores, dice) if len(scores) else scores
-        ),
-        ("Missing results", "Planned cells of the Dice table that lack folds."): missing,
-    }
-    return [Section(*words, table.rename(columns=HEADINGS)) for words, table in shown.items() if len(table)]
+    fibres = of_best(paired(measured), dice) if len(measured) else measured
+    trust, ablation = further["trust"], further["ablation"]
+    scores = with_truth(further["guidance"], dice) if len(further["guidance"]) else further["guidance"]
+    return [
+        _section("Reconstruction", "Mean ± SD over images; offset and seam of one way.", tables["table2"]),
+        _section("Paired tests", "SynDiff's best published strategy against every other method.", tables["tests"]),
+        _section("Fibre measures", "Best label-free method against the expert masks.", fibres, _fibre_agreement),
+        _section("Uncertainty", "Of `refined`; AUSE and calibration error are 0 at best.", trust, trust_overview),
+        _section("Ablation", "`refined` without one of its pieces at a time.", ablation, ablation_overview),
+        _section("Label-free scores", "They use no mask of U; `dice` is the truth.", scores),
+        _section("Missing results", "Planned cells of the Dice table that lack folds.", missing),
+    ]
+
+
+def _section(title: str, caption: str, rows: pd.DataFrame, overview=lambda rows: rows) -> Section:
+    return Section(title, caption, overview(rows).rename(columns=HEADINGS) if len(rows) else rows)
+
+
+def _fibre_agreement(fibres: pd.DataFrame) -> pd.DataFrame:
+    return agreement_overview(agreement(fibres))
 
 
 def _provenance(records: list[dict], costs: pd.DataFrame) -> list[Section]:
     stages = collect.provenance_table(records).sort_values(["pair", "protocol", "fold", "stage"])
-    checksums = {(name, checksum) for record in records for name, checksum in record["data_sha256"].items()}
+    checksums = {pair for record in records for pair in record["data_sha256"].items()}
+    data = pd.DataFrame(sorted(checksums), columns=["dataset", "checksum"])
     libraries = pd.DataFrame([{"python": r["python"]} | r["libraries"] for r in records]).drop_duplicates()
     return [
-        Section("Stages", "Every finished stage.", stages.rename(columns=HEADINGS)),
-        Section("Costs", "Costs of each stage.", costs.rename(columns=HEADINGS)),
-        Section("Data", "One checksum over all files of a dataset.", pd.DataFrame(sorted(checksums), columns=["dataset", "checksum"])),
-        Section("Libraries", "Versions.", libraries),
+        _section("Stages", "Every finished stage.", stages),
+        _section("Costs", "Costs of each stage.", costs),
+        _section("Data", "One checksum over all files of a dataset.", data),
+        _section("Libraries", "Versions.", libraries),
     ]
 
 
