@@ -99,7 +99,8 @@ def import_(
     belongs to no image of the hand-off; the others are read.
     """
     from histobridge.io.files import write_table
-    from histobridge_label.corrections import edit_table, read_corrections
+    from histobridge_label.corrections import read_corrections
+    from histobridge_label.edits import edit_table
     from histobridge_label.finetune import learn_from
 
     corrections, strays = read_corrections(handed_off, corrected)

@@ -10,7 +10,7 @@ from histobridge.io.files import file_lock
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples
-from histobridge_label.corrections import Correction, examples
+from histobridge_label.corrections import Correction, training_examples
 from histobridge_label.model import LOCK, Model, model_folder
 
 STEPS = 100
@@ -26,8 +26,8 @@ def finetune(
     segmenter : Segmenter
         That made the labels.
     corrected : sequence of (image, mask)
-        float32 [H, W] in 0..1 and uint8 [H, W], at the pixel size of the segmenter (see `corrections.examples`). One is
-        enough.
+        float32 [H, W] in 0..1 and uint8 [H, W], at the pixel size of the segmenter (see
+        `corrections.training_examples`). One is enough.
     steps : int
         Of training.
     seed : int
@@ -82,5 +82,5 @@ def learn_from(folder: Path, corrections: list[Correction], *, steps: int = STEP
         if not changed:
             raise UserError("No label was changed: there is nothing to learn from.")
         names = [correction.image for correction in changed]
-        finetune_model(model, examples(changed, model.um_per_px), names, steps=steps, seed=seed).save(home)
+        finetune_model(model, training_examples(changed, model.um_per_px), names, steps=steps, seed=seed).save(home)
     return names

@@ -22,10 +22,10 @@ from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.recommend import LEAST_ENCLOSED
 from histobridge_label import scale
-from histobridge_label.export import Handoff, Labelled, edited, names, read_handoff, write_handoff
-from histobridge_label.inspect_folder import Found
+from histobridge_label.export import Handoff, Labelled, edited_files, names, read_handoff, write_handoff
+from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
-from histobridge_label.native_grid import map_on_grid, mask_on_grid
+from histobridge_label.native_grid import resize_map, resize_mask
 
 HANDOFF = "handoff"
 
@@ -33,7 +33,7 @@ HANDOFF = "handoff"
 class CachedLabel(NamedTuple):
     """The label of an image in the cache: its folder, with the files at the pixel size of the model."""
 
-    image: Found
+    image: ImageFile
     folder: Path
 
     @property
@@ -47,25 +47,25 @@ class CachedLabel(NamedTuple):
         return self.folder / "uncertainty.png"
 
 
-def at_scale(image: Found, um_per_px: float) -> np.ndarray:
+def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
     """Return an image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1."""
     return np.clip(resample(image.read(), image.um_per_px, um_per_px, name=image.path), 0, 1)
 
 
 def label_images(
-    model: Model, images: list[Found], cache: Cache, *, progress: Report | None = None
+    model: Model, images: list[ImageFile], cache: Cache, *, report: Report | None = None
 ) -> list[CachedLabel]:
     """Label images that the cache holds no label of; return all labels.
 
     Parameters
     ----------
     model : Model
-    images : list of Found
+    images : list of ImageFile
     cache : Cache
-    progress : callable, optional
-        Called with a line for each image; prints one every ten seconds by default.
+    report : callable, optional
+        Called with a progress line for each image; prints one every ten seconds by default.
     """
-    progress = progress or ThrottledProgress()
+    report = report or ThrottledProgress()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
     labels = [
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
@@ -75,7 +75,7 @@ def label_images(
     begun = time.monotonic()
     for number, label in enumerate(waiting):
         left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
-        progress(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
+        report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
         mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
         write_mask(label.mask, mask)
         write_image(label.uncertainty, uncertainty(probabilities, mask))  # last: if it exists, both do
@@ -109,8 +109,8 @@ def _read_if_whole(folder: Path) -> Handoff | None:
 def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator[Labelled]:
     for label in labels:
         image, shape = label.image, (label.image.height, label.image.width)
-        mask = mask_on_grid(read_mask(label.mask)[0], shape)
-        uncertain = map_on_grid(read_image(label.uncertainty), shape)
+        mask = resize_mask(read_mask(label.mask)[0], shape)
+        uncertain = resize_map(read_image(label.uncertainty), shape)
         about = image.um_per_px, image.path, modality
         yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
 
@@ -132,10 +132,10 @@ def warnings_about(model: Model, labels: list[CachedLabel], handoff: Handoff) ->
     masks = [read_mask(label.mask)[0] for label in labels if label.image.name not in empty]
     found = [f"No fibre was found in {', '.join(sorted(empty))}."] if empty else []
     if masks:
-        found += scale.off_scale(masks, model.axon_px, model.um_per_px)
-        found += scale.unlike(scale.typical_px(masks) * model.um_per_px, model.axon_um_source)
+        found += scale.scale_warnings(masks, model.axon_px, model.um_per_px)
+        found += scale.axon_size_warnings(scale.typical_axon_px(masks) * model.um_per_px, model.axon_um_source)
     if masks and (share := mean_enclosure(masks)) < LEAST_ENCLOSED:
         found.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
-    if changed := edited(handoff):
+    if changed := edited_files(handoff):
         found.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")
     return found

@@ -39,7 +39,7 @@ class Model:
     um_per_px : float
         Pixel size of the images that it labels, µm/px.
     axon_px : float
-        Typical diameter of the axons of L that it learned from, px (`scale.typical_px`).
+        Typical diameter of the axons of L that it learned from, px (`scale.typical_axon_px`).
     translator : SynDiff
         To L: for display, and for a labeller of L.
     of_translations : bool

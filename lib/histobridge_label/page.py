@@ -17,7 +17,6 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge_label.export import Handoff, names
-from histobridge_label.export.dataset import ORDER
 from histobridge_label.inspect_folder import FolderScan
 from histobridge_label.labelling import HANDOFF, CachedLabel, at_scale
 from histobridge_label.model import Model
@@ -64,7 +63,7 @@ class ReportData(NamedTuple):
     @property
     def review_order(self) -> pd.DataFrame:
         """The tiles of all images, the most uncertain first."""
-        return pd.read_csv(self.handoff.folder / ORDER, dtype={"image": str})
+        return pd.read_csv(self.handoff.folder / names.REVIEW_ORDER, dtype={"image": str})
 
     @property
     def by_uncertainty(self) -> list[str]:

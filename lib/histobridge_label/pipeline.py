@@ -30,7 +30,9 @@ from histobridge.strategies.recipe import Polarity
 from histobridge_label import labelling, scale
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
-from histobridge_label.inspect_folder import LOCK, TABLE, FolderScan, Found, look
+from histobridge_label.find_images import LOCK, TABLE
+from histobridge_label.image_file import ImageFile
+from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
@@ -205,7 +207,7 @@ def _label(
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
-    report = ReportData(scan, model, labels, handoff, measures, [*scan.remarks, *warnings])
+    report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
     return LabelResult(page, handoff, measures, report.remarks, scan.skipped)
 
@@ -215,18 +217,18 @@ def _label(
 
 def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     """Inspect a folder of images; write images.csv and the contact sheet."""
-    scan = look(folder, um_per_px, without=out)
+    scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
     save(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
-    _print_remarks(scan.remarks)
+    _print_remarks(scan.warnings)
     return scan
 
 
-def _thumbnail(image: Found) -> Thumbnail:
+def _thumbnail(image: ImageFile) -> Thumbnail:
     um_per_px = image.um_per_px * image.width / image.thumbnail.shape[1]
     note = f"{image.width} × {image.height} px, {image.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
-    note = f"{note}; {image.odd[0]}" if image.odd else note
-    return Thumbnail(image.name, image.thumbnail, um_per_px, note, bool(image.odd))
+    note = f"{note}; {image.warnings[0]}" if image.warnings else note
+    return Thumbnail(image.name, image.thumbnail, um_per_px, note, bool(image.warnings))
 
 
 def _print_remarks(remarks: list[str]) -> None:
@@ -234,7 +236,7 @@ def _print_remarks(remarks: list[str]) -> None:
         print(f"  {remark}", flush=True)
 
 
-def images_to_learn_from(images: list[Found], profile: TrainingProfile, um_per_px: float) -> list[Found]:
+def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_per_px: float) -> list[ImageFile]:
     """Return the images that are larger than a training crop at a pixel size, evenly chosen if there are many.
 
     Raises
@@ -257,7 +259,7 @@ def images_to_learn_from(images: list[Found], profile: TrainingProfile, um_per_p
 
 
 def choose_scale(
-    source: LabelledSource, images: list[Found], out: Path, stated: float | None, confirm: Confirm | None
+    source: LabelledSource, images: list[ImageFile], out: Path, stated: float | None, confirm: Confirm | None
 ) -> float:
     """Return the pixel size (µm/px) to work at: as stated, as settled earlier in `out`, or as suggested and confirmed.
 
@@ -268,7 +270,7 @@ def choose_scale(
     """
     um_per_px = stated if stated is not None else _settled_scale(out, source, images)
     if um_per_px is None:
-        suggestion = scale.suggest(source.side, images)
+        suggestion = scale.suggest_pixel_size(source.for_scale, images)
         _draw_scale(source, images, suggestion.um_per_px, out)
         um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
     check_pixel_size(um_per_px, "The working scale")
@@ -276,19 +278,21 @@ def choose_scale(
     return um_per_px
 
 
-def remember(out: Path, source: LabelledSource, um_per_px: float, images: list[Found], options: LabelOptions) -> None:
+def remember(
+    out: Path, source: LabelledSource, um_per_px: float, images: list[ImageFile], options: LabelOptions
+) -> None:
     """Write what was settled to settled.json, so that the same command asks nothing again."""
     settled = {"source": source.facts, "um_per_px": um_per_px, "profile": options.profile, "seed": options.seed}
     pixel_sizes = {image.name: image.um_per_px for image in images}
     write_json(out / SETTLED, settled | {"polarity": options.polarity, "pixel_sizes": pixel_sizes})
 
 
-def _provenance(images: list[Found], options: LabelOptions) -> dict:
+def _provenance(images: list[ImageFile], options: LabelOptions) -> dict:
     settings = {"profile": options.profile, "seed": options.seed, "polarity": options.polarity}
     return {"histobridge": __version__, **settings, "images_sha256": digest([i.sha256 for i in images]), **machine()}
 
 
-def _settled_scale(out: Path, source: LabelledSource, images: list[Found]) -> float | None:
+def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -> float | None:
     """Return the scale of an earlier run from the same source on the same images; None if there is none."""
     if not (out / SETTLED).exists():
         return None
@@ -297,11 +301,11 @@ def _settled_scale(out: Path, source: LabelledSource, images: list[Found]) -> fl
     return settled["um_per_px"] if same_images and settled["source"] == source.facts else None
 
 
-def _draw_scale(source: LabelledSource, images: list[Found], um_per_px: float, out: Path) -> None:
+def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: float, out: Path) -> None:
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     shown = {image.name: labelling.at_scale(image, um_per_px) for image in images[:4]}
-    sizes = source.side.um_per_px, um_per_px
-    save(domains(source.side.images, shown, um_per_px=sizes, names=(source.name, "your images")), out / "scale")
+    sizes = source.um_per_px, um_per_px
+    save(domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale")
 
 
 # --- Arguments ------------------------------------------------------------------------------------------

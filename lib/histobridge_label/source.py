@@ -3,61 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from histobridge.cache import digest
-from histobridge.data.datasets import load_masks
+from histobridge.data.datasets import load_images, load_masks
 from histobridge.data.download import fetch
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.data.status import complaints
 from histobridge.errors import UserError
 from histobridge.strategies import Examples
-from histobridge_label import scale
+from histobridge_label.scale import SourceImages, training_pixel_size, typical_axon_px
 
 DRAWN = {"phantom": "phantom-tem"}
 """Short names of drawn sources."""
+TRAINING_UM_PER_PX = {"tem": 0.01643, "phantom-tem": 0.1}
+"""Pixel sizes, µm/px, found by hand, at which models learn from datasets; others have the `training_pixel_size`."""
 
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """A labelled dataset at the pixel size at which it teaches.
+    """Images and masks of a labelled dataset, at the pixel size at which models learn from them.
 
     Attributes
     ----------
     dataset : Dataset
-    data : Path
-        The folder of the datasets.
+    um_per_px : float
+        Pixel size, µm/px.
+    images, masks : dict of str to ndarray
+        By name, float32 [H, W] in 0..1 and uint8 [H, W].
     """
 
     dataset: Dataset
-    data: Path
+    um_per_px: float
+    images: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
 
     @property
-    def name(self) -> str:
-        """The name of the dataset."""
-        return self.dataset.name
-
-    @cached_property
-    def side(self) -> scale.Side:
-        """Its images, pixel size and typical axon."""
-        return scale.source_side(self.dataset, self.data)
-
-    @cached_property
     def examples(self) -> Examples:
-        """Its images with their masks."""
-        masks = load_masks(self.dataset, self.side.um_per_px, self.data)
-        return [(self.side.images[name], mask) for name, mask in masks.items()]
+        """The images that have a mask, with their masks."""
+        return [(self.images[name], mask) for name, mask in self.masks.items()]
+
+    @property
+    def axon_px(self) -> float:
+        """The `typical_axon_px` of the masks."""
+        return typical_axon_px(self.masks.values())
+
+    @property
+    def for_scale(self) -> SourceImages:
+        """What the suggestion of a pixel size needs."""
+        return SourceImages(self.dataset.name, self.um_per_px, self.images, self.axon_px)
 
     @property
     def facts(self) -> dict:
-        """Its name, pixel size and content, for the provenance."""
+        """Name, pixel size and a hash of the content, for the provenance."""
         records = [record.model_dump(mode="json") for record in self.dataset.images]
-        return {"dataset": self.name, "um_per_px": self.side.um_per_px, "records_sha256": digest(records)}
+        return {"dataset": self.dataset.name, "um_per_px": self.um_per_px, "content": digest(records)}
 
 
 def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | None) -> LabelledSource:
-    """Return a labelled dataset, and bring its missing files to `data` from a mirror or their public address.
+    """Read a labelled dataset; its missing files are brought to `data` from a mirror or their public address.
 
     Parameters
     ----------
@@ -74,7 +80,7 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     ------
     UserError
         If there is no such dataset or manifest, the manifest breaks a rule, the dataset has no masks, or a file cannot
-        be had.
+        be had or used.
     """
     dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
     if not dataset.procedural and not any(image.mask for image in dataset.images):
@@ -83,10 +89,17 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     missing = [file for file in files if file.state != "here"]
     if missing:
         raise UserError(f"{len(missing)} files of {dataset.name} cannot be had: {' '.join(complaints(missing))}")
-    return LabelledSource(dataset, data)
+    um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data)
+    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
+    return LabelledSource(dataset, um_per_px, images, load_masks(dataset, um_per_px, data))
 
 
 def _from_manifest(path: Path) -> Dataset:
     if path.suffix != ".yaml" or not path.is_file():
         raise UserError(f"There is no manifest {path}: name a file that ends in .yaml, such as mine.yaml.")
     return load_dataset(path.stem, folders=[path.parent])
+
+
+def _suitable_pixel_size(dataset: Dataset, data: Path) -> float:
+    native = float(np.median([record.um_per_px for record in dataset.images]))
+    return training_pixel_size(load_masks(dataset, native, data).values(), native)

@@ -20,7 +20,7 @@ from histobridge.strategies.recipe import Polarity
 from histobridge.strategies.recommend import Method, recommend
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
-from histobridge_label.scale import typical_px
+from histobridge_label.scale import typical_axon_px
 
 CONTROLS = ("none", "histogram", "invert-histogram")
 """The controls that `refined` can learn from, by either sign, and the pretrained model."""
@@ -122,7 +122,7 @@ class Training:
             return Labeller((student,), anatomy=False), False
         return Labeller((self.source,), anatomy=False), strategy == "adaptation"
 
-    def label_free_scores(self, *, progress: Report | None = None) -> pd.DataFrame:
+    def label_free_scores(self, *, report: Report | None = None) -> pd.DataFrame:
         """Score `METHODS` without masks, which takes minutes, or recall the scores."""
         fingerprints = {name: translator.fingerprint for name, translator in self.translators.items()}
         made_from = {"refined": self.refined.fingerprint, "source": self.source.fingerprint, "seed": self.seed}
@@ -133,8 +133,9 @@ class Training:
             candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
             methods = {method: candidate(method, *given, self.fit) for method in METHODS}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
-            progress = progress or ThrottledProgress()
-            write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, progress=progress))
+            write_table(
+                file, label_free.scores(methods, *given, fit, seed=self.seed, report=report or ThrottledProgress())
+            )
         return pd.read_csv(file)
 
 
@@ -171,5 +172,5 @@ def train_model(training: Training, um_per_px: float, facts: dict, *, guide: boo
         method, advice = recommend(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
     facts = facts | {"strategy": "-".join(method), "advice": advice}
-    axon_px = typical_px(mask for _, mask in training.examples)
+    axon_px = typical_axon_px(mask for _, mask in training.examples)
     return Model(labeller, um_per_px, axon_px, translator, of_translations, facts)

@@ -32,9 +32,9 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline
-from histobridge_label.export import edited, names, read_handoff
+from histobridge_label.export import edited_files, names, read_handoff
 from histobridge_label.finetune import finetune_model, learn_from
-from histobridge_label.inspect_folder import look
+from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.model import Model
 from histobridge_label.pipeline import LabelOptions, apply_model, images_to_learn_from, label_folder
 from histobridge_label.source import load_source
@@ -133,14 +133,14 @@ def test_a_scale_is_remembered_for_the_same_images_and_source(labelled, images, 
     settled = json.loads((out / "settled.json").read_text())
     assert settled["um_per_px"] == 0.1 and settled["source"]["dataset"] == "small-tem" and settled["profile"] == "smoke"
     same = SimpleNamespace(facts=settled["source"])
-    assert pipeline._settled_scale(out, same, look(images, 0.1, report=quiet).images) == 0.1
-    assert pipeline._settled_scale(out, same, look(images, 0.2, report=quiet).images) is None
-    assert pipeline._settled_scale(out, source, look(images, 0.1, report=quiet).images) is None
+    assert pipeline._settled_scale(out, same, scan_folder(images, 0.1, report=quiet).images) == 0.1
+    assert pipeline._settled_scale(out, same, scan_folder(images, 0.2, report=quiet).images) is None
+    assert pipeline._settled_scale(out, source, scan_folder(images, 0.1, report=quiet).images) is None
 
 
 def test_interrupted_labelling_continues_with_the_next_image(labelled, images, tmp_path, monkeypatch):
     """No image is labelled twice."""
-    model, found, cache = Model.load(labelled[0]), look(images, 0.1, report=quiet).images, Cache(tmp_path)
+    model, found, cache = Model.load(labelled[0]), scan_folder(images, 0.1, report=quiet).images, Cache(tmp_path)
     seen, label = [], Model.label
 
     def until_killed(model, image):
@@ -151,23 +151,23 @@ def test_interrupted_labelling_continues_with_the_next_image(labelled, images, t
 
     monkeypatch.setattr(Model, "label", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        labelling.label_images(model, found, cache, progress=quiet)
-    labels = labelling.label_images(model, found, cache, progress=quiet)
+        labelling.label_images(model, found, cache, report=quiet)
+    labels = labelling.label_images(model, found, cache, report=quiet)
     assert len(seen) == 4 and all(label.mask.exists() and label.uncertainty.exists() for label in labels)
 
 
 def test_a_changed_image_is_labelled_again(labelled, tmp_path):
     """A label belongs to the content of a file, not to its name."""
     model, folder, cache = Model.load(labelled[0]), draw(tmp_path / "images", seeds=(80,)), Cache(tmp_path / "cache")
-    before = labelling.label_images(model, look(folder, 0.1, report=quiet).images, cache, progress=quiet)[0]
+    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
     write_image(folder / "a80.png", phantom("sem", 99, (SIDE, SIDE))[0])
-    after = labelling.label_images(model, look(folder, 0.1, report=quiet).images, cache, progress=quiet)[0]
+    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
     assert before.mask != after.mask and (read_mask(before.mask)[0] != read_mask(after.mask)[0]).any()
 
 
 def test_images_to_learn_from_are_large_enough_and_not_too_many(images, monkeypatch):
     """Many images are thinned evenly; if all are too small, the message says what to do."""
-    found, smoke = look(images, 0.1, report=quiet).images, training_profile("smoke")
+    found, smoke = scan_folder(images, 0.1, report=quiet).images, training_profile("smoke")
     assert images_to_learn_from(found, smoke, 0.1) == found
     monkeypatch.setattr(pipeline, "MOST_PX", 2 * SIDE * SIDE)
     assert images_to_learn_from(found, smoke, 0.1) == [found[0], found[2]]
@@ -205,8 +205,8 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     write_image(folder / "noise.png", 0.5 + 0.01 * np.random.default_rng(0).standard_normal((SIDE, SIDE)))
     model = Model.load(labelled[0])
     blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
-    found = look(folder, 0.1, report=quiet).images
-    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), progress=quiet)
+    found = scan_folder(folder, 0.1, report=quiet).images
+    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
     handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
     assert labelling.measure(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
@@ -272,7 +272,7 @@ def test_a_stated_polarity_reaches_the_training(histobridge, images, options, tm
 def training(labelled, images, options):
     """The training behind the labelled folder; all of it is remembered."""
     source = load_source("", options.source_manifest, options.data, None)
-    arrays = [labelling.at_scale(image, 0.1) for image in look(images, 0.1, report=quiet).images]
+    arrays = [labelling.at_scale(image, 0.1) for image in scan_folder(images, 0.1, report=quiet).images]
     return Training(source.examples, arrays, training_profile("smoke"), Cache(labelled[0] / "cache"))
 
 
@@ -290,10 +290,10 @@ def test_the_recommended_method_labels(training, method, monkeypatch):
 
 def test_every_method_of_a_model_is_scored_once(training, monkeypatch):
     """The scores are remembered, with those of the labels that were handed off among them."""
-    scored = training.label_free_scores(progress=quiet)
+    scored = training.label_free_scores(report=quiet)
     assert list(zip(scored["strategy"], scored["translator"], strict=True)) == list(METHODS)
     monkeypatch.setattr("histobridge.strategies.label_free.scores", pytest.fail)
-    assert training.label_free_scores(progress=quiet).equals(scored)
+    assert training.label_free_scores(report=quiet).equals(scored)
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):
@@ -341,7 +341,7 @@ def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
     path = handoff.file(handoff.images["image"][0], names.COMBINED)
     write_mask(path, np.zeros((SIDE, SIDE), np.uint8))
     again = label_folder(images, copied, options, um_per_px=0.1)
-    assert edited(again.handoff) and any("were edited" in told for told in again.remarks)
+    assert edited_files(again.handoff) and any("were edited" in told for told in again.remarks)
     with pytest.raises(UserError, match="was edited since"):
         label_folder(images, copied, options, um_per_px=0.1, modality="SEM")
 
@@ -362,7 +362,7 @@ def test_label_from_the_command_line(histobridge, tmp_path, source):
 def test_the_scale_is_confirmed_or_replaced(monkeypatch, tmp_path, images, source):
     """Enter takes the suggestion; a number replaces it."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    found, source = look(images, 0.1, report=quiet).images, load_source("", source, tmp_path, None)
+    found, source = scan_folder(images, 0.1, report=quiet).images, load_source("", source, tmp_path, None)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
     suggested = pipeline.choose_scale(source, found, tmp_path, None, cli._confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)

@@ -36,7 +36,7 @@ def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path, name):
 
 def test_a_drawn_source_needs_no_files(tmp_path):
     """`phantom` is short for drawn TEM."""
-    assert load_source("phantom", None, tmp_path, None).name == "phantom-tem" and not any(tmp_path.iterdir())
+    assert load_source("phantom", None, tmp_path, None).dataset.name == "phantom-tem" and not any(tmp_path.iterdir())
 
 
 @pytest.mark.real

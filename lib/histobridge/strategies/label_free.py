@@ -117,7 +117,7 @@ def scores(
     fit: Fit,
     *,
     seed: int = 0,
-    progress: Report = silent,
+    report: Report = silent,
 ) -> pd.DataFrame:
     """Score the labels of several methods without a mask of U.
 
@@ -137,8 +137,8 @@ def scores(
         Continues from `source` on examples, for `REVERSE_STEPS` steps.
     seed : int
         Of the noise that translations start from.
-    progress : callable
-        Called with a line for each method.
+    report : callable
+        Called with a progress line for each method.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def scores(
     of_l_in_u = [image for image, _ in translate_examples(examples, translators["syndiff"], seed=seed)]
     rows = []
     for (strategy, translator), made in methods.items():
-        progress(f"scoring {strategy} with {translator}")
+        report(f"scoring {strategy} with {translator}")
         shown = [made.shown[i] for i in np.unique(np.linspace(0, len(images) - 1, FEW).astype(int))]
         student = fit(list(zip(images, made.labels, strict=True)))
         rows.append({

@@ -20,7 +20,7 @@ from histobridge.display.drawing import (
     styled,
 )
 from histobridge.io.masks import encode_mask
-from histobridge_label.export.geojson import areas, features
+from histobridge_label.export.geojson import features, polygons_of
 from histobridge_label.export.instances import fibre_labels
 
 GOLDEN = 0.618034  # of a turn of hue from one fibre to the next: neighbours in number never look alike
@@ -72,7 +72,7 @@ def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
     """Draw the outlines and the insides of polygons over a picture, whose pixels are centred on whole numbers."""
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
-        outlines = [_outline(rings) for rings in areas(feature)]
+        outlines = [_outline(rings) for rings in polygons_of(feature)]
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
         axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
 

@@ -12,7 +12,8 @@ import pandas as pd
 from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge.io.images import read_image, read_mask
+from histobridge.io.images import read_image
+from histobridge.io.masks import read_mask
 from histobridge_study.analysis.bland_altman import agreement, agreement_overview, of_best, paired
 from histobridge_study.analysis.recommend import with_truth
 from histobridge_study.analysis.tables import ablation_overview, dice_overview, trust_overview
