@@ -153,7 +153,7 @@ def label_folder(
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
         working_scale = choose_scale(source, scan.images, out, options.work_at, confirm)
         chosen = images_to_learn_from(scan.images, profile, working_scale)
-        remember(out, source, working_scale, chosen, options)
+        remember_scale(out, source, working_scale, chosen, options)
 
         arrays = [labelling.at_scale(image, working_scale) for image in chosen]
         training = Training(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
@@ -278,7 +278,7 @@ def choose_scale(
     return um_per_px
 
 
-def remember(
+def remember_scale(
     out: Path, source: LabelledSource, um_per_px: float, images: list[ImageFile], options: LabelOptions
 ) -> None:
     """Write what was settled to settled.json, so that the same command asks nothing again."""
