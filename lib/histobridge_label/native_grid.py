@@ -45,19 +45,7 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize a map (an uncertainty, a probability) linearly to a shape of the same extent.
-
-    Parameters
-    ----------
-    values : ndarray
-        float `[H, W]`.
-    shape : (int, int)
-        Height and width of the result, px.
-
-    Returns
-    -------
-    ndarray
-        float32 of that shape, within the range of `values`.
+    """Resize a map (an uncertainty, a probability) linearly to a shape of the same extent, as float32.
 
     Examples
     --------

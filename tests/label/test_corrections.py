@@ -8,7 +8,7 @@ import pytest
 from histobridge.errors import UserError
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import write_mask
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.corrections import read_corrections, training_examples
 from histobridge_label.edits import edit_table
 from histobridge_label.export import Labelled, names, write_handoff

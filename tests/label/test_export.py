@@ -15,7 +15,7 @@ from histobridge.io import files
 from histobridge.io.images import read_image
 from histobridge.io.masks import encode_mask, read_mask
 from histobridge.metrics.morphometrics import fibres
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.export import Labelled, edited_files, names, read_handoff, write_handoff
 from histobridge_label.export import instances as instances_module
 from histobridge_label.export.geojson import read_geojson
@@ -127,8 +127,9 @@ def test_a_name_that_follows_bids_is_kept():
 
 
 def test_every_file_of_an_image_is_read_back_exactly(written, nerve):
-    """The masks in the grey levels of AxonDeepSeg, the instances and the polygons; images within 8 bits."""
+    """The masks with the names and grey levels of AxonDeepSeg, the instances and the polygons; images within 8 bits."""
     image, mask, uncertainty = nerve
+    assert (names.COMBINED, names.AXON, names.MYELIN) == ("_seg-axonmyelin.png", "_seg-axon.png", "_seg-myelin.png")
     for name in written.images["image"]:
         combined = written.file(name, names.COMBINED)
         np.testing.assert_array_equal((read_image(combined) * 255).round(), encode_mask(mask))
@@ -141,14 +142,6 @@ def test_every_file_of_an_image_is_read_back_exactly(written, nerve):
         np.testing.assert_array_equal(read_geojson(written.file(name, names.FIBRES), mask.shape), mask)
         for ending, values in ((names.UNCERTAINTY, uncertainty), (".png", image)):
             np.testing.assert_allclose(read_image(written.file(name, ending)), values, atol=0.5 / 255 + 1e-6)
-
-
-def test_masks_are_named_as_axondeepseg_names_them(written):
-    """IMAGE_seg-axonmyelin.png and the single masks lie beside IMAGE.png."""
-    for name in written.images["image"]:
-        image = written.file(name, ".png")
-        for classes in ("axonmyelin", "axon", "myelin"):
-            assert image.with_name(f"{image.stem}_seg-{classes}.png").is_file()
 
 
 def test_the_dataset_is_a_bids_derivative(written):

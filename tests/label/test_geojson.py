@@ -11,7 +11,7 @@ from shapely.geometry import shape as geometry_of
 
 from histobridge.display.drawing import CLASS_COLOURS
 from histobridge.errors import UserError
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.export.geojson import COLOURS, features, fill, read_geojson, trace, write_geojson
 from histobridge_label.export.instances import fibre_labels
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from histobridge.errors import UserError
-from histobridge.io.images import encode_mask, read_mask, write_mask
-from histobridge.phantom.render import phantom
+from histobridge.io.masks import encode_mask, read_mask, write_mask
+from histobridge.phantom import phantom
 from histobridge_label.export import names, read_handoff
 from histobridge_label.export.instances import fibre_labels
 from histobridge_study import plotting as figures

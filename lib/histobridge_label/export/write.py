@@ -185,9 +185,9 @@ def _replaceable_files(folder: Path) -> list[str]:
 def _remove(folder: Path, files: list[str]) -> None:
     """Remove the files of an earlier hand-off, so that none of an image that no longer exists stays behind.
 
-    The table of images goes first, because without it a hand-off counts as incomplete. The provenance, which lists the
-    files, goes last, so that an interrupted removal can be continued. The dataset description stays: it marks the
-    folder as a hand-off.
+    The table of images goes first, because without it a hand-off counts as incomplete. The provenance goes last,
+    because it lists the files, so that an interrupted removal can be continued. The dataset description stays, because
+    it marks the folder as a hand-off.
     """
     if not files:
         return
