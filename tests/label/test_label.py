@@ -429,7 +429,7 @@ def test_a_polarity_that_is_stated_counts(histobridge, images, options, tmp_path
     assert seen == ["auto", 1, -1] and "no polarity 'up'" in err
 
 
-@pytest.mark.parametrize("way", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
+@pytest.mark.parametrize("method", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
 def test_the_way_that_is_advised_is_the_one_that_labels(labelled, method, monkeypatch):
     """Whatever it is, the model does what it says."""
     monkeypatch.setattr(Segmenter, "fit", None)
@@ -622,7 +622,7 @@ def test_the_page_needs_nothing_else(labelled, chromium, tmp_path):
         assert page.evaluate(
             "[...document.querySelectorAll('.side.left img')].every(i => i.complete && i.naturalWidth > 9)"
         )
-    assert "Not scored" not in page.locator(".told").inner_text()
+    assert "Not scored" not in page.locator(".status").inner_text()
     assert page.locator("#table-images tbody tr").count() == 3
     page.close()
     assert told == []
