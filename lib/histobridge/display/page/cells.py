@@ -60,7 +60,8 @@ def table(
     *,
     links: Mapping[str, Link] | None = None,
     bars: Iterable[str] = (),
-    optional: Iterable[str] = ("pair", "protocol", "split"),
+    hidden: Iterable[str] = (),
+    optional: Iterable[str] = (),
 ) -> Table:
     """Return a data frame as a table. Numbers get three decimals, and NaN becomes a dash.
 
@@ -74,10 +75,13 @@ def table(
         By column.
     bars : iterable of str
         Columns with a bar behind each number.
+    hidden : iterable of str
+        Columns that serve the links alone.
     optional : iterable of str
         Columns that are left out where every row has the same value.
     """
-    names = [name for name in frame if name not in optional or frame[name].nunique() > 1]
+    constant = [name for name in optional if name in frame and frame[name].nunique() == 1]
+    names = [name for name in frame if name not in (*hidden, *constant)]
     links = links or {}
     rows = [[_cell(row, name, links.get(name)) for name in names] for row in frame.to_dict("records")]
     places = frozenset(names.index(name) for name in bars if name in names)

@@ -37,30 +37,16 @@ class Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One finished fold of a pair.
-
-    Attributes
-    ----------
-    pair, protocol, split, fold
-        Which fold it is.
-    rows : DataFrame
-        Its rows of dice.csv, those of `refined` included.
-    load : callable
-        Returns the `Arrays`. The site loads one fold at a time, because all of them may not fit in memory.
-    notebooks : dict
-        Paths of executed notebooks by stage; folds may share one.
-    review_order : DataFrame
-        Tiles in the order in which to review them; empty without uncertainty.
-    """
+    """One finished fold of a pair; it loads its arrays when asked, because those of all folds may not fit in memory."""
 
     pair: str
     protocol: str
     split: str
     fold: int
-    rows: pd.DataFrame
+    rows: pd.DataFrame  # of dice.csv, those of `refined` included
     load: Callable[[], Arrays]
-    notebooks: dict[str, Path] = field(default_factory=dict)
-    review_order: pd.DataFrame = field(default_factory=pd.DataFrame)
+    notebooks: dict[str, Path] = field(default_factory=dict)  # executed, by stage; folds may share one
+    review_order: pd.DataFrame = field(default_factory=pd.DataFrame)  # tiles, empty without uncertainty
 
     @property
     def key(self) -> str:
@@ -99,40 +85,19 @@ class Section:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that the site of a profile shows.
-
-    Attributes
-    ----------
-    profile : str
-    facts : dict
-        The study in numbers.
-    pairs : dict
-        Pairs with a finished fold.
-    folds : list of Fold
-        Those whose pictures and notebooks are shown.
-    dice : DataFrame
-        Text of `tables.dice_overview` over all folds, the best in bold.
-    claims : DataFrame
-        Text: `claim`, `evidence`, `verdict`, `why`.
-    sections, provenance : list of Section
-        Further results, and how all of them were made.
-    notes, commands : list of str
-        What is missing, in sentences; how to reproduce the numbers.
-    report : Path or None
-        The executed notebook over all folds.
-    """
+    """Everything that the site of a profile shows."""
 
     profile: str
-    facts: dict[str, str]
-    pairs: dict[str, Pair]
-    folds: list[Fold]
-    dice: pd.DataFrame
-    claims: pd.DataFrame
-    sections: list[Section] = field(default_factory=list)
-    provenance: list[Section] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
-    report: Path | None = None
+    facts: dict[str, str]  # the study in numbers
+    pairs: dict[str, Pair]  # those with a fold below
+    folds: list[Fold]  # those whose pictures and notebooks are shown
+    dice: pd.DataFrame  # of `tables.dice_overview` over all folds, the best in bold
+    claims: pd.DataFrame  # text: claim, evidence, verdict, why
+    sections: list[Section] = field(default_factory=list)  # further results
+    provenance: list[Section] = field(default_factory=list)  # how the results were made
+    notes: list[str] = field(default_factory=list)  # what is missing, in sentences
+    commands: list[str] = field(default_factory=list)  # that reproduce the numbers
+    report: Path | None = None  # the executed notebook over all folds
 
 
 def methods_of(rows: pd.DataFrame) -> pd.Series:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 import nbformat
@@ -16,7 +15,7 @@ from nbconvert import HTMLExporter
 from histobridge.display.page import Table, environment, figure_webp, see, swipe_data, table
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
-from histobridge_study.analysis.tables import CLASSES, SHOWN, in_story_order, with_fibres
+from histobridge_study.analysis.tables import CLASSES, SETTING, SHOWN, in_story_order, with_fibres
 from histobridge_study.report.site.contents import Contents, Fold, Section, method_name, stage_of
 from histobridge_study.report.site.pictures import swipe_run
 
@@ -24,14 +23,7 @@ REPORT = "notebooks/05_report.html"
 DICE = "Dice, and F1 of fibres: mean ± SD over folds; below it the 95 % interval of the mean over images. Best in bold."
 IMAGES = "Dice of every image, and F1 of its fibres. A number opens its pictures."
 REVIEWED = 10  # tiles a fold
-
-
-class Heading(NamedTuple):
-    """A table with its heading, for the macro `sections`."""
-
-    id: str
-    title: str
-    table: Table
+CONSTANT = (*SETTING, "fold")  # columns that a table shows only where they differ
 
 
 class Pages:
@@ -102,52 +94,42 @@ class Pages:
         thumb = {"image": seen["image"], "label": seen["label"].get(first.first_method)}
         return thumb | {"pair": pair, "href": pair_page(pair), "best": best(_of(c.dice, pair))}
 
-    # --- Tables whose numbers lead somewhere ----------------------------------------------------------------
+    # --- Tables whose cells lead somewhere ------------------------------------------------------------------
 
     def _dice_table(self, overview: pd.DataFrame) -> Table:
         """Return the Dice of methods; a number opens a typical image."""
+        rows = pd.DataFrame([row | self._example(row) for row in overview.to_dict("records")])
+        return self._scored(rows, "dice", DICE, hidden=("run", "image"))
 
-        def fold_of(row: dict) -> Fold | None:
-            setting = (row["pair"], row["protocol"], row["split"])
-            folds = (f for f in self.contents.folds if (f.pair, f.protocol, f.split) == setting)
-            return next((fold for fold in folds if _method(row) in fold.methods), None)
-
-        def address(fold: Fold, method: str, row: dict) -> str:
-            return pair_page(fold.pair) + see(fold.key, method, fold.typical(method))
-
-        return self._linked(overview, "dice", DICE, fold_of, address)
+    def _example(self, row: dict) -> dict[str, str]:
+        """Return the fold and the image that a row of the Dice table leads to, empty if it has none."""
+        setting, method = (row["pair"], row["protocol"], row["split"]), _method(row)
+        for fold in self.contents.folds:
+            if (fold.pair, fold.protocol, fold.split) == setting and method in fold.methods:
+                return {"run": fold.key, "image": fold.typical(method)}
+        return {"run": "", "image": ""}
 
     def _image_table(self, folds: list[Fold]) -> Table:
         """Return the Dice of every image and method; a number opens its picture."""
-        by_label = {fold.label: fold for fold in folds}
+        return self._scored(pd.concat(map(dice_by_image, folds)), "images", IMAGES, hidden=("run",))
 
-        def address(fold: Fold, method: str, row: dict) -> str:
-            return see(fold.key, method, row["image"])
+    def _scored(self, rows: pd.DataFrame, id: str, caption: str, hidden: tuple[str, ...]) -> Table:
+        """Return a table whose scores open pictures, and whose last column opens the executed notebook.
 
-        rows = pd.concat(map(dice_by_image, folds), ignore_index=True)
-        return self._linked(rows, "images", IMAGES, lambda row: by_label[row["run"]], address)
-
-    def _linked(
-        self,
-        frame: pd.DataFrame,
-        id: str,
-        caption: str,
-        fold_of: Callable[[dict], Fold | None],
-        address: Callable[[Fold, str, dict], str],
-    ) -> Table:
-        """Return a table whose scores lead to an address, and whose last column leads to the executed notebook."""
+        Each row names its `pair`, `run` (the key of a fold, or nothing), `image`, `strategy` and `translator`.
+        """
+        scored_in = {(fold.pair, fold.key): self._scored_in(fold) for fold in self.contents.folds}
 
         def picture(row: dict) -> tuple[str, str]:
-            fold, method = fold_of(row), _method(row)
-            return (address(fold, method, row), f"Show {method_name(method)}") if fold else ("", "")
+            address = pair_page(row["pair"]) + see(row["run"], _method(row), row["image"])
+            return (address, f"Show {method_name(_method(row))} on {row['image']}") if row["run"] else ("", "")
 
         def notebook(row: dict) -> tuple[str, str]:
-            fold = fold_of(row)
-            return (self._scored_in(fold).get(_method(row), "") if fold else ""), "The executed notebook"
+            return scored_in.get((row["pair"], row["run"]), {}).get(_method(row), ""), "The executed notebook"
 
-        frame = frame.assign(notebook=frame["strategy"].map(stage_of))
         links = dict.fromkeys(SHOWN, picture) | {"notebook": notebook}
-        return table(frame, id, caption, links=links, bars=SHOWN, optional=("pair", "protocol", "split", "run"))
+        rows = rows.assign(notebook=rows["strategy"].map(stage_of))
+        return table(rows, id, caption, links=links, bars=SHOWN, hidden=hidden, optional=CONSTANT)
 
     def _scored_in(self, fold: Fold) -> dict[str, str]:
         """Return the address of the notebook that scored each method of a fold."""
@@ -157,23 +139,24 @@ class Pages:
 
 def review_table(folds: list[Fold]) -> Table | None:
     """Return the most uncertain tiles of each fold; the name of an image opens its label beside the uncertainty."""
-    by_label = {fold.label: fold for fold in folds if len(fold.review_order)}
-    if not by_label:
+    methods = {fold.key: fold.first_method for fold in folds}
+    tiles = [f.review_order.head(REVIEWED).assign(fold=f.fold, run=f.key) for f in folds if len(f.review_order)]
+    if not tiles:
         return None
 
     def picture(row: dict) -> tuple[str, str]:
-        fold = by_label[row["run"]]
-        return see(fold.key, fold.first_method, row["image"], "label", "uncertainty"), "Show label and uncertainty"
+        address = see(row["run"], methods[row["run"]], row["image"], "label", "uncertainty")
+        return address, "Show label and uncertainty"
 
-    tiles = pd.concat([fold.review_order.head(REVIEWED).assign(run=label) for label, fold in by_label.items()])
     caption = f"The {REVIEWED} most uncertain tiles of each fold, in the order in which to review them."
-    return table(tiles, "review", caption, links={"image": picture}, optional=("run", "side_px"))
+    shown = pd.concat(tiles)
+    return table(shown, "review", caption, links={"image": picture}, hidden=("run", "side_px"), optional=CONSTANT)
 
 
-def headings(sections: Iterable[Section]) -> list[Heading]:
-    """Return the sections that have rows, as tables."""
-    named = [(s.title.lower().replace(" ", "-"), s) for s in sections if len(s.table)]
-    return [Heading(id, s.title, table(s.table, id, s.caption)) for id, s in named]
+def headings(sections: Iterable[Section]) -> list[tuple[str, Table]]:
+    """Return the sections that have rows: each title with its table."""
+    ids = {s.title: s.title.lower().replace(" ", "-") for s in sections}
+    return [(s.title, table(s.table, ids[s.title], s.caption, optional=CONSTANT)) for s in sections if len(s.table)]
 
 
 def dice_by_image(fold: Fold) -> pd.DataFrame:
@@ -181,7 +164,8 @@ def dice_by_image(fold: Fold) -> pd.DataFrame:
     keys = ["image", "subject", "strategy", "translator"]
     wide = with_fibres(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
     wide = in_story_order(wide.rename_axis(columns=None)).sort_values("image", kind="stable")
-    return wide[[*keys, *(name for name in SHOWN if name in wide)]].assign(run=fold.label)
+    wide = wide[[*keys, *(name for name in SHOWN if name in wide)]]
+    return wide.assign(pair=fold.pair, protocol=fold.protocol, split=fold.split, fold=fold.fold, run=fold.key)
 
 
 def best(overview: pd.DataFrame) -> dict[str, str]:

@@ -46,9 +46,13 @@ def _pictures(arrays: Arrays, name: str, to: Path, home: str) -> dict:
     addresses = {
         "image": write("image", arrays.images.get(name), grey_webp),
         "truth": write("truth", arrays.truth.get(name), mask_png),
-        "translation": {t: write(t, maps.get(name), grey_webp) for t, maps in arrays.translations.items()},
-        "label": {m: write(m, maps.get(name), mask_png) for m, maps in arrays.labels.items()},
-        "uncertainty": {m: write(f"{m}-unc", maps.get(name), heat_webp) for m, maps in arrays.uncertainty.items()},
+        "translation": {
+            t: write(f"translation-{t}", maps.get(name), grey_webp) for t, maps in arrays.translations.items()
+        },
+        "label": {m: write(f"label-{m}", maps.get(name), mask_png) for m, maps in arrays.labels.items()},
+        "uncertainty": {
+            m: write(f"uncertainty-{m}", maps.get(name), heat_webp) for m, maps in arrays.uncertainty.items()
+        },
     }
     height, width = shapes[0] if shapes else (1, 1)
     return addresses | {"size": [width, height]}

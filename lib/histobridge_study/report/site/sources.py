@@ -151,7 +151,7 @@ def _provenance(records: list[dict], costs: pd.DataFrame) -> list[Section]:
     libraries = pd.DataFrame([{"python": r["python"]} | r["libraries"] for r in records]).drop_duplicates()
     return [
         _section("Stages", "Every finished stage.", stages),
-        _section("Costs", "Costs of each stage.", costs),
+        _section("Costs", "Minutes of wall-clock time, and the peak memory of the process.", costs),
         _section("Data", "One checksum over all files of a dataset.", data),
         _section("Libraries", "Versions.", libraries),
     ]
