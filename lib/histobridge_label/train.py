@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ import pandas as pd
 from histobridge.cache import Cache, digest
 from histobridge.config import REFINED, TrainingProfile
 from histobridge.data.datasets import evenly_chosen
-from histobridge.io.files import write_table
+from histobridge.io.files import write_json, write_table
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
@@ -109,8 +111,19 @@ class Training:
     @cached_property
     def refined(self) -> Labeller:
         """The labeller of strategy `refined`."""
-        rounds, seed = self.profile.refinement.rounds, self.seed
-        return refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
+        folder = self._folder("models/refined")
+        if not (folder / "labeller.json").exists():
+            rounds, seed = self.profile.refinement.rounds, self.seed
+            made = refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
+            write_json(folder / "labeller.json", made.save(folder))
+        return Labeller.load(folder, json.loads((folder / "labeller.json").read_text()))
+
+    def _folder(self, name: str) -> Path:
+        """Return the folder of a result that depends on the data, the settings and all translators."""
+        models = {name: translator.fingerprint for name, translator in self.translators.items()}
+        models["source"] = self.source.fingerprint
+        settings = {"profile": self.profile.model_dump(mode="json"), "seed": self.seed}
+        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images))
 
     def labeller(self, method: Method) -> tuple[Labeller, bool]:
         """Return the labeller of a method, and whether it segments translations to L instead of images of U."""
@@ -124,18 +137,14 @@ class Training:
 
     def label_free_scores(self, *, report: Report | None = None) -> pd.DataFrame:
         """Score `METHODS` without masks, which takes minutes, or recall the scores."""
-        fingerprints = {name: translator.fingerprint for name, translator in self.translators.items()}
-        made_from = {"refined": self.refined.fingerprint, "source": self.source.fingerprint, "seed": self.seed}
-        data = digest(self.examples, self.images)
-        file = self.cache.folder("label_free", **made_from, translators=fingerprints, data=data) / "scores.csv"
+        file = self._folder("label_free") / "scores.csv"
         if not file.exists():
             given = self.examples, self.images, self.translators, self.source
             candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
             methods = {method: candidate(method, *given, self.fit) for method in METHODS}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
-            write_table(
-                file, label_free.scores(methods, *given, fit, seed=self.seed, report=report or ThrottledProgress())
-            )
+            report = report or ThrottledProgress()
+            write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
         return pd.read_csv(file)
 
 
