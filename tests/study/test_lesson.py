@@ -10,7 +10,7 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from histobridge.errors import UserError
-from histobridge.metrics.calibration import review_order
+from histobridge.metrics.review import review_order
 from histobridge.phantom import phantom
 from histobridge.translators.syndiff import SynDiff
 from histobridge_study import lesson

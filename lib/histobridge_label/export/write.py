@@ -19,7 +19,7 @@ from histobridge.io.files import sha256_of, write_json, write_table
 from histobridge.io.images import write_image
 from histobridge.io.masks import check_same_size, write_mask
 from histobridge.io.resample import check_pixel_size
-from histobridge.metrics.calibration import review_order
+from histobridge.metrics import review_order
 from histobridge_label.export import bids, names
 from histobridge_label.export.geojson import write_geojson
 from histobridge_label.export.instances import fibre_labels, write_instances

@@ -1,4 +1,4 @@
-"""One benchmark: every stage in a process of its own, one after another, then the tables and the plot."""
+"""One benchmark: every stage in a process of its own, one after another, then the tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from histobridge.io.files import write_json, write_table
 from histobridge.io.progress import Report
-from histobridge_study import plotting as figures
 from histobridge_study.bench import growth
 from histobridge_study.bench.peaks import Peaks, best_convolution, peaks
 from histobridge_study.bench.stages import STAGES, profile
@@ -20,12 +19,12 @@ from histobridge_study.provenance import origin
 
 
 def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> pd.DataFrame:
-    """Measure everything; write four tables and a plot (`bench*`), and return the table of the stages.
+    """Measure everything; write four tables (`bench*`), and return the table of the stages.
 
     Parameters
     ----------
     reports : Path
-        Folder for the tables and the plot.
+        Folder for the tables.
     quick : bool
         Small images and few repeats: a minute or two instead of twenty.
     report : callable
@@ -35,11 +34,10 @@ def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> 
     found, _ = file_lock(peaks)
     rows = [row for function in STAGES for row in _measured(function, quick, report)]
     table = write_table(reports / "bench.csv", shares(pd.DataFrame(rows), found).round(6))
-    grown = write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(6))
+    write_table(reports / "bench_growth.csv", pd.DataFrame(_growth(quick, report)).round(6))
     report("profile of a training step")
     write_table(reports / "bench_profile.csv", file_lock(profile)[0].round(6))
     write_json(reports / "bench.json", origin(quick=quick, peaks_gflop_per_s=found))
-    figures.save(figures.speed(table, grown), reports / "bench")
     return table
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 
 from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, validated
-from histobridge.metrics.calibration import wrong_in_tiles
 from histobridge.metrics.overlap import mean_dice
+from histobridge.metrics.review import errors_per_tile
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge_study.config import ROOT
@@ -138,7 +138,7 @@ def errors_found(order: pd.DataFrame, wrong: Mapping[str, np.ndarray]) -> pd.Dat
     wrong : mapping of str to ndarray
         bool [H, W] by image.
     """
-    table = order.assign(wrong=wrong_in_tiles(order, wrong).astype(int))
+    table = order.assign(wrong=errors_per_tile(order, wrong).astype(int))
     return table.assign(found=table["wrong"].cumsum() / max(1, table["wrong"].sum()))
 
 
