@@ -22,9 +22,8 @@ from histobridge.config import TrainingProfile, training_profile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save
-from histobridge.errors import UserError, one_of
+from histobridge.errors import UserError, check_pixel_size, one_of
 from histobridge.io.files import file_lock, write_json, write_table, write_text
-from histobridge.io.resample import check_pixel_size
 from histobridge.machine import machine, peak_memory_gib
 from histobridge.strategies.recipe import Polarity
 from histobridge_label import labelling, scale

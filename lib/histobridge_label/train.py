@@ -15,7 +15,7 @@ from histobridge.cache import Cache, digest
 from histobridge.config import REFINED, TrainingProfile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.io.files import write_json, write_table
-from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
 from histobridge.strategies.recipe import Polarity
@@ -143,7 +143,6 @@ class Training:
             candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
             methods = {method: candidate(method, *given, self.fit) for method in METHODS}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
-            report = report or ThrottledProgress()
             write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
         return pd.read_csv(file)
 

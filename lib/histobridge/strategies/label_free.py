@@ -26,7 +26,7 @@ from scipy.stats import wasserstein_distance
 
 from histobridge.classes import AXON, MYELIN
 from histobridge.config import REFINED
-from histobridge.io.progress import Report, silent
+from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.metrics.overlap import dice
 from histobridge.segmenter import Segmenter
@@ -117,7 +117,7 @@ def scores(
     fit: Fit,
     *,
     seed: int = 0,
-    report: Report = silent,
+    report: Report | None = None,
 ) -> pd.DataFrame:
     """Score the labels of several methods without a mask of U.
 
@@ -137,15 +137,15 @@ def scores(
         Continues from `source` on examples, for `REVERSE_STEPS` steps.
     seed : int
         Of the noise that translations start from.
-    report : callable
-        Called with a progress line for each method.
+    report : callable, optional
+        Called with a progress line for each method; prints one every ten seconds by default.
 
     Returns
     -------
     DataFrame
         One row for each method: `strategy`, `translator` and a column for each of `recommend.SCORES`.
     """
-    masks = [mask for _, mask in examples]
+    report, masks = report or ThrottledProgress(), [mask for _, mask in examples]
     trips = {name: _round_trip(examples, translators[name], source, seed) for name in {name for _, name in methods}}
     of_l_in_u = [image for image, _ in translate_examples(examples, translators["syndiff"], seed=seed)]
     rows = []
