@@ -128,15 +128,15 @@ def test_the_same_command_repeats_nothing(labelled, images, options, monkeypatch
     assert again.handoff.images.equals(done.handoff.images)
 
 
-def test_a_scale_is_remembered_for_the_same_images_and_source(labelled, images, tmp_path):
+def test_a_scale_is_remembered_for_the_same_images_and_source(labelled, images):
     """Another pixel size, or another source, needs another scale."""
-    out, source = labelled[0], load_source("phantom", None, tmp_path, None)
+    out = labelled[0]
     settled = json.loads((out / "settled.json").read_text())
     assert settled["um_per_px"] == 0.1 and settled["source"]["dataset"] == "small-tem" and settled["profile"] == "smoke"
-    same = SimpleNamespace(facts=settled["source"])
+    same, other = (SimpleNamespace(facts=facts) for facts in (settled["source"], {"dataset": "tem"}))
     assert pipeline._settled_scale(out, same, scan_folder(images, 0.1, report=quiet).images) == 0.1
     assert pipeline._settled_scale(out, same, scan_folder(images, 0.2, report=quiet).images) is None
-    assert pipeline._settled_scale(out, source, scan_folder(images, 0.1, report=quiet).images) is None
+    assert pipeline._settled_scale(out, other, scan_folder(images, 0.1, report=quiet).images) is None
 
 
 def test_interrupted_labelling_continues_with_the_next_image(labelled, images, tmp_path, monkeypatch):

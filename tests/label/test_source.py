@@ -34,8 +34,10 @@ def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path, name):
         load_source("tem", tmp_path / name, tmp_path, None)
 
 
-def test_a_drawn_source_needs_no_files(tmp_path):
+def test_a_drawn_source_needs_no_files(tmp_path, monkeypatch):
     """`phantom` is short for drawn TEM."""
+    monkeypatch.setattr("histobridge_label.source.load_images", lambda *_: [])  # drawing takes seconds
+    monkeypatch.setattr("histobridge_label.source.load_masks", lambda *_: {})
     assert load_source("phantom", None, tmp_path, None).dataset.name == "phantom-tem" and not any(tmp_path.iterdir())
 
 

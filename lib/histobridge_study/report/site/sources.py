@@ -15,7 +15,7 @@ from histobridge.io.files import read_table
 from histobridge.io.images import read_image
 from histobridge.io.masks import read_mask
 from histobridge_study.analysis.bland_altman import agreement, agreement_overview, of_best, paired
-from histobridge_study.analysis.recommend import with_truth
+from histobridge_study.analysis.recommend import with_true_dice
 from histobridge_study.analysis.tables import ablation_overview, dice_overview, trust_overview
 from histobridge_study.config import load_study
 from histobridge_study.report import collect
@@ -124,7 +124,7 @@ def _sections(folder: Path, seed: int, dice: pd.DataFrame, tables: dict, missing
     measured, further = collect.collect_measured(folder, seed=seed), collect.collect_beyond(folder, seed=seed)
     fibres = of_best(paired(measured), dice) if len(measured) else measured
     trust, ablation = further["trust"], further["ablation"]
-    scores = with_truth(further["guidance"], dice) if len(further["guidance"]) else further["guidance"]
+    scores = with_true_dice(further["guidance"], dice) if len(further["guidance"]) else further["guidance"]
     return [
         _section("Reconstruction", "Mean ± SD over images; offset and seam of one way.", tables["table2"]),
         _section("Paired tests", "SynDiff's best published strategy against every other method.", tables["tests"]),
