@@ -6,7 +6,6 @@ Models, translations and labels are remembered in OUT/cache: an interrupted run 
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,7 +39,6 @@ from histobridge_label.train import Training, train_model
 CACHE, SETTLED = "cache", "settled.json"
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
-POLARITIES = {"auto": "auto", "keep": 1, "invert": -1}
 
 
 class LabelOptions(NamedTuple):
@@ -115,7 +113,7 @@ def label_folder(
     confirm: Confirm | None = None,
     guide: bool = False,
     modality: str | None = None,
-    command: str | None = None,
+    command: str = "label_folder",
 ) -> LabelResult:
     """Train on a folder of images without masks, and label them.
 
@@ -132,8 +130,8 @@ def label_folder(
         Whether to score every method without masks and take the best; otherwise it is `refined`.
     modality : str, optional
         Names the images as BIDS does, such as SEM.
-    command : str, optional
-        The command line, for the page; by default one that does the same.
+    command : str
+        What the page names as its maker: the command line, or this function.
 
     Raises
     ------
@@ -160,8 +158,6 @@ def label_folder(
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 
-        asked = {"out": out, "um_per_px": um_per_px, "guide": guide, "modality": modality}
-        command = command or as_command("label", images, **asked, **_stated(options), yes=True)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
 
 
@@ -172,7 +168,7 @@ def apply_model(
     *,
     um_per_px: float | None = None,
     modality: str | None = None,
-    command: str | None = None,
+    command: str = "apply_model",
 ) -> LabelResult:
     """Label images by an existing model, without training. Parameters as for `label_folder`.
 
@@ -186,8 +182,6 @@ def apply_model(
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
-        asked = {"out": out, "um_per_px": um_per_px, "modality": modality}
-        command = command or as_command("apply", model_folder, images, **asked)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
@@ -308,25 +302,6 @@ def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: floa
 
 
 # --- Arguments ------------------------------------------------------------------------------------------
-
-
-def as_command(*words: object, **options: object) -> str:
-    """Return a command line; an option without a value (None, False) is left out.
-
-    >>> as_command("apply", "LABELS", "my images", out="MORE", um_per_px=0.1, modality=None, yes=True)
-    "histobridge apply LABELS 'my images' --out MORE --um-per-px 0.1 --yes"
-    """
-    line = ["histobridge", *map(str, words)]
-    for name, value in options.items():
-        if value is not None and value is not False:
-            line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return shlex.join(line)
-
-
-def _stated(options: LabelOptions) -> dict:
-    """Return the options that differ from their defaults, as the command line spells them."""
-    spelled = options._replace(polarity=next(name for name, sign in POLARITIES.items() if sign == options.polarity))
-    return {name: value for name, value in spelled._asdict().items() if value != LabelOptions._field_defaults[name]}
 
 
 def _check_arguments(images: Path, out: Path, modality: str | None) -> None:
