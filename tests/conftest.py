@@ -45,7 +45,9 @@ def mirror() -> Path:
 def histobridge(monkeypatch, capsys):
     """Run the command line in this process; return exit code, standard output and standard error."""
 
-    from histobridge_study import cli
+    import histobridge_label.cli
+    import histobridge_study.cli  # noqa: F401 - both register their commands
+    from histobridge import cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["histobridge", *map(str, arguments)])

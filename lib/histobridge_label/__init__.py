@@ -1,13 +1,17 @@
-"""Images of one's own: from a folder of a new microscope to masks that can be corrected.
+"""The label tool: from a folder of images of a new microscope to masks that can be corrected.
 
-=============  ================================================================================================
-`pixel_size`   what files say about the size of their pixels
-`looking`      which images there are, what is odd about them, and which cannot be used
-`scale`        the pixel size at which they are like the labelled images
-`workspace`    a folder that is a study of one pair, for all the rest of the library
-`training`     the models of that study
-`model`        what labels further images, in a folder of its own
-`labelling`    labels and uncertainty of images, at their own pixel size, handed off and measured
-`page`         what was seen and made, on one page that needs nothing else
-=============  ================================================================================================
+================  ======================================================================================
+`pipeline`        the two commands as functions: `label_folder` and `apply_model`
+`inspect_folder`  which images a folder holds, and what may be wrong with them (`find_images`, `image_file`,
+                  `pixel_size`)
+`source`          the labelled dataset that everything is learned from
+`scale`           the pixel size at which new images look like the labelled ones
+`train`           from labelled examples and unlabelled images to a model
+`model`           what labels further images: a folder with weights
+`labelling`       labels of images, one at a time (`native_grid`)
+`export`          the hand-off: labels in the formats of annotation tools
+`corrections`     corrected labels come back (`edits`), and a model learns from them (`finetune`)
+`page`            the report (`contact_sheet`)
+`cli`             the commands
+================  ======================================================================================
 """

@@ -1,8 +1,4 @@
-"""Labels of images, one at a time: made and kept at the model's pixel size, handed off and measured at the file's.
-
-What is kept says which model made it of which file, so that a run that was broken off goes on where it was, and a model
-that has learned labels anew.
-"""
+"""Labels of images, one image at a time: cached at the pixel size of the model, handed off at that of the file."""
 
 from __future__ import annotations
 
@@ -14,126 +10,132 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from histobridge.cache import digest, kept
+from histobridge.cache import Cache, digest
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
+from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
+from histobridge.strategies.recommend import LEAST_ENCLOSED
 from histobridge_label import scale
 from histobridge_label.export import Handoff, Labelled, edited_files, names, read_handoff, write_handoff
 from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
-from histobridge_study.analysis.recommend import LEAST_ENCLOSED
-from histobridge_study.stages.measure import measured
 
-HANDOFF, LABELS = "handoff", "labels"
+HANDOFF = "handoff"
 
 
-class Kept(NamedTuple):
-    """The label of an image and how unsure it is: files at the pixel size of the model."""
+class CachedLabel(NamedTuple):
+    """The label of an image in the cache: its folder, with the files at the pixel size of the model."""
 
     image: ImageFile
-    mask: Path
-    unsure: Path
+    folder: Path
+
+    @property
+    def mask(self) -> Path:
+        """The mask."""
+        return self.folder / "mask.png"
+
+    @property
+    def uncertainty(self) -> Path:
+        """The uncertainty of every pixel."""
+        return self.folder / "uncertainty.png"
 
 
-def at_scale(one: ImageFile, um_per_px: float) -> np.ndarray:
-    """Return an image as a model of this pixel size looks at it, float32 [h, w] in 0..1."""
-    return np.clip(resample(one.read(), one.um_per_px, um_per_px, name=one.path), 0, 1)
+def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
+    """Return an image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1."""
+    return np.clip(resample(image.read(), image.um_per_px, um_per_px, name=image.path), 0, 1)
 
 
-def label_all(model: Model, images: list[ImageFile], out: Path, *, report: Report | None = None) -> list[Kept]:
-    """Label images, and keep the labels in `out`/labels.
+def label_images(
+    model: Model, images: list[ImageFile], cache: Cache, *, report: Report | None = None
+) -> list[CachedLabel]:
+    """Label images that the cache holds no label of; return all labels.
 
     Parameters
     ----------
+    model : Model
+    images : list of ImageFile
+    cache : Cache
     report : callable, optional
-        Called with a progress line an image; prints one every ten seconds by default.
+        Called with a progress line for each image; prints one every ten seconds by default.
     """
-    report, facts = report or ThrottledProgress(), {"model": model.fingerprint, "temperature": TEMPERATURE}
-    found = [_place(one, out, facts) for one in images]
-    waiting = [one for one in found if not one.unsure.exists()]
+    report = report or ThrottledProgress()
+    made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
+    labels = [
+        CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
+        for i in images
+    ]
+    waiting = [label for label in labels if not label.uncertainty.exists()]
     begun = time.monotonic()
-    for number, one in enumerate(waiting):
-        pace = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
-        report(f"labelling {one.image.name}, {number + 1} of {len(waiting)}{pace}")
-        mask, probabilities = model.label(at_scale(one.image, model.um_per_px))
-        write_mask(one.mask, mask)
-        write_image(one.unsure, uncertainty(probabilities, mask))  # last: where it is, both are
-    return found
+    for number, label in enumerate(waiting):
+        left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
+        report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
+        mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
+        write_mask(label.mask, mask)
+        write_image(label.uncertainty, uncertainty(probabilities, mask))  # last: if it exists, both do
+    return labels
 
 
-def _place(one: ImageFile, out: Path, facts: dict) -> Kept:
-    folder = kept(out / LABELS / one.name, image=one.sha256, um_per_px=one.um_per_px, **facts)
-    return Kept(one, folder / "mask.png", folder / "uncertainty.png")
-
-
-# --- Handed off -----------------------------------------------------------------------------------------
-
-
-def hand_off(model: Model, found: list[Kept], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
-    """Write labels as a hand-off, on the pixel grid of the user's files; one of the same labels is left as it is.
+def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
+    """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
 
     Raises
     ------
     UserError
         If an earlier hand-off of other labels was edited, or the folder cannot be written.
     """
-    files = [(one.image.name, one.image.sha256, one.image.um_per_px) for one in found]
-    labels = digest(model.fingerprint, files, modality)
-    if (there := _handed_off(out / HANDOFF)) and there.provenance.get("labels") == labels:
-        return there
-    told = {**provenance, "labels": labels, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, _at_own_grid(found, modality), told)
+    files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
+    key = digest(model.fingerprint, files, modality)
+    earlier = _read_if_whole(out / HANDOFF)
+    if earlier and earlier.provenance.get("labels") == key:
+        return earlier
+    facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
+    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality), provenance | facts)
 
 
-def _handed_off(folder: Path) -> Handoff | None:
-    """Return a hand-off that is there and whole, or None."""
+def _read_if_whole(folder: Path) -> Handoff | None:
     try:
         return read_handoff(folder)
     except UserError:
         return None
 
 
-def _at_own_grid(found: list[Kept], modality: str | None) -> Iterator[Labelled]:
-    for one in found:
-        image, shape = one.image.read(), (one.image.height, one.image.width)
-        mask = resize_mask(read_mask(one.mask)[0], shape)
-        unsure = resize_map(read_image(one.unsure), shape)
-        about = one.image.um_per_px, one.image.path, modality
-        yield Labelled(one.image.name, one.image.subject, image, mask, unsure, *about)
-
-
-# --- Measured -------------------------------------------------------------------------------------------
+def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator[Labelled]:
+    for label in labels:
+        image, shape = label.image, (label.image.height, label.image.width)
+        mask = resize_mask(read_mask(label.mask)[0], shape)
+        uncertain = resize_map(read_image(label.uncertainty), shape)
+        about = image.um_per_px, image.path, modality
+        yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
 
 
 def measure(handoff: Handoff, out: Path) -> pd.DataFrame:
-    """Measure the fibres of a hand-off; write fibres.csv and morphometrics.csv, return the latter: a row an image."""
-    tables = [
-        measured([({"image": row.image}, read_mask(handoff.file(row.image, names.COMBINED))[0])], row.um_per_px)
-        for row in handoff.images.itertuples()
-    ]
-    single, whole = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
-    write_table(out / "fibres.csv", single)
-    return write_table(out / "morphometrics.csv", whole)
+    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter."""
+    tables = []
+    for row in handoff.images.itertuples():  # pixel sizes may differ
+        mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
+        tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+    fibres, images = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    write_table(out / "fibres.csv", fibres)
+    return write_table(out / "morphometrics.csv", images)
 
 
-def doubts(model: Model, found: list[Kept], handoff: Handoff) -> list[str]:
-    """Say what makes labels doubtful that nobody has looked at: no fibres, bare axons, sizes unlike those of L."""
-    bare, told = set(handoff.images.loc[handoff.images["n_fibres"] == 0, "name"]), []
-    masks = [read_mask(one.mask)[0] for one in found if one.image.name not in bare]
-    if bare:
-        told.append(f"No fibre was found in {', '.join(sorted(bare))}.")
+def warnings_about(model: Model, labels: list[CachedLabel], handoff: Handoff) -> list[str]:
+    """Return what makes labels doubtful before anybody has checked them: no fibres, bare axons, sizes unlike L."""
+    empty = set(handoff.images.loc[handoff.images["n_fibres"] == 0, "name"])
+    masks = [read_mask(label.mask)[0] for label in labels if label.image.name not in empty]
+    found = [f"No fibre was found in {', '.join(sorted(empty))}."] if empty else []
     if masks:
-        told += scale.scale_warnings(masks, model.axon_px, model.um_per_px)
-        told += scale.axon_size_warnings(scale.typical_axon_px(masks) * model.um_per_px, model.axon_um_source)
+        found += scale.scale_warnings(masks, model.axon_px, model.um_per_px)
+        found += scale.axon_size_warnings(scale.typical_axon_px(masks) * model.um_per_px, model.axon_um_source)
     if masks and (share := mean_enclosure(masks)) < LEAST_ENCLOSED:
-        told.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
+        found.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
     if changed := edited_files(handoff):
-        told.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")
-    return told
+        found.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")
+    return found

@@ -1,11 +1,11 @@
-"""The two commands as functions: a folder of images to a model and labels, and a model to the labels of further images.
+"""The two pipelines: a folder of images to a model and labels, and a model to the labels of further images.
 
-Every step keeps what it made and finds it again: a run that is broken off goes on where it was.
+Models, translations and labels are remembered in OUT/cache: an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
 
-import shlex
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,51 +15,54 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from histobridge.data.datasets import load_images, load_masks
-from histobridge.data.manifest import load_dataset
-from histobridge.errors import UserError, one_of
-from histobridge.io.files import file_lock, write_table, write_text
-from histobridge_label import labelling, scale, workspace
+from histobridge import __version__
+from histobridge.cache import Cache, digest
+from histobridge.config import TrainingProfile, training_profile
+from histobridge.data.datasets import evenly_chosen
+from histobridge.display.domains import domains
+from histobridge.display.drawing import save
+from histobridge.errors import UserError, check_pixel_size, one_of
+from histobridge.io.files import file_lock, write_json, write_table, write_text
+from histobridge.machine import machine, peak_memory_gib
+from histobridge.strategies.recipe import Polarity
+from histobridge_label import labelling, scale
+from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
-from histobridge_label.model import MODEL, Model, latest
+from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
-from histobridge_label.training import train
-from histobridge_label.workspace import Choice
-from histobridge_study import plotting as figures
-from histobridge_study.config import Polarity, load_study, profile_of
-from histobridge_study.plotting import Thumbnail
-from histobridge_study.provenance import machine, peak_memory_gib
+from histobridge_label.source import LabelledSource, load_source
+from histobridge_label.train import Training, train_model
 
-POLARITIES = {1: "keep", -1: "invert"}
-TOYS = {"phantom": "phantom-tem"}
-"""Short names of drawn sources."""
+CACHE, SETTLED = "cache", "settled.json"
+MOST_PX = 40e6
+"""Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
 
 
 class LabelOptions(NamedTuple):
-    """Who teaches, and how much is spent.
+    """The labelled source, and how much is spent on training.
 
     Attributes
     ----------
     source : str
         A dataset with masks; `phantom` is drawn, and a toy.
-    manifest : Path, optional
-        Of labelled images that are no dataset of the repository; their files lie in `data`/NAME.
+    source_manifest : Path, optional
+        Of other labelled images, whose files lie in `data`/NAME.
     profile : str
-        Of study.yaml.
+        Of profiles.yaml.
     work_at : float, optional
-        µm/px at which the images are like those of the source; suggested by default.
+        Pixel size (µm/px) at which the images are like those of the source; suggested by default.
     seed : int
-    polarity : "auto" or {1, -1}
+    polarity : {"auto", 1, -1}
         Whether translations keep the contrast (1) or invert it; chosen by anatomy by default.
     data, mirror : Path
-        Where the files of the source are, or may be taken from.
+        The folder of the datasets, and one that missing files may be copied from.
     """
 
     source: str = "tem"
-    manifest: Path | None = None
+    source_manifest: Path | None = None
     profile: str = "cpu"
     work_at: float | None = None
     seed: int = 0
@@ -68,8 +71,8 @@ class LabelOptions(NamedTuple):
     mirror: Path | None = None
 
 
-class Done(NamedTuple):
-    """What came of a folder of images; `measures` are those of `labelling.measure`, a row an image."""
+class LabelResult(NamedTuple):
+    """What was made of a folder of images; `measures` has one row for each image (`labelling.measure`)."""
 
     page: Path
     handoff: Handoff
@@ -78,27 +81,27 @@ class Done(NamedTuple):
     skipped: dict[Path, str]
 
 
+Confirm = Callable[[scale.Suggestion, Path], float]
+"""Receives a suggested scale and the path of its picture; returns the pixel size (µm/px) to work at."""
+
+
 @dataclass
 class Steps:
-    """Tells which step of how many begins, and how long all has taken."""
+    """Prints which step of how many begins, and the minutes so far."""
 
     number: int
-    done: int = 0
-    begun: float = field(default_factory=time.monotonic)
+    begun: int = 0
+    started: float = field(default_factory=time.monotonic)
 
-    def __call__(self, what: str) -> None:
-        """Say that a step begins."""
-        self.done += 1
-        print(f"[{self.done}/{self.number}] {what} ({self.minutes:.1f} min so far)", flush=True)
+    def __call__(self, name: str) -> None:
+        """Print that a step begins."""
+        self.begun += 1
+        print(f"[{self.begun}/{self.number}] {name} ({self.minutes:.1f} min so far)", flush=True)
 
     @property
     def minutes(self) -> float:
-        """Minutes since the beginning."""
-        return (time.monotonic() - self.begun) / 60
-
-
-Confirm = Callable[[scale.Suggestion, Path], float]
-"""Shown a suggestion and the picture of it, returns the µm/px to work at."""
+        """Minutes since the start."""
+        return (time.monotonic() - self.started) / 60
 
 
 def label_folder(
@@ -110,45 +113,52 @@ def label_folder(
     confirm: Confirm | None = None,
     guide: bool = False,
     modality: str | None = None,
-    command: str | None = None,
-) -> Done:
+    command: str = "label_folder",
+) -> LabelResult:
     """Train on a folder of images without masks, and label them.
 
     Parameters
     ----------
     images, out : Path
-        The images, and a folder for everything that is made; it may lie among them.
-    wish : Wish
-        Who teaches, and how much is spent.
+        The images, and a folder for all results, which may lie among them.
+    options : LabelOptions
     um_per_px : float, optional
-        Pixel size of the images; by default what their sidecars or metadata say.
+        Pixel size of the images; by default that of their sidecars or metadata.
     confirm : callable, optional
-        Asked about a suggested scale; by default it is taken.
+        Asked about a suggested scale; by default the suggestion is taken.
     guide : bool
-        Whether every way is scored without masks and the best one taken; else it is `refined`.
+        Whether to score every method without masks and take the best; otherwise it is `refined`.
     modality : str, optional
-        That BIDS names the images by, such as SEM.
-    command : str, optional
-        As it was typed, for the page; by default one that does the same.
+        Names the images as BIDS does, such as SEM.
+    command : str
+        What the page names as its maker: the command line, or this function.
 
     Raises
     ------
     UserError
         If nothing can be done with the images, the source or the folder; or the translator swaps classes.
     """
-    profile_of(options.profile)
-    _check(images, out, modality)
-    given = {"images": images, "out": out, "um_per_px": um_per_px, "guide": guide, "modality": modality}
-    with file_lock(writable(out) / LOCK, wait=False):
+    profile = training_profile(options.profile)
+    _check_arguments(images, out, modality)
+    with file_lock(_writable(out) / LOCK, wait=False):
         steps = Steps(8 + guide)
+
         steps(f"looking at {images}")
-        looked = first_look(images, out, um_per_px)
+        scan = scan_images(images, out, um_per_px)
+
         steps("the scale")
-        choice = settle(looked.images, out, options, confirm)
-        workspace.write_workspace(out, looked, choice)
-        with workspace.opened(out) as run:
-            model = latest(out / MODEL, train(run, guide=guide, say=steps))
-        return _labelled(model, looked, out, steps, _Told(command or _typed(options, **given), out, modality))
+        source = load_source(options.source, options.source_manifest, options.data, options.mirror)
+        working_scale = choose_scale(source, scan.images, out, options.work_at, confirm)
+        chosen = images_to_learn_from(scan.images, profile, working_scale)
+        remember_scale(out, source, working_scale, chosen, options)
+
+        arrays = [labelling.at_scale(image, working_scale) for image in chosen]
+        training = Training(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
+        facts = {"source": source.facts, "provenance": _provenance(chosen, options)}
+        trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
+        model = save_or_keep(out / MODEL, trained)
+
+        return _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
 
 
 def apply_model(
@@ -158,144 +168,152 @@ def apply_model(
     *,
     um_per_px: float | None = None,
     modality: str | None = None,
-    command: str | None = None,
-) -> Done:
-    """Label images by a model that is there; nothing is trained. Parameters as for `label_folder`.
+    command: str = "apply_model",
+) -> LabelResult:
+    """Label images by an existing model, without training. Parameters as for `label_folder`.
 
     Raises
     ------
     UserError
         If there is no model, or nothing can be done with the images or the folder.
     """
-    _check(images, out, modality)
-    with file_lock(writable(out) / LOCK, wait=False):
+    _check_arguments(images, out, modality)
+    with file_lock(_writable(out) / LOCK, wait=False):
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
-        looked = first_look(images, out, um_per_px)
-        typed = as_command("apply", model_folder, images, out=out, um_per_px=um_per_px, modality=modality)
-        return _labelled(model, looked, out, steps, _Told(command or typed, model_folder, modality))
+        scan = scan_images(images, out, um_per_px)
+        return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
-def as_command(*words: object, **options: object) -> str:
-    """Return a command as it is typed; an option without a value (None, False) is left out.
+def _label(
+    model: Model, scan: FolderScan, out: Path, steps: Steps, *, modality: str | None, command: str, model_folder: Path
+) -> LabelResult:
+    """Label, hand off, measure, and write the page."""
+    steps(f"labelling {len(scan.images)} images")
+    labels = labelling.label_images(model, scan.images, Cache(out / CACHE))
 
-    >>> as_command("apply", "LABELS", "my images", out="MORE", um_per_px=0.1, modality=None, yes=True)
-    "histobridge apply LABELS 'my images' --out MORE --um-per-px 0.1 --yes"
+    steps("handing off, measuring, and the report")
+    provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
+    provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
+    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance)
+    measures = labelling.measure(handoff, out)
+
+    warnings = labelling.warnings_about(model, labels, handoff)
+    _print_remarks(warnings)
+    report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
+    page = write_page(out, report, command=command, model_folder=str(model_folder))
+    return LabelResult(page, handoff, measures, report.remarks, scan.skipped)
+
+
+# --- The images -----------------------------------------------------------------------------------------
+
+
+def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
+    """Inspect a folder of images; write images.csv and the contact sheet."""
+    scan = scan_folder(folder, um_per_px, exclude=out)
+    write_table(out / TABLE, scan.table)
+    save(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
+    _print_remarks(scan.warnings)
+    return scan
+
+
+def _thumbnail(image: ImageFile) -> Thumbnail:
+    um_per_px = image.um_per_px * image.width / image.thumbnail.shape[1]
+    note = f"{image.width} × {image.height} px, {image.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
+    note = f"{note}; {image.warnings[0]}" if image.warnings else note
+    return Thumbnail(image.name, image.thumbnail, um_per_px, note, bool(image.warnings))
+
+
+def _print_remarks(remarks: list[str]) -> None:
+    for remark in remarks:
+        print(f"  {remark}", flush=True)
+
+
+def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_per_px: float) -> list[ImageFile]:
+    """Return the images that are larger than a training crop at a pixel size, evenly chosen if there are many.
+
+    Raises
+    ------
+    UserError
+        If there is none.
     """
-    line = ["histobridge", *map(str, words)]
-    for name, value in options.items():
-        if value is not None and value is not False:
-            line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
-    return shlex.join(line)
+    crop = max(profile.translator.crop, profile.segmenter.crop, profile.for_polarity.crop)
+    large = [i for i in images if round(min(i.height, i.width) * i.um_per_px / um_per_px) >= crop]
+    if not large:
+        raise UserError(
+            f"None of {len(images)} images has {crop} px a side at {um_per_px:g} µm/px, which is needed to "
+            "learn from: give larger ones, or name another scale (--work-at)."
+        )
+    mean_px = np.mean([i.height * i.width * (i.um_per_px / um_per_px) ** 2 for i in large])
+    return evenly_chosen(large, min(len(large), max(2, int(MOST_PX / mean_px))))
 
 
-def _typed(options: LabelOptions, *, images: Path, **others: object) -> str:
-    """Return the command that does what `label_folder` was asked for; what is as by default is not said."""
-    asked = {name: value for name, value in options._asdict().items() if value != LabelOptions._field_defaults[name]}
-    asked |= {"source_manifest": asked.pop("manifest", None), "polarity": POLARITIES.get(asked.get("polarity"))}
-    return as_command("label", images, **others, **asked, yes=True)
+# --- The scale ------------------------------------------------------------------------------------------
 
 
-def _check(images: Path, out: Path, modality: str | None) -> None:
-    """Raise a `UserError` about a folder for results that hides all images, or a modality that BIDS has no name for.
+def choose_scale(
+    source: LabelledSource, images: list[ImageFile], out: Path, stated: float | None, confirm: Confirm | None
+) -> float:
+    """Return the pixel size (µm/px) to work at: as stated, as settled earlier in `out`, or as suggested and confirmed.
 
-    Before anything is done: hours are spent on images before they get their names.
+    Raises
+    ------
+    UserError
+        If it is not a positive number.
     """
+    um_per_px = stated if stated is not None else _settled_scale(out, source, images)
+    if um_per_px is None:
+        suggestion = scale.suggest_pixel_size(source.for_scale, images)
+        _draw_scale(source, images, suggestion.um_per_px, out)
+        um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
+    check_pixel_size(um_per_px, "The working scale")
+    _draw_scale(source, images, um_per_px, out)
+    return um_per_px
+
+
+def remember_scale(
+    out: Path, source: LabelledSource, um_per_px: float, images: list[ImageFile], options: LabelOptions
+) -> None:
+    """Write what was settled to settled.json, so that the same command asks nothing again."""
+    settled = {"source": source.facts, "um_per_px": um_per_px, "profile": options.profile, "seed": options.seed}
+    pixel_sizes = {image.name: image.um_per_px for image in images}
+    write_json(out / SETTLED, settled | {"polarity": options.polarity, "pixel_sizes": pixel_sizes})
+
+
+def _provenance(images: list[ImageFile], options: LabelOptions) -> dict:
+    settings = {"profile": options.profile, "seed": options.seed, "polarity": options.polarity}
+    return {"histobridge": __version__, **settings, "images_sha256": digest([i.sha256 for i in images]), **machine()}
+
+
+def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -> float | None:
+    """Return the scale of an earlier run from the same source on the same images; None if there is none."""
+    if not (out / SETTLED).exists():
+        return None
+    settled = json.loads((out / SETTLED).read_text(encoding="utf-8"))
+    same_images = settled["pixel_sizes"].items() <= {image.name: image.um_per_px for image in images}.items()
+    return settled["um_per_px"] if same_images and settled["source"] == source.facts else None
+
+
+def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: float, out: Path) -> None:
+    """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
+    shown = {image.name: labelling.at_scale(image, um_per_px) for image in images[:4]}
+    sizes = source.um_per_px, um_per_px
+    save(domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale")
+
+
+# --- Arguments ------------------------------------------------------------------------------------------
+
+
+def _check_arguments(images: Path, out: Path, modality: str | None) -> None:
+    """Raise a `UserError`, before hours are spent, about an `out` that contains the images or an unknown modality."""
     if images.resolve().is_relative_to(out.resolve()):
         raise UserError(f"--out {out} is the folder of the images, or one around it: name another, or one inside it.")
     if modality is not None:
         one_of("modality of BIDS", modality, names.MODALITIES)
 
 
-def first_look(images: Path, out: Path, um_per_px: float | None) -> FolderScan:
-    """Look at a folder; write images.csv and the contact sheet."""
-    looked = scan_folder(images, um_per_px, exclude=out)
-    write_table(out / TABLE, looked.table)
-    thumbs = [_thumbnail(one) for one in looked.images]
-    figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
-    for told in looked.warnings:
-        print(f"  {told}", flush=True)
-    return looked
-
-
-def _thumbnail(one: ImageFile) -> Thumbnail:
-    shown = one.um_per_px * one.width / one.thumbnail.shape[1]
-    note = f"{one.width} × {one.height} px, {one.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
-    return Thumbnail(
-        one.name, one.thumbnail, shown, f"{note}; {one.warnings[0]}" if one.warnings else note, bool(one.warnings)
-    )
-
-
-def settle(images: list[ImageFile], out: Path, options: LabelOptions, confirm: Confirm | None) -> Choice:
-    """Settle the scale: as stated, as it was settled before in this folder, or as suggested and confirmed."""
-    source = (
-        workspace.add_manifest(out, options.manifest) if options.manifest else TOYS.get(options.source, options.source)
-    )
-    with workspace.brought(out):
-        workspace.bring_source(out, source, options.data, options.mirror)
-        labelled, before = source_images(source, out / "data"), workspace.choice_of(out, images)
-        same = before and (before.source, before.source_um_per_px) == (source, labelled.um_per_px)
-        work_at = options.work_at or (before.um_per_px if same else None)
-        if work_at is None:
-            found = scale.suggest_pixel_size(labelled, images)
-            scale_picture(labelled, images, found.um_per_px, out)
-            work_at = confirm(found, out / "scale.png") if confirm else found.um_per_px
-        scale_picture(labelled, images, work_at, out)
-    return Choice(source, labelled.um_per_px, work_at, options.profile, options.seed, options.polarity)
-
-
-def source_images(dataset: str, data: Path) -> scale.SourceImages:
-    """Read a labelled dataset at the pixel size of study.yaml, or at that at which its axons have a typical size.
-
-    Raises
-    ------
-    UserError
-        If images or masks are not here.
-    """
-    known = {pair.source.dataset: pair.source.um_per_px for pair in load_study().pairs.values()}
-    um_per_px = known.get(dataset)
-    if um_per_px is None:
-        native = float(np.median([record.um_per_px for record in load_dataset(dataset).images]))
-        um_per_px = scale.training_pixel_size(load_masks(dataset, native, data).values(), native)
-    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
-    axon_px = scale.typical_axon_px(load_masks(dataset, um_per_px, data).values())
-    return scale.SourceImages(dataset, um_per_px, images, axon_px)
-
-
-def scale_picture(labelled: scale.SourceImages, images: list[ImageFile], um_per_px: float, out: Path) -> None:
-    """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
-    some = {one.name: labelling.at_scale(one, um_per_px) for one in images[:4]}
-    names, sizes = (labelled.dataset, "your images"), (labelled.um_per_px, um_per_px)
-    figures.save(figures.domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
-
-
-class _Told(NamedTuple):
-    """What the page says besides: which command made it, and where the model is."""
-
-    command: str
-    model_folder: Path
-    modality: str | None
-
-
-def _labelled(model: Model, looked: FolderScan, out: Path, steps: Steps, told: _Told) -> Done:
-    """Label, hand off, measure, and tell."""
-    steps(f"labelling {len(looked.images)} images")
-    found = labelling.label_all(model, looked.images, out)
-    steps("handing off, measuring, and the report")
-    provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
-    provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
-    handoff = labelling.hand_off(model, found, out, modality=told.modality, provenance=provenance)
-    measures = labelling.measure(handoff, out)
-    doubts = labelling.doubts(model, found, handoff)
-    for doubt in doubts:
-        print(f"  {doubt}", flush=True)
-    report_data = ReportData(looked, model, found, handoff, measures, [*looked.warnings, *doubts])
-    page = write_page(out, report_data, command=told.command, model_folder=str(told.model_folder))
-    return Done(page, handoff, measures, report_data.remarks, looked.skipped)
-
-
-def writable(out: Path) -> Path:
-    """Return a folder, made if need be, in which files can be written; else raise a `UserError`."""
+def _writable(out: Path) -> Path:
+    """Return a folder, created if necessary, in which files can be written; otherwise raise a `UserError`."""
     write_text(out / ".writable", "")
     (out / ".writable").unlink()
     return out

@@ -11,9 +11,10 @@ from pathlib import Path
 from histobridge.cache import Cache
 from histobridge.errors import UserError
 from histobridge.io.files import write_json
+from histobridge.machine import machine, peak_memory_gib
 from histobridge_study.config import Pair, Profile, Study, load_study
 from histobridge_study.parameters import Parameters, parameters_of
-from histobridge_study.provenance import git_commit, machine, peak_memory_gib
+from histobridge_study.provenance import git_commit
 from histobridge_study.run_data import RunData
 
 STAGES = ("01_data", "02_translate", "03_label", "04_refine")

@@ -1,4 +1,4 @@
-"""own: from a folder of images to a model, labels, a page, and back again with corrections."""
+"""The label tool: from a folder of images to a model, labels and a page, and back again with corrections."""
 
 import html
 import json
@@ -8,9 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import imagecodecs
@@ -21,10 +19,9 @@ import tifffile
 import typer
 import yaml
 
-from histobridge.cache import kept
-from histobridge.data.datasets import load_images
-from histobridge.data.folds import split
-from histobridge.data.manifest import load_dataset
+from histobridge.cache import Cache
+from histobridge.config import training_profile
+from histobridge.data.manifest import packaged_manifests
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
 from histobridge.io.images import read_image, write_image
@@ -32,26 +29,19 @@ from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies.refined import Labeller
-from histobridge.strategies.tta import tta_views
-from histobridge.translators.syndiff import SynDiff
-from histobridge_label import labelling, page, training, workspace
-from histobridge_label import pipeline as own_label
+from histobridge.strategies import Labeller
+from histobridge.translators import SynDiff
+from histobridge_label import cli, labelling, page, pipeline
 from histobridge_label.export import edited_files, names, read_handoff
+from histobridge_label.finetune import finetune_model, learn_from
 from histobridge_label.inspect_folder import scan_folder
-from histobridge_label.learning import learn_from
-from histobridge_label.model import ASIDE, CARD, Model, latest
-from histobridge_label.pipeline import LabelOptions, apply_model, label_folder
-from histobridge_label.workspace import Choice, choice_of, opened, those_that_teach, write_workspace
-from histobridge_study import runs
-from histobridge_study.analysis import label_free_scores as label_free
-from histobridge_study.analysis.recommend import SCORES
-from histobridge_study.cli import own as cli_own
-from histobridge_study.config import ROOT, manifest_folders
-from histobridge_study.stages import label as strategies
-from histobridge_study.stages.refine import METHOD
+from histobridge_label.model import Model
+from histobridge_label.pipeline import LabelOptions, apply_model, images_to_learn_from, label_folder
+from histobridge_label.source import load_source
+from histobridge_label.train import METHODS, Training, train_model
 
 SIDE = 128
+MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
 
 
 def quiet(line):
@@ -82,7 +72,7 @@ def images(tmp_path_factory):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """The manifest of a labelled source that is small."""
-    described = yaml.safe_load((ROOT / "data_manifest" / "phantom-tem.yaml").read_text())
+    described = yaml.safe_load((packaged_manifests() / "phantom-tem.yaml").read_text())
     few = [record | {"width": 160, "height": 160} for record in described["images"][:4]]
     path = tmp_path_factory.mktemp("source") / "small-tem.yaml"
     path.write_text(yaml.safe_dump(described | {"name": "small-tem", "images": few}))
@@ -91,114 +81,25 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def options(source):
-    """What is spent in a test: the profile `smoke`, at the scale that is right."""
-    return LabelOptions(manifest=source, profile="smoke", work_at=0.1)
+    """The profile `smoke`, at the right scale."""
+    return LabelOptions(source_manifest=source, profile="smoke", work_at=0.1)
 
 
 @pytest.fixture(scope="module")
 def labelled(images, options, tmp_path_factory):
-    """A folder of images, labelled from nothing; and what came of it."""
+    """A folder of images, labelled without any earlier result; and the result."""
     out = tmp_path_factory.mktemp("place") / "out"
     return out, label_folder(images, out, options, um_per_px=0.1)
 
 
 @pytest.fixture
 def copied(labelled, tmp_path):
-    """A copy of all that was made, to be changed."""
+    """A copy of all results, to be changed."""
     return shutil.copytree(labelled[0], tmp_path / "copy")
 
 
-# --- The workspace ----------------------------------------------------------------------------------------
-
-
-def test_a_workspace_is_a_study_whose_single_fold_leaves_nothing_out(images, tmp_path):
-    """The library finds the images by the name `own` while it is open, and no longer; what is there stays."""
-    choice = Choice("phantom-tem", 0.1, 0.05, "smoke", seed=3)
-    looked = scan_folder(images, 0.1, report=quiet)
-    assert len(write_workspace(tmp_path, looked, choice)) == 3
-    assert choice_of(tmp_path, looked.images) == choice
-    assert choice_of(tmp_path, scan_folder(images, 0.2, report=quiet).images) is None  # another scale is right then
-    with opened(tmp_path) as run:
-        assert [sample.image.shape for sample in run.target_images()] == [(256, 256)] * 3
-        assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_left_out
-        assert run.target_masks() == {} and run.seed == 3
-        assert load_dataset("own", folders=manifest_folders()).name == "own"
-    assert manifest_folders() == [] and "HISTOBRIDGE_STUDY" not in os.environ
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if "data" in str(path)}
-    write_workspace(tmp_path, looked, choice)
-    assert before == {path: path.stat().st_mtime_ns for path in before}
-
-
-def test_a_changed_image_is_learned_from_anew(tmp_path):
-    """In one process too: neither manifest nor pixels come from memory."""
-    folder = draw(tmp_path / "images")
-    choice, read = Choice("phantom-tem", 0.1, 0.1, "smoke"), []
-    for seed in (80, 99):
-        write_image(folder / "a80.png", phantom("sem", seed, (SIDE, SIDE))[0])
-        write_workspace(tmp_path / "out", scan_folder(folder, 0.1, report=quiet), choice)
-        with opened(tmp_path / "out") as run:
-            read.append((run.target_images()[0].image, runs.data_checksum("own")))
-    assert read[0][1] != read[1][1]
-    assert (read[0][0] != read[1][0]).any()
-
-
-def test_all_of_l_trains_where_there_is_one_fold():
-    """With two, one validates."""
-    subjects = {"source": [["a", "b"]], "target": [["u"]]}
-    assert split(subjects, 0, "transductive").source_train == {"a", "b"}
-    assert split({**subjects, "source": [["a"], ["b"]]}, 0, "transductive").source_train == {"b"}
-
-
-def test_small_images_do_not_teach_and_many_are_thinned(images, tmp_path, monkeypatch):
-    """They are labelled all the same; with none left, it says what to do."""
-    found = scan_folder(images, 0.1, report=quiet).images
-    choice = Choice("phantom-tem", 0.1, 0.1, "smoke")
-    assert those_that_teach(found, choice) == found
-    monkeypatch.setattr(workspace, "MOST_PX", 2 * SIDE * SIDE)
-    assert those_that_teach(found, choice) == [found[0], found[2]]
-    with pytest.raises(UserError, match=r"None of 3 images has 64 px a side at 0\.5 µm/px"):
-        those_that_teach(found, Choice("phantom-tem", 0.1, 0.5, "smoke"))
-
-
-def test_a_source_must_have_masks_and_be_here(tmp_path, monkeypatch):
-    """What is missing is told with the name of the source."""
-    monkeypatch.setattr("histobridge.data.download._download", lambda *_: "no network in this test")
-    with pytest.raises(UserError, match="files of tem cannot be had"):
-        workspace.bring_source(tmp_path, "tem", tmp_path / "data", None)
-    bare = load_dataset("sem").model_dump(exclude_none=True)
-    bare["images"] = [{k: v for k, v in one.items() if "mask" not in k} for one in bare["images"]]
-    (tmp_path / "bare.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(bare | {"name": "bare"}))))
-    workspace.add_manifest(tmp_path / "out", tmp_path / "bare.yaml")
-    with workspace.brought(tmp_path / "out"), pytest.raises(UserError, match="'bare' has no masks"):
-        workspace.bring_source(tmp_path / "out", "bare", tmp_path, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [("own.yaml", "rename it"), ("small-tem.yml", r"ends in \.yaml"), ("nowhere.yaml", "There is no manifest")],
-)
-def test_a_manifest_that_cannot_be_added_is_told(source, tmp_path, name, told):
-    """`own` are the images of U: theirs would take its place."""
-    if "nowhere" not in name:
-        (tmp_path / name).write_text(source.read_text().replace("small-tem", name.split(".")[0]))
-    with pytest.raises(UserError, match=told):
-        workspace.add_manifest(tmp_path / "out", tmp_path / name)
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.real
-def test_the_files_of_a_source_come_from_the_data_folder_or_a_mirror(tmp_path, mirror):
-    """They lie in the workspace then, which can be moved."""
-    workspace.bring_source(tmp_path / "a", "tem", tmp_path / "nothing", mirror)
-    workspace.bring_source(tmp_path / "b", "tem", tmp_path / "a" / "data", None)
-    assert len(load_images(load_dataset("tem"), 0.01643, tmp_path / "b" / "data")) > 10
-
-
-# --- From images to labels --------------------------------------------------------------------------------
-
-
-def test_all_is_there_and_fits_the_users_files(labelled, images):
-    """Table, pictures, model, hand-off at the size of each file, measures, page; nothing was skipped."""
+def test_every_result_is_written_and_fits_the_files(labelled, images):
+    """Table, pictures, model, hand-off at the size of each file, measures, page; no image was skipped."""
     out, done = labelled
     for name in ("images.csv", "contact_sheet.png", "scale.png", "model/model.json", "fibres.csv", "report.html"):
         assert (out / name).stat().st_size > 0
@@ -214,25 +115,33 @@ def test_all_is_there_and_fits_the_users_files(labelled, images):
     assert len(pd.read_csv(out / "morphometrics.csv")) == 3
 
 
-def test_the_same_command_goes_on_and_asks_nothing_again(labelled, images, options, monkeypatch):
-    """Nothing is trained, labelled or written twice, and the scale is remembered."""
+def test_the_same_command_repeats_nothing(labelled, images, options, monkeypatch):
+    """Nothing is trained, labelled, written or asked twice: the scale is remembered."""
     out, done = labelled
-    kept = [
-        *(out / "labels").rglob("*.png"),
-        *(out / "runs").rglob("segmenter*/*/model.pt"),
-        *done.handoff.folder.rglob("*.png"),
-    ]
-    before = {path: path.stat().st_mtime_ns for path in kept}
+    files = [*(out / "cache").rglob("*.png"), *(out / "cache").rglob("model.pt"), *done.handoff.folder.rglob("*.png")]
+    before = {path: path.stat().st_mtime_ns for path in files}
     monkeypatch.setattr(Segmenter, "fit", None)
     monkeypatch.setattr(SynDiff, "fit", None)
+    monkeypatch.setattr("histobridge_label.train.refine", pytest.fail)
     again = label_folder(images, out, options._replace(work_at=None), um_per_px=0.1, confirm=pytest.fail)
-    assert before == {path: path.stat().st_mtime_ns for path in kept}
+    assert len(before) > 20 and before == {path: path.stat().st_mtime_ns for path in files}
     assert again.handoff.images.equals(done.handoff.images)
 
 
-def test_labelling_that_is_broken_off_goes_on_with_the_next_image(labelled, images, tmp_path, monkeypatch):
-    """What was labelled before is not labelled again."""
-    model, found = Model.load(labelled[0]), scan_folder(images, 0.1, report=quiet).images
+def test_a_scale_is_remembered_for_the_same_images_and_source(labelled, images):
+    """Another pixel size, or another source, needs another scale."""
+    out = labelled[0]
+    settled = json.loads((out / "settled.json").read_text())
+    assert settled["um_per_px"] == 0.1 and settled["source"]["dataset"] == "small-tem" and settled["profile"] == "smoke"
+    same, other = (SimpleNamespace(facts=facts) for facts in (settled["source"], {"dataset": "tem"}))
+    assert pipeline._settled_scale(out, same, scan_folder(images, 0.1, report=quiet).images) == 0.1
+    assert pipeline._settled_scale(out, same, scan_folder(images, 0.2, report=quiet).images) is None
+    assert pipeline._settled_scale(out, other, scan_folder(images, 0.1, report=quiet).images) is None
+
+
+def test_interrupted_labelling_continues_with_the_next_image(labelled, images, tmp_path, monkeypatch):
+    """No image is labelled twice."""
+    model, found, cache = Model.load(labelled[0]), scan_folder(images, 0.1, report=quiet).images, Cache(tmp_path)
     seen, label = [], Model.label
 
     def until_killed(model, image):
@@ -243,22 +152,41 @@ def test_labelling_that_is_broken_off_goes_on_with_the_next_image(labelled, imag
 
     monkeypatch.setattr(Model, "label", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        labelling.label_all(model, found, tmp_path, report=quiet)
-    kept = labelling.label_all(model, found, tmp_path, report=quiet)
-    assert len(seen) == 4 and all(one.mask.exists() and one.unsure.exists() for one in kept)
+        labelling.label_images(model, found, cache, report=quiet)
+    labels = labelling.label_images(model, found, cache, report=quiet)
+    assert len(seen) == 4 and all(label.mask.exists() and label.uncertainty.exists() for label in labels)
 
 
-def test_a_second_process_is_refused_and_so_is_a_folder_that_cannot_be_written(images, options, tmp_path):
-    """Before anything is done."""
+def test_a_changed_image_is_labelled_again(labelled, tmp_path):
+    """A label belongs to the content of a file, not to its name."""
+    model, folder, cache = Model.load(labelled[0]), draw(tmp_path / "images", seeds=(80,)), Cache(tmp_path / "cache")
+    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
+    write_image(folder / "a80.png", phantom("sem", 99, (SIDE, SIDE))[0])
+    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
+    assert before.mask != after.mask and (read_mask(before.mask)[0] != read_mask(after.mask)[0]).any()
+
+
+def test_images_to_learn_from_are_large_enough_and_not_too_many(images, monkeypatch):
+    """Many images are thinned evenly; if all are too small, the message says what to do."""
+    found, smoke = scan_folder(images, 0.1, report=quiet).images, training_profile("smoke")
+    assert images_to_learn_from(found, smoke, 0.1) == found
+    monkeypatch.setattr(pipeline, "MOST_PX", 2 * SIDE * SIDE)
+    assert images_to_learn_from(found, smoke, 0.1) == [found[0], found[2]]
+    with pytest.raises(UserError, match=r"None of 3 images has 64 px a side at 0\.5 µm/px"):
+        images_to_learn_from(found, smoke, 0.5)
+
+
+def test_a_second_process_and_a_folder_that_cannot_be_written_are_refused(images, options, tmp_path):
+    """Before anything else is done."""
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="Could not write"):
         label_folder(images, tmp_path / "file" / "out", options, um_per_px=0.1)
-    with file_lock(tmp_path / "out" / ".lock"), pytest.raises(UserError, match="Another process is at work"):
+    with file_lock(tmp_path / "out" / ".lock"), pytest.raises(UserError, match="Another process is"):
         label_folder(images, tmp_path / "out", options, um_per_px=0.1)
 
 
-def test_a_read_only_folder_is_told(images, options, tmp_path, monkeypatch):
-    """Root, who may write anywhere, gets it from a stand-in."""
+def test_a_read_only_folder_is_an_error(images, options, tmp_path, monkeypatch):
+    """Root may write anywhere, so a stand-in refuses."""
     out = tmp_path / "out"
     out.mkdir()
     out.chmod(0o555)
@@ -272,15 +200,16 @@ def test_a_read_only_folder_is_told(images, options, tmp_path, monkeypatch):
         label_folder(images, out, options, um_per_px=0.1)
 
 
-def test_images_without_any_fibre_are_told(labelled, tmp_path):
-    """Noise among images: labelled, nothing found in it, and said so."""
+def test_images_without_any_fibre_are_named(labelled, tmp_path):
+    """They are labelled and measured all the same."""
     folder = draw(tmp_path / "more", seeds=(83,))
     write_image(folder / "noise.png", 0.5 + 0.01 * np.random.default_rng(0).standard_normal((SIDE, SIDE)))
     model = Model.load(labelled[0])
     blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
-    found = labelling.label_all(blind, scan_folder(folder, 0.1, report=quiet).images, tmp_path / "out", report=quiet)
-    handoff = labelling.hand_off(blind, found, tmp_path / "out", modality=None, provenance={})
-    assert "No fibre was found in a83, noise." in labelling.doubts(blind, found, handoff)
+    found = scan_folder(folder, 0.1, report=quiet).images
+    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
+    handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
+    assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
     assert labelling.measure(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
 
 
@@ -295,96 +224,8 @@ class Blind(Labeller):
         return np.zeros(image.shape, np.uint8), np.stack([np.ones_like(image), *np.zeros((2, *image.shape))])
 
 
-# --- The model --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("of_translations", [False, True])
-def test_a_model_comes_back_as_it_was_saved(tmp_path, drawn, tiny_segmenter, tiny_syndiff, of_translations):
-    """Same labels, same fingerprint; a labeller of L is shown translations."""
-    translator = SynDiff(tiny_syndiff, sign=-1, seed=1)
-    labeller = Labeller((Segmenter(tiny_segmenter, seed=0), Segmenter(tiny_segmenter, seed=1)), tta_views(1.2), False)
-    model = Model(labeller, 0.1, 20.0, translator, of_translations, {"source": {"um_per_px": 0.05}})
-    model.save(tmp_path)
-    found, image = Model.load(tmp_path), drawn["sem"][0][0]
-    assert found.fingerprint == model.fingerprint and found.axon_um_source == pytest.approx(1.0)
-    for one, other in zip(found.label(image), model.label(image), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert of_translations == (model.label(image)[1] != labeller.label(image)[1]).any()
-
-
-def test_a_model_that_is_none_is_told(tmp_path):
-    """A folder without one, a damaged card, a format of the future, a card without its weights; and what to do."""
-    with pytest.raises(UserError, match="holds no model"):
-        Model.load(tmp_path)
-    for card, told in (("{half", "is damaged"), ("[]", "has format None"), ('{"format": 99}', "has format 99")):
-        (tmp_path / CARD).write_text(card)
-        with pytest.raises(UserError, match=rf"{told}.*run the `histobridge label` that made it again"):
-            Model.load(tmp_path)
-
-
-@pytest.fixture
-def tiny_model(tiny_segmenter, tiny_syndiff):
-    """A model that knows nothing."""
-    return Model(Labeller((Segmenter(tiny_segmenter),)), 0.1, 20.0, SynDiff(tiny_syndiff, sign=1), False, {"seed": 1})
-
-
-def test_a_model_without_its_weights_is_told(tmp_path, tiny_model):
-    """What to do is no matter of notebooks."""
-    tiny_model.save(tmp_path)
-    for weights in tmp_path.glob("*.pt"):
-        content = weights.read_bytes()
-        weights.unlink()
-        with pytest.raises(UserError, match="is not whole: run the `histobridge label` that made it again"):
-            Model.load(tmp_path)
-        weights.write_bytes(content)
-    Model.load(tmp_path)
-
-
-@pytest.mark.parametrize("spoil", ["damaged", "of another version", "without weights"])
-def test_a_model_that_cannot_be_read_is_replaced_by_what_is_trained(tmp_path, tiny_model, capsys, spoil):
-    """`label` again is what the messages advise: it must help. What the model was is not forgotten."""
-    tiny_model.save(tmp_path)
-    if spoil == "without weights":
-        next(tmp_path.glob("segmenter-*.pt")).unlink()
-    else:
-        (tmp_path / CARD).write_text('{"format": 99}' if spoil == "of another version" else "{half")
-    before = (tmp_path / CARD).read_text()
-    assert latest(tmp_path, tiny_model) is tiny_model
-    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
-    assert (tmp_path / ASIDE).read_text() == before and "is replaced by what is trained" in capsys.readouterr().out
-
-
-def test_a_model_is_replaced_whole_or_not_at_all(tmp_path, tiny_model, tiny_syndiff, monkeypatch):
-    """A kill before the card is written leaves the model that was there, translator and all; older cards are read."""
-    tiny_model.save(tmp_path)
-    other = replace(tiny_model, translator=SynDiff(tiny_syndiff, sign=-1, seed=3))
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("histobridge_label.model.write_json", killed)
-        other.save(tmp_path)
-    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
-    card = json.loads((tmp_path / CARD).read_text())
-    (tmp_path / card.pop("translator")).rename(tmp_path / "syndiff.pt")
-    (tmp_path / CARD).write_text(json.dumps(card))
-    assert Model.load(tmp_path).translator.fingerprint == tiny_model.translator.fingerprint
-
-
-def test_a_trained_model_waits_for_one_that_learns_from_corrections(tmp_path, tiny_model):
-    """Else one would overwrite the other."""
-    with file_lock(tmp_path / ".lock"):
-        waiting = threading.Thread(target=latest, args=(tmp_path, tiny_model))
-        waiting.start()
-        waiting.join(0.3)
-        assert waiting.is_alive() and not (tmp_path / CARD).exists()
-    waiting.join()
-    assert Model.load(tmp_path).fingerprint == tiny_model.fingerprint
-
-
-def test_further_images_are_labelled_by_a_model_alone(labelled, tmp_path, monkeypatch):
-    """Nothing is trained; an unreadable file is skipped and told."""
+def test_apply_trains_nothing(labelled, tmp_path, monkeypatch):
+    """Further images are labelled by the model; an unreadable file is skipped and listed."""
     monkeypatch.setattr(Segmenter, "fit", None)
     folder = draw(tmp_path / "more", seeds=(90, 91))
     (folder / "broken.png").write_bytes(b"\x89PNG")
@@ -394,86 +235,70 @@ def test_further_images_are_labelled_by_a_model_alone(labelled, tmp_path, monkey
     assert "broken.png" in done.page.read_text()
 
 
-def test_another_pixel_size_gives_labels_on_its_own_grid(labelled, tmp_path):
-    """Images of twice the pixels are looked at as before, and their masks have twice the pixels."""
+def test_labels_have_the_pixel_size_of_the_file(labelled, tmp_path):
+    """Half the pixel size: the model sees the image at its own scale, and the mask has twice the pixels."""
     fine = phantom("sem", 84, (200, 260), um_per_px=0.05)[0]
     (tmp_path / "fine").mkdir()
     write_image(tmp_path / "fine" / "a.png", fine)
     done = apply_model(labelled[0] / "model", tmp_path / "fine", tmp_path / "out", um_per_px=0.05)
     (image,) = done.handoff.images["image"]
     assert read_mask(done.handoff.file(image, names.COMBINED))[0].shape == (200, 260)
-    assert read_mask(next((tmp_path / "out" / "labels").rglob("mask.png")))[0].shape == (100, 130)
+    assert read_mask(next((tmp_path / "out" / "cache").rglob("mask.png")))[0].shape == (100, 130)
     assert done.handoff.images["um_per_px"].tolist() == [0.05]
 
 
 def test_one_image_is_enough(options, tmp_path):
-    """A section of a whole nerve is one file; it is told that all rests on it."""
+    """A section of a whole nerve is one file; a remark says that all rests on it."""
     done = label_folder(draw(tmp_path / "one", seeds=(80,)), tmp_path / "out", options, um_per_px=0.1)
     assert len(done.handoff.images) == 1 and any("rests on it alone" in told for told in done.remarks)
 
 
-def test_a_polarity_that_is_stated_counts(histobridge, images, options, tmp_path, monkeypatch):
-    """Whatever anatomy says, before training and after; what is no polarity is told."""
+def test_a_stated_polarity_reaches_the_training(histobridge, images, options, tmp_path, monkeypatch):
+    """The words of the command line become signs; another word is an error."""
     seen = []
 
-    def train(run, **_):
-        seen.append(run.pair.polarity)
+    def train(training, *_, **__):
+        seen.append(training.polarity)
         raise UserError("Seen enough.")
 
-    monkeypatch.setattr(own_label, "train", train)
-    options = ["--um-per-px", 0.1, "--source-manifest", options.manifest, "--profile", "smoke", "--work-at", 0.1]
+    monkeypatch.setattr(pipeline, "train_model", train)
+    given = ["--um-per-px", 0.1, "--source-manifest", options.source_manifest, "--profile", "smoke", "--work-at", 0.1]
     for polarity in ("auto", "keep", "invert", "up"):
-        code, _, err = histobridge("label", images, *options, "--out", tmp_path / polarity, "--polarity", polarity)
+        code, _, err = histobridge("label", images, *given, "--out", tmp_path / polarity, "--polarity", polarity)
         assert code == 2
     assert seen == ["auto", 1, -1] and "no polarity 'up'" in err
 
 
-@pytest.mark.parametrize("way", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
-def test_the_way_that_is_advised_is_the_one_that_labels(labelled, method, monkeypatch):
-    """Whatever it is, the model does what it says."""
-    monkeypatch.setattr(Segmenter, "fit", None)
-    monkeypatch.setattr(training, "advised", lambda *_: (tuple(method.split()), f"Use {method}."))
-    with opened(labelled[0]) as run:
-        monkeypatch.setattr(training, "_guard", lambda *_: None)
-        model = training.train(run, guide=True, say=quiet)
-    assert model.facts["strategy"] == method.replace(" ", "-") and model.facts["advice"] == f"Use {method}."
+@pytest.fixture
+def training(labelled, images, options):
+    """The training behind the labelled folder; all of it is remembered."""
+    source = load_source("", options.source_manifest, options.data, None)
+    arrays = [labelling.at_scale(image, 0.1) for image in scan_folder(images, 0.1, report=quiet).images]
+    return Training(source.examples, arrays, training_profile("smoke"), Cache(labelled[0] / "cache"))
+
+
+@pytest.mark.parametrize("method", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
+def test_the_recommended_method_labels(training, method, monkeypatch):
+    """With --guide the model uses the method with the best score, whichever it is."""
+    scored = pd.DataFrame([{"strategy": m[0], "translator": m[1], "anatomy": " ".join(m) == method} for m in METHODS])
+    scored = scored.assign(**dict.fromkeys(("agreement", "confidence", "round_trip", "likeness", "reverse"), 0.5))
+    monkeypatch.setattr(Training, "label_free_scores", lambda self: scored.assign(enclosure=0.9))
+    monkeypatch.setattr(Training, "check", lambda self: None)
+    model = train_model(training, 0.1, {}, guide=True, begin=quiet)
+    assert model.facts["strategy"] == method.replace(" ", "-") and model.facts["advice"].startswith("Use ")
     assert model.of_translations == method.startswith("adaptation") and not model.labeller.anatomy
 
 
-def test_no_way_is_advised_that_a_model_cannot_go(tmp_path, monkeypatch):
-    """A model holds SynDiff alone: adaptation by a control is not scored, nor read from a table of before."""
-    methods = [
-        ("adaptation", "histogram"),
-        ("adaptation", "syndiff"),
-        ("tutorship", "histogram"),
-        ("pretrained", "none"),
-    ]
-    old = kept(tmp_path / "guidance", refined="r") / "guidance.csv"
-    old.write_text("strategy,translator\nadaptation,histogram\n")
-
-    def scores(run, translators, labels):
-        return pd.DataFrame(list(labels), columns=["strategy", "translator"]).assign(**dict.fromkeys(SCORES, 0.5))
-
-    monkeypatch.setattr(strategies, "all_pseudo_labels", lambda *_: {method: {} for method in methods})
-    monkeypatch.setattr(strategies, "pseudo_labels", lambda *_: {})
-    monkeypatch.setattr(label_free, "scores", scores)
-    run = SimpleNamespace(results=tmp_path, scored_images=list)
-    training.advised(run, {}, SimpleNamespace(fingerprint="r"))
-    table = pd.read_csv(tmp_path / "guidance" / "guidance.csv", keep_default_na=False)
-    assert list(table[["strategy", "translator"]].itertuples(index=False, name=None)) == [*methods[1:], METHOD]
-
-
-# --- And back ---------------------------------------------------------------------------------------------
-
-
-def correct(handoff, folder):
-    """Correct the first label as somebody would: its truth comes back under its name."""
-    row = handoff.images.iloc[0]
-    write_mask(folder / f"{row['image']}{names.COMBINED}", phantom("sem", 80, (SIDE, SIDE))[1])
+def test_every_method_of_a_model_is_scored_once(training, monkeypatch):
+    """The scores are remembered, with those of the labels that were handed off among them."""
+    scored = training.label_free_scores(report=quiet)
+    assert list(zip(scored["strategy"], scored["translator"], strict=True)) == list(METHODS)
+    monkeypatch.setattr("histobridge.strategies.label_free.scores", pytest.fail)
+    assert training.label_free_scores(report=quiet).equals(scored)
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):
-    """`import --finetune` puts a better model in its place, and what it was stays beside it."""
+    """`import --finetune` replaces the model, and the earlier weights stay beside the new ones."""
     before, handoff = Model.load(copied), read_handoff(copied / "handoff")
     correct(handoff, tmp_path / "corrected")
     options = ["--to", tmp_path / "edits", "--finetune", copied, "--steps", 20]
@@ -489,33 +314,30 @@ def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_pat
     assert done.handoff.provenance["model"] == after.fingerprint
 
 
-def test_what_was_learned_from_corrections_survives_the_first_command(copied, images, options):
-    """`label` again trains nothing new, and must not put the old model back."""
+def correct(handoff, folder):
+    """Correct the first label: its truth comes back under its name."""
+    row = handoff.images.iloc[0]
+    write_mask(folder / f"{row['image']}{names.COMBINED}", phantom("sem", 80, (SIDE, SIDE))[1])
+
+
+def test_label_again_keeps_what_was_learned_from_corrections(copied, images, options):
+    """Nothing new is trained, so the fine-tuned model stays."""
     model = Model.load(copied)
-    image, mask = phantom("sem", 80, (SIDE, SIDE))
-    better = model.learned([(image, mask)], ["a80"], steps=2)
-    better.save(copied / "model")
+    learned = finetune_model(model, [phantom("sem", 80, (SIDE, SIDE))], ["a80"], steps=2)
+    learned.save(copied / "model")
     again = label_folder(images, copied, options, um_per_px=0.1)
-    assert Model.load(copied).fingerprint == better.fingerprint != model.fingerprint
-    assert again.handoff.provenance["model"] == better.fingerprint
+    assert Model.load(copied).fingerprint == learned.fingerprint != model.fingerprint
+    assert again.handoff.provenance["model"] == learned.fingerprint
 
 
-def test_a_folder_with_another_study_is_left_alone(images, options, tmp_path):
-    """Somebody's study.yaml is not overwritten."""
-    (tmp_path / "study.yaml").write_text("pairs: {}")
-    with pytest.raises(UserError, match="study of something else"):
-        label_folder(images, tmp_path, options, um_per_px=0.1)
-    assert (tmp_path / "study.yaml").read_text() == "pairs: {}"
-
-
-def test_nothing_is_learned_from_labels_that_nobody_changed(copied):
-    """Nor is the model touched."""
+def test_nothing_is_learned_from_unchanged_labels(copied):
+    """It is an error."""
     with pytest.raises(UserError, match="No label was changed"):
         learn_from(copied, [])
 
 
 def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
-    """The same labels leave it alone; others refuse."""
+    """With the same labels it stays; other labels are an error."""
     handoff = read_handoff(copied / "handoff")
     path = handoff.file(handoff.images["image"][0], names.COMBINED)
     write_mask(path, np.zeros((SIDE, SIDE), np.uint8))
@@ -525,38 +347,32 @@ def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
         label_folder(images, copied, options, um_per_px=0.1, modality="SEM")
 
 
-# --- The commands -----------------------------------------------------------------------------------------
-
-
-def test_the_walk_of_the_readme(histobridge, tmp_path, source, monkeypatch):
-    """A folder of plain files, 16-bit and RGB and an unreadable one among them: one command, and a second time."""
+def test_label_from_the_command_line(histobridge, tmp_path, source):
+    """A folder of plain files with an unreadable one among them: nobody confirms the scale, then --yes takes it."""
     folder, out = draw(tmp_path / "images"), tmp_path / "out"
     (folder / "broken.tif").write_bytes(b"II*\0")
-    monkeypatch.setattr(training, "train", None)
     options = ["--um-per-px", 0.1, "--source-manifest", source, "--profile", "smoke", "--out", out]
     code, _, err = histobridge("label", folder, *options)
     assert code == 2 and "Nobody is here to confirm" in err and "Suggested: " in err
-    assert (out / "scale.png").exists()  # what is to be confirmed can be seen
-    code, out_, err = histobridge("label", folder, *options, "--yes")
+    assert (out / "scale.png").exists()  # the user can see what to confirm
+    code, text, err = histobridge("label", folder, *options, "--yes")
     assert code == 2, err
-    assert "3 images labelled" in out_ and "Skipped" in out_ and "broken.tif" in out_ and "report.html" in out_
+    assert "3 images labelled" in text and "Skipped" in text and "broken.tif" in text and "report.html" in text
 
 
-def test_the_scale_is_confirmed_or_another_one_is_given(monkeypatch, tmp_path, images, source):
-    """Enter takes the suggestion; a number counts instead."""
-    from histobridge_study.cli.own import _confirm
-
+def test_the_scale_is_confirmed_or_replaced(monkeypatch, tmp_path, images, source):
+    """Enter takes the suggestion; a number replaces it."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    found, options = scan_folder(images, 0.1, report=quiet).images, LabelOptions(manifest=source, profile="smoke")
+    found, source = scan_folder(images, 0.1, report=quiet).images, load_source("", source, tmp_path, None)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
-    suggested = own_label.settle(found, tmp_path, options, _confirm)
+    suggested = pipeline.choose_scale(source, found, tmp_path, None, cli._confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)
-    assert own_label.settle(found, tmp_path, options, _confirm).um_per_px == 0.123
-    assert suggested.um_per_px == own_label.settle(found, tmp_path, options, None).um_per_px
+    assert pipeline.choose_scale(source, found, tmp_path, None, cli._confirm) == 0.123
+    assert suggested == pipeline.choose_scale(source, found, tmp_path, None, None)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--um-per-px", "0"], "pixel size 0.0"),
         (["--um-per-px", "0.1", "--source", "tem-2"], "no dataset 'tem-2'"),
@@ -565,14 +381,14 @@ def test_the_scale_is_confirmed_or_another_one_is_given(monkeypatch, tmp_path, i
         ([], "state it"),
     ],
 )
-def test_a_mistake_is_one_sentence(histobridge, images, tmp_path, options, told):
-    """And exit code 2."""
+def test_a_mistake_is_one_sentence(histobridge, images, tmp_path, options, message):
+    """With exit code 2 and without a traceback."""
     code, _, err = histobridge("label", images, "--out", tmp_path / "out", "--yes", *options)
-    assert code == 2 and told in err and "Traceback" not in err
+    assert code == 2 and message in err and "Traceback" not in err
 
 
-def test_a_wrong_modality_is_told_before_anything_is_done(images, tmp_path):
-    """Not when all is trained and labelled; nothing is written."""
+def test_a_wrong_modality_is_an_error_before_anything_is_written(images, tmp_path):
+    """Not after hours of training."""
     with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
         label_folder(images, tmp_path / "out", LabelOptions(), modality="sem")
     with pytest.raises(UserError, match="no modality of BIDS 'sem'"):
@@ -581,7 +397,7 @@ def test_a_wrong_modality_is_told_before_anything_is_done(images, tmp_path):
 
 
 def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images, tmp_path):
-    """There they would hide all images, which then seem not to be there."""
+    """There they would hide all images."""
     folder = tmp_path / "images"
     shutil.copytree(images, folder)
     for out in (folder, tmp_path, folder / "out" / ".."):
@@ -593,25 +409,13 @@ def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images,
         apply_model(folder / "out", folder, folder / "out", um_per_px=0.1)
 
 
-def test_what_corrections_are_worth_is_written_as_a_table(histobridge, tmp_path, monkeypatch):
-    """By the profile's settings."""
-    table = pd.DataFrame({"corrected": [0, 1, 2, -1], "dice": [0.5, 0.6, 0.8, 0.9], "closed": [0, 0.25, 0.75, 1]})
-    monkeypatch.setattr("histobridge_study.analysis.corrections_needed.on_phantoms", lambda settings, **_: table)
-    code, out, _ = histobridge("finetuning", "--reports", tmp_path, "--profile", "smoke")
-    assert code == 0 and "2 corrected images close half" in out
-    assert pd.read_csv(tmp_path / "finetuning.csv").equals(table)
-
-
-# --- The page ---------------------------------------------------------------------------------------------
-
-
-def test_the_page_needs_nothing_else(labelled, chromium, tmp_path):
-    """Alone in another folder it shows every picture, without a message and without asking for anything."""
-    page, told = chromium.new_page(viewport={"width": 1280, "height": 800}), []
+def test_the_page_is_self_contained(labelled, chromium, tmp_path):
+    """In another folder it shows every picture, without a message in the console and without a request."""
+    page, messages = chromium.new_page(viewport={"width": 1280, "height": 800}), []
     alone = shutil.copy(labelled[1].page, tmp_path / "alone.html")
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.on("request", lambda r: told.append(r.url) if not r.url.startswith(("file:///", "data:")) else None)
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda r: messages.append(r.url) if not r.url.startswith(("file:///", "data:")) else None)
     page.goto(f"file://{alone}")
     page.locator("#table-review td a").first.click()
     page.locator(".tag.right", has_text="Uncertainty").wait_for()
@@ -621,14 +425,14 @@ def test_the_page_needs_nothing_else(labelled, chromium, tmp_path):
         assert page.evaluate(
             "[...document.querySelectorAll('.side.left img')].every(i => i.complete && i.naturalWidth > 9)"
         )
-    assert "Not scored" not in page.locator(".told").inner_text()
+    assert "Not scored" not in page.locator(".status").inner_text()
     assert page.locator("#table-images tbody tr").count() == 3
     page.close()
-    assert told == []
+    assert messages == []
 
 
-def test_the_page_says_how_to_correct_and_what_it_is_worth(labelled):
-    """The commands, that the source is drawn or not, and that nobody has checked."""
+def test_the_page_says_how_to_correct(labelled):
+    """It holds the commands and the source, and says that nobody has checked the labels."""
     text = labelled[1].page.read_text()
     for words in ("histobridge import", "--finetune", "histobridge apply", "No one has checked them yet", "small-tem"):
         assert words in text
@@ -640,39 +444,31 @@ def made_by(path) -> str:
     return html.unescape(re.search(r"Made by <code>(.*?)</code>", path.read_text())[1])
 
 
-def test_the_command_on_the_page_does_the_same_again(labelled, images, source, tmp_path, histobridge):
-    """As it was typed, or, where it was a function that was called, as it could have been."""
-    out, done = labelled
-    given = ["histobridge", "label", str(images), "--out", str(out), "--um-per-px", "0.1"]
-    who = ["--source-manifest", str(source), "--profile", "smoke"]
-    line = shlex.split(made_by(done.page))
-    assert line[:7] == given and line[-1] == "--yes" and all(word in line for word in who)
-    options = LabelOptions(manifest=source, profile="smoke", work_at=0.2, seed=3, polarity=-1)
-    line = shlex.split(own_label._typed(options, images=images, out=out, um_per_px=0.1, guide=True, modality="SEM"))
-    options = {"--guide", "--modality", "SEM", "--work-at", "0.2", "--seed", "3", "--polarity", "invert", "--yes"}
-    assert line[:7] == given and set(line[7:]) == {*who, *options}
-    typed = ["apply", out, images, "--um-per-px", 0.1, "--out", tmp_path / "two words"]
+def test_the_page_names_the_command_that_made_it(labelled, images, tmp_path, histobridge):
+    """The command line as it was typed, or the function that was called."""
+    assert made_by(labelled[1].page) == "label_folder"
+    typed = ["apply", labelled[0], images, "--um-per-px", 0.1, "--out", tmp_path / "two words"]
     assert histobridge(*typed)[0] == 0
     page = tmp_path / "two words" / "report.html"
     assert shlex.split(made_by(page)) == ["histobridge", *map(str, typed)]
     assert f"import '{tmp_path / 'two words' / 'handoff'}'" in html.unescape(page.read_text())
 
 
-def test_the_page_and_the_command_line_count_the_same_fibres(labelled, monkeypatch, capsys):
-    """Those that are measured; axons without myelin, which have numbers in the hand-off too, are told apart."""
+def test_the_page_and_the_command_line_count_the_same_fibres(labelled, capsys):
+    """Axons without myelin, which have numbers in the hand-off too, are counted apart."""
     measures = labelled[1].measures.assign(n_fibres=[3, 4, 5], n_unmyelinated=[1, 0, 1])
     done = labelled[1]._replace(measures=measures)
     with pytest.raises(typer.Exit):
-        cli_own._tell(done)
+        cli._print_result(done)
     assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
-    report_data = page.ReportData(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
-    facts = page._facts(report_data)
-    assert (facts["fibres"], facts["axons without myelin"]) == ("12", "2")
+    data = page.ReportData(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
+    numbers = page.headline_numbers(data)
+    assert (numbers["fibres"], numbers["axons without myelin"]) == ("12", "2")
 
 
 @pytest.mark.slow
 def test_from_eight_images_to_masks_in_one_command(histobridge, tmp_path):
-    """Nothing else is known; the labels are worth correcting, and it takes at most twelve minutes on two cores."""
+    """The labels are worth correcting, and it takes at most twelve minutes on two cores."""
     truth, begun = {}, time.monotonic()
     (tmp_path / "images").mkdir()
     for seed in range(7000, 7008):
@@ -690,8 +486,8 @@ def test_from_eight_images_to_masks_in_one_command(histobridge, tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_any_step_it_ends_with_the_same_labels(labelled, images, source, tmp_path):
-    """SIGKILL while the judge, the translator, the students and the labels are made; then the same command ends."""
-    out, command = tmp_path / "out", [sys.executable, "-u", "-m", "histobridge_study.cli", "label", str(images)]
+    """SIGKILL during each training and during labelling; then the same command finishes."""
+    out, command = tmp_path / "out", [sys.executable, "-u", "-c", MAIN, "label", str(images)]
     command += ["--out", str(out), "--um-per-px", "0.1", "--source-manifest", str(source), "--profile", "smoke"]
     command += ["--work-at", "0.1", "--yes"]
     for step in ("[3/", "[4/", "[6/", "[7/"):
@@ -700,7 +496,7 @@ def test_killed_at_any_step_it_ends_with_the_same_labels(labelled, images, sourc
             running.kill()
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     made, whole = (
-        {p.parent.name: read_mask(p)[0] for p in (place / "labels").rglob("mask.png")} for place in (out, labelled[0])
+        {p.parent.name: read_mask(p)[0] for p in (place / "cache").rglob("mask.png")} for place in (out, labelled[0])
     )
     assert made.keys() == whole.keys() and len(made) == 3
     for name, mask in made.items():

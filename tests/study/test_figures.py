@@ -18,9 +18,9 @@ from histobridge.errors import UserError
 from histobridge.metrics import calibration_error, reliability, review_order, sparsification
 from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
+from histobridge.strategies.recommend import SCORES
 from histobridge_study import plotting
 from histobridge_study.analysis.bland_altman import DENSITY, MEASURES, bland_altman
-from histobridge_study.analysis.recommend import SCORES
 from histobridge_study.analysis.tables import CELL_KEYS
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
 

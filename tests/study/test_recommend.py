@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from histobridge_study.analysis.recommend import DECIDING_SCORE, SCORES, evaluate_scores, recommend, with_true_dice
+from histobridge.strategies.recommend import DECIDING_SCORE, SCORES, recommend
+from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 
 KEY = {"pair": "p", "protocol": "transductive", "split": "development"}
 
@@ -68,29 +69,8 @@ def test_truth_is_the_mean_over_images_and_classes():
     assert found[["strategy", "dice"]].values.tolist() == [["a", pytest.approx(0.3)]]
 
 
-def test_the_advice_names_the_method_with_the_highest_score():
-    """It also names the next method, with the scores of both."""
-    method, text = recommend(scored(tutorship_syndiff=0.8, refined_syndiff=0.9, pretrained_none=0.2))
-    assert method == ("refined", "syndiff")
-    assert text.startswith("Use refined with syndiff: 90% of the ring around its axons is myelin")
-    assert text.endswith("The next method is tutorship with syndiff (80%, 1.00), which is clearly worse.")
-
-
-def test_the_advice_is_qualified_when_it_is_uncertain():
-    """It is qualified if two methods are about equal, or if no method finds sheaths."""
-    assert "about as good" in recommend(scored(a_x=0.9, b_x=0.89)).text
-    assert "check the labels before you use any" in recommend(scored(a_x=0.4, b_x=0.1)).text
-    assert "check the labels before you use any" not in recommend(scored(a_x=0.6, b_x=0.1)).text
-
-
 def test_the_advice_reports_how_good_earlier_choices_were():
     """Published runs with known truth add how often the choice was good and what it lost."""
     before = evaluate_scores(pd.concat([known([1, 2], [0.5, 0.9]), known([1, 2], [0.9, 0.5], fold=1)]))
     text = recommend(scored(a_x=0.9), before).text
     assert "within 0.01 Dice of the best in 50% of the runs and lost 0.200 on average." in text
-
-
-def test_folds_are_averaged():
-    """A method that is far ahead in one fold and slightly behind in the other is recommended."""
-    second = scored(a_x=0.5, b_x=0.55).assign(fold=1)
-    assert recommend(pd.concat([scored(a_x=0.9, b_x=0.5), second])).method == ("a", "x")

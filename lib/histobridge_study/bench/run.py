@@ -14,7 +14,8 @@ from histobridge.io.progress import Report
 from histobridge_study.bench import growth
 from histobridge_study.bench.peaks import Peaks, best_convolution, peaks
 from histobridge_study.bench.stages import STAGES, profile
-from histobridge_study.provenance import origin, peak_memory_gib
+from histobridge.machine import peak_memory_gib
+from histobridge_study.provenance import origin
 
 
 def benchmark(reports: Path, *, quick: bool = False, report: Report = print) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from histobridge.translators.syndiff_training import SynDiffTraining
 from histobridge_study.bench.clock import Stopwatch, seconds
 from histobridge_study.config import load_study
 from histobridge_study.cost import training_cost
-from histobridge_study.provenance import peak_memory_gib
+from histobridge.machine import peak_memory_gib
 
 Rows = list[dict]
 

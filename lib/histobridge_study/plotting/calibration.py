@@ -30,7 +30,7 @@ from histobridge.display.drawing import (
     styled,
 )
 from histobridge.metrics import calibration_error
-from histobridge_study.analysis.recommend import SCORES
+from histobridge.strategies.recommend import SCORES
 from histobridge_study.analysis.tables import EXPERIMENT_KEYS
 
 PAIR_STYLES = tuple(zip((BLUE, VERMILLION, GREY, GREEN, PURPLE, ORANGE), "osD^vP", strict=True))

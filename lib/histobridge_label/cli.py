@@ -1,0 +1,184 @@
+"""The commands of the label tool: label, apply, import and measure. They read options, call the library and print."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, print_json, progress_to_stderr
+from histobridge.errors import UserError, one_of
+
+Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
+Out = Annotated[Path, typer.Option(help="Folder for all results.")]
+PixelSize = Annotated[
+    float | None, typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars or OME metadata.")
+]
+Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS does, such as SEM.")]
+
+PANEL = "Your own images"
+POLARITIES = {"auto": "auto", "keep": 1, "invert": -1}
+
+
+@app.command(rich_help_panel=PANEL)
+def label(
+    images: Images,
+    out: Out,
+    um_per_px: PixelSize = None,
+    source: Annotated[str, typer.Option(help="Labelled dataset; `phantom` is drawn: offline, and a toy.")] = "tem",
+    source_manifest: Annotated[
+        Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
+    ] = None,
+    profile: ProfileName = "cpu",
+    work_at: Annotated[
+        float | None, typer.Option(help="µm/px at which your images are like the labelled ones; suggested by default.")
+    ] = None,
+    guide: Annotated[
+        bool, typer.Option("--guide/--no-guide", help="Score every method without masks, and take the best.")
+    ] = False,
+    polarity: Annotated[
+        str, typer.Option(help="Whether your images have the contrast of the labelled ones: auto, keep or invert.")
+    ] = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Take the suggested scale without asking.")] = False,
+    modality: Modality = None,
+    seed: Seed = 0,
+    data: Data = Path("data"),
+    mirror: Mirror = None,
+) -> None:
+    """Label a folder of images of a new microscope, from the images alone.
+
+    Writes OUT/report.html, OUT/handoff for correction and OUT/model for `histobridge apply`. The same command continues
+    an interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
+    """
+    from histobridge_label.pipeline import LabelOptions, label_folder
+
+    if source.startswith("phantom"):
+        print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try things out.")
+    sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
+    options = LabelOptions(source, source_manifest, profile, work_at, seed, sign, data, mirror)
+    asked = {"um_per_px": um_per_px, "guide": guide, "modality": modality, "command": _command_line()}
+    _print_result(label_folder(images, out, options, confirm=None if yes else _confirm, **asked))
+
+
+@app.command(rich_help_panel=PANEL)
+def apply(
+    model: Annotated[Path, typer.Argument(help="What `histobridge label` wrote: its --out, or the model in it.")],
+    images: Images,
+    out: Out,
+    um_per_px: PixelSize = None,
+    modality: Modality = None,
+) -> None:
+    """Label further images of the same microscope by an existing model, without training.
+
+    The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
+    """
+    from histobridge_label.pipeline import apply_model
+
+    _print_result(apply_model(model, images, out, um_per_px=um_per_px, modality=modality, command=_command_line()))
+
+
+@app.command("import", rich_help_panel=PANEL)
+def import_(
+    handed_off: Annotated[Path, typer.Argument(help="The hand-off, as it was written.")],
+    corrected: Annotated[Path, typer.Argument(help="Folder of corrected copies: masks, or polygons of QuPath.")],
+    to: Annotated[Path, typer.Option(help="Folder for the table of edits.")] = Path("corrected"),
+    finetune: Annotated[
+        Path | None, typer.Option(help="Model of `histobridge label` that is to learn from the corrections.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of its training.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Read corrected masks, and measure the edits: pixels, fibres, Dice before and after.
+
+    Writes edits.csv. With --finetune the model learns from the corrections. The exit code is 2 if a corrected file
+    belongs to no image of the hand-off; the others are read.
+    """
+    from histobridge.io.files import write_table
+    from histobridge_label.corrections import read_corrections
+    from histobridge_label.edits import edit_table
+    from histobridge_label.finetune import learn_from
+
+    corrections, strays = read_corrections(handed_off, corrected)
+    table = write_table(to / "edits.csv", edit_table(corrections))
+    if as_json:
+        print_json(table)
+    else:
+        _print_edits(table, to)
+    with progress_to_stderr(as_json):
+        for stray in strays:
+            print(f"Left out: {stray}")
+        if finetune:
+            learned = learn_from(finetune, corrections, steps=steps)
+            print(f"{finetune} has learned from {len(learned)} corrected image(s): {', '.join(learned)}")
+    raise typer.Exit(2 if strays else 0)
+
+
+@app.command(rich_help_panel=PANEL)
+def measure(
+    masks: Annotated[list[Path], typer.Argument(help="Mask files: 0 background, 127 myelin, 255 axon.")],
+    um_per_px: Annotated[float | None, typer.Option(help="Pixel size of the masks, µm/px.")] = None,
+    to: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("measured"),
+    as_json: Json = False,
+) -> None:
+    """Measure every fibre in mask files: diameters, g-ratio, myelin thickness; and of each image density and fractions.
+
+    Writes fibres.csv and summary.csv.
+    """
+    from histobridge.measure import measure_files
+
+    if um_per_px is None:
+        raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
+    summary = measure_files(masks, um_per_px, to)
+    if as_json:
+        print_json(summary)
+    else:
+        _print_measures(summary)
+        console.print(f"Written to {to}: fibres.csv, summary.csv", markup=False, highlight=False, soft_wrap=True)
+
+
+def _confirm(suggestion, picture: Path) -> float:
+    """Show a suggested scale and ask: Enter takes it, a number replaces it."""
+    if not sys.stdin.isatty():
+        raise UserError(f"{suggestion.text} Nobody is here to confirm it: add --yes, or name another one by --work-at.")
+    print(f"\n{suggestion.text}\nSee {os.path.relpath(picture)}: fibres should be about as large in both rows.")
+    return typer.prompt("Work at how many µm/px?", default=float(f"{suggestion.um_per_px:.4g}"), type=float)
+
+
+def _command_line() -> str:
+    return shlex.join(["histobridge", *sys.argv[1:]])
+
+
+def _print_result(result) -> None:
+    """Print what was made; the exit code is 2 if images were skipped."""
+    for path, reason in result.skipped.items():
+        print(f"Skipped {path}: {reason}")
+    fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
+    print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
+    print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
+    raise typer.Exit(2 if result.skipped else 0)
+
+
+def _print_edits(table, to: Path) -> None:
+    shown = ["image", "share_changed", "added", "removed", "reshaped", "dice_axon", "dice_myelin"]
+    print(table[shown].to_string(index=False, float_format="%.3f", na_rep="-"))
+    console.print(f"\nWritten: {to / 'edits.csv'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_measures(summary) -> None:
+    shown = {
+        "n_fibres": "fibres",
+        "density_per_mm2": "per mm²",
+        "axon_diameter_um_mean": "axon, µm",
+        "g_ratio_mean": "g-ratio",
+        "mvf": "MVF",
+        "avf": "AVF",
+    }
+    table = Table("mask", *shown.values(), title="Means over whole fibres; density and fractions of the whole image")
+    for row in summary.to_dict("records"):
+        table.add_row(Path(row["mask"]).name, *(f"{row[c]:.0f}" if row[c] > 100 else f"{row[c]:.3g}" for c in shown))
+    console.print(table)

@@ -1,0 +1,105 @@
+"""The labelled source: the dataset whose expert masks everything is learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from histobridge.cache import digest
+from histobridge.data.datasets import load_images, load_masks
+from histobridge.data.download import fetch
+from histobridge.data.manifest import Dataset, load_dataset
+from histobridge.data.status import complaints
+from histobridge.errors import UserError
+from histobridge.strategies import Examples
+from histobridge_label.scale import SourceImages, training_pixel_size, typical_axon_px
+
+DRAWN = {"phantom": "phantom-tem"}
+"""Short names of drawn sources."""
+TRAINING_UM_PER_PX = {"tem": 0.01643, "phantom-tem": 0.1}
+"""Pixel sizes, µm/px, found by hand, at which models learn from datasets; others have the `training_pixel_size`."""
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """Images and masks of a labelled dataset, at the pixel size at which models learn from them.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    um_per_px : float
+        Pixel size, µm/px.
+    images, masks : dict of str to ndarray
+        By name, float32 [H, W] in 0..1 and uint8 [H, W].
+    """
+
+    dataset: Dataset
+    um_per_px: float
+    images: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+
+    @property
+    def examples(self) -> Examples:
+        """The images that have a mask, with their masks."""
+        return [(self.images[name], mask) for name, mask in self.masks.items()]
+
+    @property
+    def axon_px(self) -> float:
+        """The `typical_axon_px` of the masks."""
+        return typical_axon_px(self.masks.values())
+
+    @property
+    def for_scale(self) -> SourceImages:
+        """What the suggestion of a pixel size needs."""
+        return SourceImages(self.dataset.name, self.um_per_px, self.images, self.axon_px)
+
+    @property
+    def facts(self) -> dict:
+        """Name, pixel size and a hash of the content, for the provenance."""
+        records = [record.model_dump(mode="json") for record in self.dataset.images]
+        return {"dataset": self.dataset.name, "um_per_px": self.um_per_px, "content": digest(records)}
+
+
+def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | None) -> LabelledSource:
+    """Read a labelled dataset; its missing files are brought to `data` from a mirror or their public address.
+
+    Parameters
+    ----------
+    name : str
+        Of a dataset, or `phantom`.
+    manifest : Path, optional
+        A file that describes other labelled images.
+    data : Path
+        The folder of the datasets.
+    mirror : Path, optional
+        A folder that files may be copied from.
+
+    Raises
+    ------
+    UserError
+        If there is no such dataset or manifest, the manifest breaks a rule, the dataset has no masks, or a file cannot
+        be had or used.
+    """
+    dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
+    if not dataset.procedural and not any(image.mask for image in dataset.images):
+        raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
+    files = fetch(dataset, data, mirror=mirror, splits=("development",))
+    missing = [file for file in files if file.state != "here"]
+    if missing:
+        raise UserError(f"{len(missing)} files of {dataset.name} cannot be had: {' '.join(complaints(missing))}")
+    um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data)
+    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
+    return LabelledSource(dataset, um_per_px, images, load_masks(dataset, um_per_px, data))
+
+
+def _from_manifest(path: Path) -> Dataset:
+    if path.suffix != ".yaml" or not path.is_file():
+        raise UserError(f"There is no manifest {path}: name a file that ends in .yaml, such as mine.yaml.")
+    return load_dataset(path.stem, folders=[path.parent])
+
+
+def _suitable_pixel_size(dataset: Dataset, data: Path) -> float:
+    native = float(np.median([record.um_per_px for record in dataset.images]))
+    return training_pixel_size(load_masks(dataset, native, data).values(), native)

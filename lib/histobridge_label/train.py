@@ -1,0 +1,184 @@
+"""From labelled examples and unlabelled images to a model: translators, students, self-training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histobridge.cache import Cache, digest
+from histobridge.config import REFINED, TrainingProfile
+from histobridge.data.datasets import evenly_chosen
+from histobridge.io.files import write_json, write_table
+from histobridge.io.progress import Report
+from histobridge.segmenter import Segmenter
+from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
+from histobridge.strategies.recipe import Polarity
+from histobridge.strategies.recommend import Method, recommend
+from histobridge.translators import SynDiff
+from histobridge_label.model import Model
+from histobridge_label.scale import typical_axon_px
+
+CONTROLS = ("none", "histogram", "invert-histogram")
+"""The controls that `refined` can learn from, by either sign, and the pretrained model."""
+METHODS: tuple[Method, ...] = (
+    ("pretrained", "none"),
+    ("tutorship", "histogram"),
+    ("tutorship", "invert-histogram"),
+    ("adaptation", "syndiff"),
+    ("tutorship", "syndiff"),
+    (REFINED, "syndiff"),
+)
+"""Methods that a model can use: it holds one translator, SynDiff, and cannot deliver adaptation by a control."""
+CHECKED = 8  # images of U, evenly chosen, whose translations are checked
+
+
+@dataclass
+class Training:
+    """All that is trained for one folder of images; each part is trained, or recalled, when it is first asked for.
+
+    Attributes
+    ----------
+    examples : sequence of (image, mask)
+        Of the labelled source L.
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Of U, at the working scale.
+    profile : TrainingProfile
+    cache : Cache
+        Remembers models and translations.
+    seed : int
+    polarity : {"auto", 1, -1}
+    """
+
+    examples: Examples
+    images: Sequence[np.ndarray]
+    profile: TrainingProfile
+    cache: Cache
+    seed: int = 0
+    polarity: Polarity = "auto"
+
+    @cached_property
+    def recipe(self) -> TranslatorRecipe:
+        """The steps to the translators."""
+        return TranslatorRecipe(
+            self.examples,
+            self.images,
+            self.profile.translator,
+            self.profile.for_polarity,
+            controls=CONTROLS,
+            polarity=self.polarity,
+            seed=self.seed,
+            fit_segmenter=partial(cached.fit_segmenter, self.cache, name="polarity segmenter"),
+            fit_syndiff=partial(cached.fit_syndiff, self.cache),
+        )
+
+    @property
+    def syndiff(self) -> SynDiff:
+        """The trained SynDiff."""
+        return self.recipe.translators["syndiff"]
+
+    @cached_property
+    def translators(self) -> dict[str, cached.CachedTranslator]:
+        """The controls and SynDiff by name; they remember their translations."""
+        used = [*CONTROLS, "syndiff"]
+        return {name: cached.CachedTranslator(self.recipe.translators[name], self.cache) for name in used}
+
+    def check(self) -> None:
+        """Raise a `PolarityError` if SynDiff swaps classes."""
+        self.recipe.check(self.translators["syndiff"], self.recipe.source, evenly_chosen(self.images, CHECKED))
+
+    @cached_property
+    def source(self) -> Segmenter:
+        """The segmenter of L."""
+        untrained = Segmenter(self.profile.segmenter, seed=self.seed)
+        return cached.fit_segmenter(self.cache, untrained, self.examples, name="source segmenter")
+
+    def continued(self, examples: Examples, start: Segmenter, *, steps: int, name: str) -> Segmenter:
+        """Return a segmenter that continues from the weights of another."""
+        return cached.fit_segmenter(self.cache, start.warm_start(seed=self.seed, steps=steps), examples, name=name)
+
+    def fit(self, examples: Examples, start: Segmenter | None = None) -> Segmenter:
+        """Train a student: from the segmenter of L, or in a round of self-training from an earlier student."""
+        if start is None:
+            return self.continued(examples, self.source, steps=self.profile.student_steps, name="student")
+        return self.continued(examples, start, steps=self.profile.refinement.steps, name="self-training")
+
+    @cached_property
+    def refined(self) -> Labeller:
+        """The labeller of strategy `refined`."""
+        folder = self._folder("models/refined")
+        if not (folder / "labeller.json").exists():
+            rounds, seed = self.profile.refinement.rounds, self.seed
+            made = refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
+            write_json(folder / "labeller.json", made.save(folder))
+        return Labeller.load(folder, json.loads((folder / "labeller.json").read_text()))
+
+    def _folder(self, name: str) -> Path:
+        """Return the folder of a result that depends on the data, the settings and all translators."""
+        models = {name: translator.fingerprint for name, translator in self.translators.items()}
+        models["source"] = self.source.fingerprint
+        settings = {"profile": self.profile.model_dump(mode="json"), "seed": self.seed}
+        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images))
+
+    def labeller(self, method: Method) -> tuple[Labeller, bool]:
+        """Return the labeller of a method, and whether it segments translations to L instead of images of U."""
+        strategy, translator = method
+        if strategy == REFINED:
+            return self.refined, False
+        if strategy == "tutorship":
+            student = tutor(self.examples, self.translators[translator], self.fit, seed=self.seed)
+            return Labeller((student,), anatomy=False), False
+        return Labeller((self.source,), anatomy=False), strategy == "adaptation"
+
+    def label_free_scores(self, *, report: Report | None = None) -> pd.DataFrame:
+        """Score `METHODS` without masks, which takes minutes, or recall the scores."""
+        file = self._folder("label_free") / "scores.csv"
+        if not file.exists():
+            given = self.examples, self.images, self.translators, self.source
+            candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
+            methods = {method: candidate(method, *given, self.fit) for method in METHODS}
+            fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
+            write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
+        return pd.read_csv(file)
+
+
+def train_model(training: Training, um_per_px: float, facts: dict, *, guide: bool, begin: Report) -> Model:
+    """Train, or recall, all that labels images of U.
+
+    Parameters
+    ----------
+    training : Training
+    um_per_px : float
+        The working scale.
+    facts : dict
+        Facts about the source and the images, for the model's provenance.
+    guide : bool
+        Whether to score every method without masks and take the best; otherwise it is `refined`.
+    begin : callable
+        Called with the name of each step.
+
+    Raises
+    ------
+    PolarityError
+        If the translator swaps classes.
+    """
+    begin("the polarity segmenter")
+    sign = training.recipe.sign
+    begin(f"the translator, which {'keeps' if sign > 0 else 'inverts'} the contrast")
+    translator = training.syndiff
+    begin("checking that it keeps classes apart")
+    training.check()
+    begin("two students, and what they teach themselves")
+    method, advice, _ = (REFINED, "syndiff"), None, training.refined
+    if guide:
+        begin("scoring every method without masks")
+        method, advice = recommend(training.label_free_scores())
+    labeller, of_translations = training.labeller(method)
+    facts = facts | {"strategy": "-".join(method), "advice": advice}
+    axon_px = typical_axon_px(mask for _, mask in training.examples)
+    return Model(labeller, um_per_px, axon_px, translator, of_translations, facts)

@@ -1,0 +1,48 @@
+"""The labelled source: by name or manifest, with its masks and files, or one sentence about what is missing."""
+
+import json
+
+import pytest
+import yaml
+
+from histobridge.data.manifest import load_dataset
+from histobridge.errors import UserError
+from histobridge_label.source import load_source
+
+
+def test_missing_files_are_an_error_that_names_the_source(tmp_path, monkeypatch):
+    """Nothing in the folder, no mirror, no network."""
+    monkeypatch.setattr("histobridge.data.download._download", lambda *_: "no network")
+    with pytest.raises(UserError, match="files of tem cannot be had"):
+        load_source("tem", None, tmp_path / "data", None)
+
+
+def test_a_source_without_masks_is_an_error(tmp_path):
+    """Nothing can be learned from it."""
+    bare = json.loads(load_dataset("sem").model_dump_json(exclude_none=True)) | {"name": "bare"}
+    bare["images"] = [{k: v for k, v in one.items() if "mask" not in k} for one in bare["images"]]
+    (tmp_path / "bare.yaml").write_text(yaml.safe_dump(bare))
+    with pytest.raises(UserError, match="'bare' has no masks"):
+        load_source("tem", tmp_path / "bare.yaml", tmp_path, None)
+
+
+@pytest.mark.parametrize("name", ["small-tem.yml", "nowhere.yaml"])
+def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path, name):
+    """It must be a file that ends in .yaml."""
+    (tmp_path / "small-tem.yml").touch()
+    with pytest.raises(UserError, match=r"There is no manifest .*ends in \.yaml"):
+        load_source("tem", tmp_path / name, tmp_path, None)
+
+
+def test_a_drawn_source_needs_no_files(tmp_path, monkeypatch):
+    """`phantom` is short for drawn TEM."""
+    monkeypatch.setattr("histobridge_label.source.load_images", lambda *_: [])  # drawing takes seconds
+    monkeypatch.setattr("histobridge_label.source.load_masks", lambda *_: {})
+    assert load_source("phantom", None, tmp_path, None).dataset.name == "phantom-tem" and not any(tmp_path.iterdir())
+
+
+@pytest.mark.real
+def test_the_files_of_a_source_come_from_the_data_folder_or_a_mirror(tmp_path, mirror):
+    """What the mirror has is copied to the data folder."""
+    assert len(load_source("tem", None, tmp_path, mirror).examples) > 10
+    assert len(load_source("tem", None, tmp_path, None).examples) > 10
