@@ -29,7 +29,7 @@ def test_a_table_splits_numbers_from_their_remarks_and_links_them():
     assert best.strong and best.value == 0.815
     assert (missing.text, missing.href, missing.value) == ("–", "", None)
     assert [row[1].text for row in made.rows] == ["0.123", "2.000"]
-    assert made.bars == {0} and made.is_numeric(0)
+    assert made.bars == {0} and made.numeric == {0, 1}
 
 
 def test_large_images_are_reduced_and_figures_are_not():
