@@ -138,7 +138,7 @@ def data_of(site) -> dict:
 
 
 def test_pages_are_quiet_and_fit_a_phone(site, open_page):
-    """A page for the study, each pair and each executed notebook; at 360 px none scrolls sideways, all pictures load."""
+    """The study, each pair and each executed notebook have one; at 360 px none scrolls sideways, all pictures load."""
     stages = [f"notebooks/{PAIR}-{FOLD0}-{stage}.html" for stage in ("02_translate", "03_label", "04_refine")]
     assert pages_of(site) == ["index.html", "notebooks/05_report.html", *stages, PAGE, "provenance.html"]
     for path in pages_of(site):
