@@ -21,7 +21,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import polarity
 from histobridge.strategies.basic import Examples
 from histobridge.strategies.tile_selection import select_tiles
-from histobridge.translators import Control, Cycle, SynDiff, Translator
+from histobridge.translators import Cycle, SynDiff, Translator, translator_class
 
 Polarity = Literal["auto", 1, -1]
 """The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
@@ -56,7 +56,7 @@ class TranslatorRecipe:
     segmenter : SegmenterSettings
         Of the polarity segmenter; see `SegmenterSettings.for_polarity`.
     controls : sequence of str
-        Names of classical controls.
+        Names of further translators in `config.TRANSLATOR_CLASSES`; each is constructed with its name.
     polarity : {"auto", 1, -1}
     seed : int
     fit_segmenter, fit_syndiff : callable
@@ -111,7 +111,7 @@ class TranslatorRecipe:
         syndiff, _ = self.trained
         fitted: dict[str, Translator] = {}
         for name in self.controls:
-            fitted[name] = Control(name)
+            fitted[name] = translator_class(name)(name)
             fitted[name].fit(self.source, self.tiles[0])
         return fitted | {"cycle": Cycle.of(syndiff), "syndiff": syndiff}
 
