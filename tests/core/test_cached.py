@@ -36,7 +36,9 @@ def trainers(tmp_path, drawn, tiny_segmenter, tiny_syndiff):
     cache, (tem, sem) = Cache(tmp_path), drawn.values()
     return {
         Segmenter: lambda seed=0: fit_segmenter(cache, Segmenter(tiny_segmenter, seed=seed), tem, name="test"),
-        SynDiff: lambda seed=0: fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[0],
+        SynDiff: lambda seed=0: fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[
+            0
+        ],
     }
 
 
