@@ -34,12 +34,14 @@ def images(pairs):
 def trainers(tmp_path, drawn, tiny_segmenter, tiny_syndiff):
     """A function for each model that trains it in one cache and returns the model."""
     cache, (tem, sem) = Cache(tmp_path), drawn.values()
-    return {
-        Segmenter: lambda seed=0: fit_segmenter(cache, Segmenter(tiny_segmenter, seed=seed), tem, name="test"),
-        SynDiff: lambda seed=0: fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[
-            0
-        ],
-    }
+
+    def segmenter(seed=0):
+        return fit_segmenter(cache, Segmenter(tiny_segmenter, seed=seed), tem, name="test")
+
+    def syndiff(seed=0):
+        return fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[0]
+
+    return {Segmenter: segmenter, SynDiff: syndiff}
 
 
 @pytest.mark.parametrize("model", [Segmenter, SynDiff])

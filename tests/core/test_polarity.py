@@ -28,7 +28,7 @@ def imaged(modality: str) -> list[np.ndarray]:
 
 
 def tem_segmenter(image: np.ndarray) -> np.ndarray:
-    """Return class probabilities of a segmenter that knows the outlines and has learned on TEM that sheaths are dark."""
+    """Return class probabilities of a segmenter that knows outlines and has learned on TEM that sheaths are dark."""
     sheaths_are_dark = image[TISSUE.mask == 1].mean() < image[TISSUE.mask == 2].mean()
     return probabilities(TISSUE.mask if sheaths_are_dark else MISTAKEN)
 

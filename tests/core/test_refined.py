@@ -90,9 +90,8 @@ def test_the_number_of_rounds_is_an_argument(rounds):
 
 def test_the_switches_of_the_ablation_take_one_piece_each():
     """One view without augmentation, and the mask of the network without anatomy."""
-    whole, plain, raw = (
-        refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), rounds=1, **off) for off in ({}, {"augment": False}, {"anatomy": False})
-    )  # fmt: skip
+    switches = ({}, {"augment": False}, {"anatomy": False})
+    whole, plain, raw = (refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), rounds=1, **off) for off in switches)
     assert len(whole.views) == 4 and whole.anatomy
     assert plain.views == (View(),) and plain.anatomy
     assert len(raw.views) == 4 and not raw.anatomy
@@ -100,7 +99,7 @@ def test_the_switches_of_the_ablation_take_one_piece_each():
 
 @pytest.mark.parametrize(("sign", "matched"), [(1, "histogram"), (-1, "invert-histogram")])
 def test_teachers_are_syndiff_and_the_control_of_its_sign(sign, matched):
-    """Grey values are matched in the contrast that SynDiff has; a switch takes one away, a missing control is left out."""
+    """Grey values are matched in the contrast that SynDiff has; a missing control is left out."""
     by_name = {name: Adds(0.0, sign) for name in ("none", "histogram", "invert-histogram", "syndiff")}
     names = {id(translator): name for name, translator in by_name.items()}
 

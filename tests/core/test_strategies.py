@@ -33,7 +33,8 @@ def examples():
 
 def same(ones, others) -> bool:
     """Whether two sequences of (image, mask) are equal."""
-    return all(np.array_equal(a, b) for one, other in zip(ones, others, strict=True) for a, b in zip(one, other))
+    pairs = zip(ones, others, strict=True)
+    return all(np.array_equal(a, c) and np.array_equal(b, d) for (a, b), (c, d) in pairs)
 
 
 def test_adaptation_predicts_on_the_translation():
