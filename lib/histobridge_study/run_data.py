@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from histobridge.data.datasets import Sample, load_images, load_masks, of_subjec
 from histobridge.data.folds import Protocol, Split, split, subject_folds
 from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError
-from histobridge.strategies.basic import Examples
 from histobridge_study.config import Pair
+
+if TYPE_CHECKING:  # planning imports this module, and must not wait for torch
+    from histobridge.strategies import Examples
 
 
 @dataclass(frozen=True)

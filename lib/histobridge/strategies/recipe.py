@@ -10,21 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from histobridge.config import SegmenterSettings, SynDiffSettings
+from histobridge.config import Polarity, SegmenterSettings, SynDiffSettings
 from histobridge.metrics.translation_checks import ClassSwap, class_swap
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import polarity
 from histobridge.strategies.basic import Examples
 from histobridge.strategies.tile_selection import select_tiles
 from histobridge.translators import Cycle, SynDiff, Translator, translator_class
-
-Polarity = Literal["auto", 1, -1]
-"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
 
 FitSynDiff = Callable[[SynDiff, list, list], tuple[SynDiff, pd.DataFrame]]
 FitSegmenter = Callable[[Segmenter, Examples], Segmenter]
