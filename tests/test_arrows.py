@@ -15,7 +15,8 @@ def imports(module: str, *, at_import: bool = False) -> set[str]:
     nodes = tree.body if at_import else list(ast.walk(tree))
     found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     for node in (node for node in nodes if isinstance(node, ast.ImportFrom)):
-        found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        names = {f"{node.module}.{alias.name}" for alias in node.names}
+        found |= {name if name in FILES else node.module for name in names}
     return found & FILES.keys() - {module}
 
 
