@@ -159,9 +159,9 @@ class SynDiffTraining:
         # parts that fit into memory. All losses are means over images, so that the weighted mean over parts, and then
         # the mean over processes, is the loss of the joint batch.
         parts, weights = self._draw_parts(number)
-        decay = DECAYS[s.decay](number, s.steps)
-        self.generator_optimiser.param_groups[0]["lr"] = s.lr_generator * decay
-        self.critic_optimiser.param_groups[0]["lr"] = s.lr_critic * decay
+        factor = DECAYS[s.decay](number, s.steps)
+        self.generator_optimiser.param_groups[0]["lr"] = s.lr_generator * factor
+        self.critic_optimiser.param_groups[0]["lr"] = s.lr_critic * factor
 
         # Generators. The discriminators stay as they are and only pass gradients on.
         critics.requires_grad_(False)
@@ -225,9 +225,9 @@ class SynDiffTraining:
         self._update(self.critic_optimiser)
 
         # Moving average (EMA) of the generators' weights: these translate later. It follows faster at the beginning.
-        keep = min(s.ema, (1 + number) / (10 + number))
+        decay = min(s.ema, (1 + number) / (10 + number))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - keep)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - decay)
 
         # Losses of the joint batch, for the log.
         values = [torch.stack([value.detach().float() for value in loss.values()]) for loss in losses]
