@@ -102,7 +102,8 @@ def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = s
 
 def write_html(notebook: Path) -> Path:
     """Write an executed notebook as a self-contained HTML page beside it."""
-    page, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(notebook, as_version=4))
+    exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="")  # load nothing from a network
+    page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
     return write_text(notebook.with_suffix(".html"), page)
 
 

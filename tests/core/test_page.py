@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ def test_a_table_splits_numbers_from_their_remarks_and_links_them():
     assert best.strong and best.value == 0.815
     assert (missing.text, missing.href, missing.value) == ("–", "", None)
     assert [row[1].text for row in made.rows] == ["0.123", "2.000"]
-    assert made.bars == {0} and made.is_numeric(0)
+    assert made.bars == {0} and made.numeric == {0, 1}
 
 
 def test_large_images_are_reduced_and_figures_are_not():
@@ -67,3 +69,13 @@ def test_no_name_can_end_the_script_element_that_holds_the_data():
     assert data["start"] == ["run", "m", name]
     assert data["runs"]["run"]["methods"]["m"]["label"] == name
     assert data["layers"] == LAYERS
+
+
+def test_templates_style_and_script_are_installed_with_the_packages():
+    """Every file in lib that is no Python file is named in pyproject.toml, so that a wheel contains it."""
+    root = Path(__file__).parents[2]
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    homes = {package: root / "lib" / package.replace(".", "/") for package in patterns}
+    named = {path for package, home in homes.items() for pattern in patterns[package] for path in home.glob(pattern)}
+    others = {path for path in (root / "lib").rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others <= named and len(others) > 5

@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import nbformat
@@ -19,7 +20,7 @@ from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge_study.analysis.tables import dice_overview, missing_cells, planned_cells
 from histobridge_study.config import load_study
-from histobridge_study.report.site import MARK, build, write_site
+from histobridge_study.report.site import MARK, sources, write_site
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section, methods_of
 from histobridge_study.report.site.pages import Pages
 
@@ -137,15 +138,10 @@ def data_of(site) -> dict:
 # --- All pages --------------------------------------------------------------------------------------------
 
 
-def test_there_is_a_page_for_everything(site):
-    """Overview, pair, provenance, and each executed notebook once."""
-    stages = ("02_translate", "03_label", "04_refine")
-    notebooks = [f"notebooks/{PAIR}-{FOLD0}-{stage}.html" for stage in stages]
-    assert pages_of(site) == ["index.html", "notebooks/05_report.html", *notebooks, PAGE, "provenance.html"]
-
-
 def test_pages_are_quiet_and_fit_a_phone(site, open_page):
-    """At 360 px no page scrolls sideways; each loads alone, with every picture and an alternative text."""
+    """The study, each pair and each executed notebook have one; at 360 px none scrolls sideways, all pictures load."""
+    stages = [f"notebooks/{PAIR}-{FOLD0}-{stage}.html" for stage in ("02_translate", "03_label", "04_refine")]
+    assert pages_of(site) == ["index.html", "notebooks/05_report.html", *stages, PAGE, "provenance.html"]
     for path in pages_of(site):
         with open_page(path, width=360) as page:
             page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
@@ -310,7 +306,7 @@ def column(page, table, name) -> list[str]:
 
 
 def test_tables_sort_by_number_and_filter(open_page):
-    """192 comes after 64, by keyboard too; a filter keeps the rows that contain every word."""
+    """192 comes after 64, by keyboard too, and text last in both directions; a filter keeps rows with every word."""
     with open_page(PAGE) as page:
         head = page.locator("#table-review thead th", has_text="top px")
         head.locator("button").focus()
@@ -324,18 +320,12 @@ def test_tables_sort_by_number_and_filter(open_page):
         page.locator("#table-images input").fill("sem-a1 TUTORSHIP")
         assert column(page, "images", "image") == ["sem-a1"] * 2
         assert page.locator("#table-images output").inner_text() == "2 of 36 rows"
-
-
-def test_text_is_sorted_behind_numbers_in_both_directions(open_page):
-    """A method that was not run has no result, so it is neither the best nor the worst."""
     with open_page("index.html") as page:
-        button = page.locator("#table-dice thead th", has_text="axon").locator("button")
         for reverse in (False, True):
-            button.click()
+            page.locator("#table-dice thead th", has_text="axon").locator("button").click()
             texts = column(page, "dice", "axon")
-            numbers = [float(text[:5]) for text in texts if text[0].isdigit()]
-            assert numbers == sorted(numbers, reverse=reverse)
-            assert len(numbers) == 5 and texts[5:] == ["not run"] * 2
+            assert texts[:5] == sorted(texts[:5], reverse=reverse)
+            assert texts[5:] == ["not run"] * 2
 
 
 def test_pages_show_the_results(site):
@@ -374,28 +364,36 @@ def test_a_folder_without_runs_is_refused(histobridge, tmp_path):
     assert code == 2 and "no finished runs below" in " ".join(err.split())
 
 
-def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study, histobridge, monkeypatch):
+def test_real_images_do_not_enter_the_repository(tmp_path, monkeypatch):
+    """A site with real images may lie below the runs or outside the repository, not in it."""
+    monkeypatch.setattr(sources, "kind_of", lambda _: "real")
+    run = SimpleNamespace(pair=None, parameters=SimpleNamespace(pair=PAIR))
+    sources._refuse_real_in_repository([run], tmp_path / "runs" / "smoke", tmp_path / "site")
+    sources._refuse_real_in_repository([run], ROOT / "runs" / "smoke", ROOT / "runs" / "smoke" / "site")
+    with pytest.raises(UserError, match=f"{PAIR}, which are never committed"):
+        sources._refuse_real_in_repository([run], ROOT / "runs" / "smoke", ROOT / "reports" / "site")
+
+
+def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study):
     """After `histobridge study`: both folds, the notebooks of all stages, and a small site.
 
-    The folder above and a place in the repository are refused.
+    The folder above the profile and a fold that does not exist are refused.
     """
-    folder, data = finished[0] / "tiny", finished[0] / "data"
-    line = [sys.executable, "-m", "histobridge_study.cli", "report", str(folder), "--data", str(data)]
-    environment = os.environ | {"HISTOBRIDGE_STUDY": str(tiny_study)}
-    ended = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    folder, environment = finished[0] / "tiny", os.environ | {"HISTOBRIDGE_STUDY": str(tiny_study)}
+
+    def report(*arguments):
+        line = [sys.executable, "-m", "histobridge_study.cli", "report", *arguments, "--data", finished[0] / "data"]
+        return subprocess.run(list(map(str, line)), env=environment, capture_output=True, text=True, check=False)
+
+    ended, site = report(folder), folder / "site"
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip().endswith("site/index.html")
-    site = folder / "site"
     assert len(list(site.glob("notebooks/*.html"))) == 7  # the data, the translation, two of each fold, the report
     runs = data_of(site)["runs"]
     assert [run[-5:] for run in runs] == ["fold0", "fold1"]
     seen = next(iter(runs[FOLD0]["images"].values()))
     assert all(seen[layer] for layer in ("image", "truth", "translation", "label", "uncertainty", "dice"))
     assert sum(path.stat().st_size for path in site.rglob("*.*")) < 25e6
-    code, _, err = histobridge("report", finished[0])
-    assert code == 2 and "name one" in err
-    with pytest.raises(UserError, match=r"None of the folds .*; these have: 0, 1\."):
-        build(folder, data=data, shown=(7,))
-    monkeypatch.setattr("histobridge_study.report.site.sources.kind_of", lambda _: "real")
-    with pytest.raises(UserError, match="which are never committed"):
-        build(folder, ROOT / "reports" / "site", data=data)
+    for arguments, message in (((finished[0],), "name one"), ((folder, "--fold", 7), "these have: 0, 1.")):
+        refused = report(*arguments)
+        assert refused.returncode == 2 and message in " ".join(refused.stderr.split())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 DECIMALS = 3
-NUMBER = re.compile(r"^<?\s*([+−-]?(?:\d+(?:\.\d+)?|∞))(?!\.?\w)")
+NUMBER = re.compile(r"^<?\s*([+−-]?(?:\d+(?:\.\d+)?|∞))(?!\.?\w|-)")
 REMARK = re.compile(r"^(.*?) ((?:\[|\(\d+ of).*)$")  # an interval, or the number of folds
 MISSING = "–"
 
@@ -27,26 +27,25 @@ class Cell(NamedTuple):
     def value(self) -> float | None:
         """The number that the text begins with, to sort by; None for other text.
 
-        >>> [Cell(text).value for text in ("0.5 ± 0.1", "<0.001", "−2", "∞", "sem-1", "3.11.7", "–")]
-        [0.5, 0.001, -2.0, inf, None, None, None]
+        >>> [Cell(text).value for text in ("0.5 ± 0.1", "<0.001", "−2", "∞", "sem-1", "3.11.7", "8-bit", "–")]
+        [0.5, 0.001, -2.0, inf, None, None, None, None]
         """
         found = NUMBER.match(self.text)
         return float(found[1].replace("−", "-").replace("∞", "inf")) if found else None
 
 
 class Table(NamedTuple):
-    """A table for the macro `show` of parts.html; `bars` are the columns with a bar behind each number in 0..1."""
+    """A table for the macro `show` of parts.html.
+
+    Columns in `numeric` hold numbers alone and are aligned to the right; those in `bars` get a bar behind each number.
+    """
 
     id: str
     caption: str
     columns: list[str]
     rows: list[list[Cell]]
-    bars: frozenset[int] = frozenset()
-
-    def is_numeric(self, column: int) -> bool:
-        """Tell whether a column holds numbers alone; they are aligned to the right."""
-        cells = [row[column] for row in self.rows if row[column].text != MISSING]
-        return bool(cells) and all(cell.value is not None for cell in cells)
+    numeric: frozenset[int]
+    bars: frozenset[int]
 
 
 Link = Callable[[dict], tuple[str, str]]
@@ -74,7 +73,7 @@ def table(
     links : mapping, optional
         By column.
     bars : iterable of str
-        Columns with a bar behind each number.
+        Columns of numbers in 0..1, to draw a bar behind each.
     hidden : iterable of str
         Columns that serve the links alone.
     optional : iterable of str
@@ -84,8 +83,14 @@ def table(
     names = [name for name in frame if name not in (*hidden, *constant)]
     links = links or {}
     rows = [[_cell(row, name, links.get(name)) for name in names] for row in frame.to_dict("records")]
-    places = frozenset(names.index(name) for name in bars if name in names)
-    return Table(id, caption, [name.replace("_", " ") for name in names], rows, places)
+    numeric = frozenset(n for n, column in enumerate(zip(*rows, strict=True)) if _is_numeric(column))
+    with_bars = frozenset(names.index(name) for name in bars if name in names)
+    return Table(id, caption, [name.replace("_", " ") for name in names], rows, numeric, with_bars)
+
+
+def _is_numeric(column: Iterable[Cell]) -> bool:
+    cells = [cell for cell in column if cell.text != MISSING]
+    return bool(cells) and all(cell.value is not None for cell in cells)
 
 
 def _cell(row: dict, name: str, link: Link | None) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def gather(folder: Path, data: Path, to: Path, *, seed: int = 0, shown: tuple[in
     runs = [_recorded(mark, folder, data) for mark in collect.finished(folder, LABELLED, seed=seed)]
     chosen = [run for run in runs if shown is None or run.parameters.fold in shown]
     if not chosen:
-        there = ", ".join(sorted({str(run.parameters.fold) for run in runs}))
+        there = _listed(sorted({run.parameters.fold for run in runs}))
         raise UserError(f"None of the folds to show has finished; these have: {there}.")
     _refuse_real_in_repository(chosen, folder, to)
     records = collect.collect_provenance(folder, seed=seed)
@@ -58,7 +59,7 @@ def gather(folder: Path, data: Path, to: Path, *, seed: int = 0, shown: tuple[in
         claims=tables["claims"],
         sections=_sections(folder, seed, dice, tables, missing),
         provenance=_provenance(records, tables["costs"]),
-        notes=[] if shown is None else [f"Pictures and notebooks of other folds than {shown} (`--fold`)."],
+        notes=[] if shown is None else [f"Pictures and notebooks of folds other than {_listed(shown)} (`--fold`)."],
         commands=_commands(profile, folder.name, seed, records),
         report=report if report.exists() else None,
     )
@@ -161,9 +162,14 @@ def _commands(profile: str, name: str, seed: int, records: list[dict]) -> list[s
     commits, option = sorted({record["git_commit"] for record in records}), f" --seed {seed}" if seed else ""
     return [
         f"git checkout {commits[0].rstrip('+') if len(commits) == 1 else 'COMMIT  # of the stage, below'}",
-        f"make study  # for other profiles: .venv/bin/histobridge study --profile {profile}{option}",
+        "make .venv/installed",
+        f".venv/bin/histobridge study --profile {profile}{option}",
         f".venv/bin/histobridge report runs/{name}{option}",
     ]
+
+
+def _listed(folds: Iterable[int]) -> str:
+    return ", ".join(map(str, folds))
 
 
 # --- Refusals -----------------------------------------------------------------------------------------------
