@@ -4,7 +4,6 @@ import math
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from histobridge.config import SegmenterSettings
@@ -18,7 +17,6 @@ from histobridge_label.export import Labelled, names, write_handoff
 from histobridge_label.export.geojson import write_geojson
 from histobridge_label.export.instances import fibre_labels
 from histobridge_label.finetune import finetune
-from histobridge_study.analysis.corrections_needed import corrections_needed, enough, on_phantoms
 
 UM = 0.1
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
@@ -336,31 +334,6 @@ def test_finetuning_refuses_what_it_cannot_learn_from(start):
     image, mask = painted(GREYS, 0)[0]
     with pytest.raises(UserError, match="smaller than a training crop"):
         finetune(start, [(image[:20], mask[:20])], steps=1)
-
-
-def test_what_corrections_are_worth(start):
-    """From nothing to the bound: the gap closes, and the table says how far; Dice are those of the segmenters."""
-    pool, test = painted(OTHER_GREYS, 3, 4), painted(OTHER_GREYS, 8)
-    bound = finetune(start, pool, steps=25, report=quiet)
-    table = corrections_needed(start, pool, test, counts=(1,), steps=25, report=quiet)
-    assert table["corrected"].tolist() == [0, 1, -1]
-    assert table["closed"].iloc[[0, -1]].tolist() == [0, 1] and table["closed"].iloc[1] > 0.5
-    assert table["dice"].iloc[0] == pytest.approx(mean_dice(start, test))
-    assert table["dice"].iloc[-1] == pytest.approx(mean_dice(bound, test))
-    assert enough(table) == 1 and enough(table, share=1.5) is None
-
-
-def test_no_gap_is_no_number(start):
-    """If the bound is no better than the start there is nothing to close."""
-    table = corrections_needed(start, painted(GREYS, 3), painted(GREYS, 8), counts=(), steps=0)
-    assert table["closed"].isna().all() and enough(table) is None
-
-
-def test_the_experiment_on_phantoms_runs(tiny_segmenter):
-    """With settings that teach nothing: a row for none, for each count and for the bound, and Dice in 0..1."""
-    table = on_phantoms(tiny_segmenter, counts=(1, 2), n_source=2, n_test=1, side=64, steps=1, report=quiet)
-    assert isinstance(table, pd.DataFrame) and table["corrected"].tolist() == [0, 1, 2, -1]
-    assert table[["axon", "myelin", "dice"]].stack().between(0, 1).all()
 
 
 def test_masks_are_written_as_they_are_encoded(back, corrected):

@@ -594,15 +594,6 @@ def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images,
         apply_model(folder / "out", folder, folder / "out", um_per_px=0.1)
 
 
-def test_what_corrections_are_worth_is_written_as_a_table(histobridge, tmp_path, monkeypatch):
-    """By the profile's settings."""
-    table = pd.DataFrame({"corrected": [0, 1, 2, -1], "dice": [0.5, 0.6, 0.8, 0.9], "closed": [0, 0.25, 0.75, 1]})
-    monkeypatch.setattr("histobridge_study.analysis.corrections_needed.on_phantoms", lambda settings, **_: table)
-    code, out, _ = histobridge("finetuning", "--reports", tmp_path, "--profile", "smoke")
-    assert code == 0 and "2 corrected images close half" in out
-    assert pd.read_csv(tmp_path / "finetuning.csv").equals(table)
-
-
 # --- The page ---------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,3 @@
+from histobridge.strategies.basic import adapt, tutor
+
+__all__ = ["adapt", "tutor"]

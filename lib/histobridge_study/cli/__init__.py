@@ -6,8 +6,7 @@
 `study`       run, study, notebook, report, publish, recompute
 `finished`    ablate, recommend, handoff
 `masks`       measure, import
-`own`         label, apply, finetuning
-`machine`     ladder, bench
+`own`         label, apply
 ============  ===================================================
 """
 
@@ -17,10 +16,8 @@ import sys
 
 from rich.console import Console
 
-from histobridge_study.cli import data, finished, masks, own, study
-
-from histobridge_study.cli import machine  # isort: skip # noqa: F401 - in the order of the help
 from histobridge.errors import UserError
+from histobridge_study.cli import data, finished, masks, own, study
 from histobridge_study.cli.options import app
 
 __all__ = ["app", "main"]

@@ -93,29 +93,6 @@ def learn(model: Path, corrections: list, steps: int, seed: int = 0) -> None:
     print(f"{model} has learned from {len(learned)} corrected image(s): {', '.join(learned)}")
 
 
-@app.command(rich_help_panel=PANEL)
-def finetuning(
-    profile: ProfileName = "phantom",
-    seed: Seed = 0,
-    reports: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("reports"),
-) -> None:
-    """Tell how many corrected images close half of the gap to a segmenter that has seen many: on drawn tissue.
-
-    Writes finetuning.csv. Minutes with the settings of the profile `phantom`.
-    """
-    from histobridge.io.files import write_table
-    from histobridge_study.analysis.corrections_needed import enough, on_phantoms
-    from histobridge_study.config import profile_of
-
-    chosen = profile_of(profile)
-    table = on_phantoms(chosen.segmenter, steps=chosen.student_steps, seed=chosen.seed + seed)
-    write_table(reports / "finetuning.csv", table.round(4))
-    print(table.to_string(index=False, float_format="%.3f", na_rep="-"))
-    found = enough(table)
-    told = {None: "No number of corrected images closes", 1: "1 corrected image closes"}
-    print(f"\n{told.get(found, f'{found} corrected images close')} half of the gap.")
-
-
 def _confirm(found, picture: Path) -> float:
     """Show a suggested scale and ask: Enter takes it, a number is another."""
     if not sys.stdin.isatty():
