@@ -17,7 +17,7 @@ import sys
 from rich.console import Console
 
 from histobridge.errors import UserError
-from histobridge_study.cli import data, finished, masks, own, study
+from histobridge_study.cli import data, finished, masks, own, study  # noqa: F401 - commands register themselves
 from histobridge_study.cli.options import app
 
 __all__ = ["app", "main"]
