@@ -60,7 +60,7 @@ def histobridge(monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def drawn():
     """Images and masks of two subjects in each of two modalities, 64 × 64 px; treated as read-only."""
-    from histobridge.phantom.render import phantom
+    from histobridge.phantom import phantom
 
     seeds = {"tem": (0, 1), "sem": (2, 3)}
     return {modality: [phantom(modality, seed, (64, 64)) for seed in two] for modality, two in seeds.items()}
@@ -108,9 +108,9 @@ def tiny_segmenter():
 
 def write_small(name, folder) -> None:
     """Write the manifest of a drawn dataset again, with four of its subjects and images of 160 px."""
-    from histobridge.data.manifest import MANIFESTS
+    from histobridge.data.manifest import packaged_manifests
 
-    described = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())
+    described = yaml.safe_load((packaged_manifests() / f"{name}.yaml").read_text())
     few = [record | {"width": 160, "height": 160} for record in described["images"][:8]]
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(described | {"images": few}))
@@ -122,7 +122,7 @@ def tiny_study(tmp_path_factory):
 
     The manifests beside it count before those of the repository: every job draws its images anew, so they are small.
     """
-    from histobridge.data.manifest import MANIFESTS, ROOT
+    from histobridge_study.config import ROOT
 
     study = yaml.safe_load((ROOT / "study.yaml").read_text())
     profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
@@ -130,7 +130,7 @@ def tiny_study(tmp_path_factory):
     path = tmp_path_factory.mktemp("study") / "study.yaml"
     path.write_text(yaml.safe_dump(tiny))
     for name in ("phantom-tem", "phantom-sem"):
-        write_small(name, path.parent / MANIFESTS.name)
+        write_small(name, path.parent / "data_manifest")
     return path
 
 

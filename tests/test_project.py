@@ -8,7 +8,7 @@ import tomllib
 import pytest
 import yaml
 
-from histobridge.data.manifest import ROOT
+from histobridge_study.config import ROOT
 from histobridge_study.report.publish import recompute
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

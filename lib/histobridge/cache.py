@@ -1,19 +1,25 @@
-"""What is kept says what it was made from, so that nothing is made twice and nothing stale is taken for new."""
+"""Results by what they were made from: nothing is made twice, and nothing stale is taken for new.
+
+A result lives in a folder whose name ends in a hash of every fact that decides it: settings, seeds, hashes of the data
+and of the models, the version of this library. Other facts give another folder. So a result is valid if and only if its
+folder exists, and that is the only test of validity in this project.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from histobridge.errors import UserError
+from histobridge import __version__
 from histobridge.io.files import write_json
 
-MARK = "made_from.json"
+FACTS = "made_from.json"
+"""The file in each folder that holds the facts, for a reader to compare."""
 
 
 def digest(*parts) -> str:
@@ -43,51 +49,37 @@ def _feed(sha, part) -> None:
         sha.update(f"{part!r};".encode())
 
 
-def kept(folder: Path, **made_from) -> Path:
-    """Return `folder` for what is made from exactly these facts.
+@dataclass(frozen=True)
+class Cache:
+    """A folder of results, each in a folder of its own.
 
-    What lies there from other facts is set aside, as `NAME~HASH` beside it, and comes back when its facts do: a
-    setting tried and taken back costs nothing.
-
-    Parameters
+    Attributes
     ----------
-    folder : Path
-        Holds `made_from.json` and whatever the caller puts there.
-    **made_from
-        Plain values (settings, seeds, `digest`s of inputs) that decide the content.
-
-    Raises
-    ------
-    UserError
-        If the folder holds files of unknown origin.
+    root : Path
     """
-    facts = json.loads(json.dumps(made_from))  # as they will be read back
-    then = _facts(folder)
-    if then == facts:
+
+    root: Path
+
+    def folder(self, name: str, **made_from) -> Path:
+        """Return the folder of a result, which it creates: `root`/NAME-KEY, where KEY is a hash of the facts.
+
+        Parameters
+        ----------
+        name : str
+            What a reader should call the result; slashes make folders.
+        **made_from
+            Plain values (settings, seeds, hashes of inputs) that decide the result.
+        """
+        folder = self.path(name, **made_from)
+        if not (folder / FACTS).exists():
+            write_json(folder / FACTS, _facts(made_from))
         return folder
-    if then is not None:
-        folder.rename(_aside(folder, then))
-    if (before := _aside(folder, facts)).exists():
-        shutil.rmtree(folder, ignore_errors=True)  # at most drafts of a killed write
-        before.rename(folder)
-    else:
-        write_json(folder / MARK, facts)
-    return folder
+
+    def path(self, name: str, **made_from) -> Path:
+        """Return where the folder of a result is or would be, without creating it."""
+        return self.root / f"{name}-{digest(_facts(made_from))[:12]}"
 
 
-def _facts(folder: Path) -> dict | None:
-    """Return what the content was made from; None if there is no content."""
-    if (folder / MARK).exists():
-        return json.loads((folder / MARK).read_text())
-    unknown = folder.exists() and any(not p.name.endswith(".part") for p in folder.iterdir())  # a killed write's draft
-    if unknown and (folder / MARK).exists():  # another process was quicker
-        return _facts(folder)
-    if unknown:
-        raise UserError(
-            f"{folder} holds files that do not say what they were made from: choose another --out, or delete it."
-        )
-    return None
-
-
-def _aside(folder: Path, facts: dict) -> Path:
-    return folder.with_name(f"{folder.name}~{digest(facts)[:8]}")
+def _facts(made_from: dict) -> dict:
+    """Return the facts as JSON holds them, with the version of the code: a tuple and a list are one."""
+    return json.loads(json.dumps({**made_from, "histobridge": __version__}))

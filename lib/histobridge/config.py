@@ -5,11 +5,13 @@ Planning a study, showing help and writing job scripts need the numbers alone, a
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, one_of
 
 YOUNGER = ("histogram-blur", "invert-histogram-blur")
 """Controls that came when runs had been published. A run without them stays valid, since they change no other row."""
@@ -85,12 +87,58 @@ class SegmenterSettings(Strict):
     blank: float = Field(0.5, ge=0, le=1)
     save_every: int = 100
 
+    def for_polarity(self) -> SegmenterSettings:
+        """Return the settings of a segmenter that is asked about polarity: it learns from whole crops only.
+
+        From partly blank crops a segmenter learns that there is no axon without a sheath, and then finds sheaths in
+        negatives too. A segmenter that is to tell an image from its negative must not.
+        """
+        return self.model_copy(update={"blank": 0.0})
+
 
 class RefinementSettings(Strict):
     """Self-training of strategy `refined`: how many rounds, and how many steps each."""
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+
+
+class TrainingProfile(Strict):
+    """How much is spent on the models: their settings under one name.
+
+    Attributes
+    ----------
+    translator : SynDiffSettings
+    segmenter : SegmenterSettings
+        Of the segmenter of L.
+    student_steps : int
+        Students continue from the weights of that segmenter for so many steps.
+    polarity_segmenter : SegmenterSettings, optional
+        Of the segmenter that is asked about polarity; by default `segmenter.for_polarity()`.
+    refinement : RefinementSettings
+    """
+
+    translator: SynDiffSettings
+    segmenter: SegmenterSettings
+    student_steps: int = Field(300, ge=1)
+    polarity_segmenter: SegmenterSettings | None = None
+    refinement: RefinementSettings = RefinementSettings()
+
+    @property
+    def for_polarity(self) -> SegmenterSettings:
+        """The settings of the segmenter that is asked about polarity."""
+        return self.polarity_segmenter or self.segmenter.for_polarity()
+
+
+def training_profiles() -> dict[str, dict]:
+    """Return the settings in `profiles.yaml` by profile, as plain numbers."""
+    return yaml.safe_load(resources.files("histobridge").joinpath("profiles.yaml").read_text(encoding="utf-8"))
+
+
+def training_profile(name: str) -> TrainingProfile:
+    """Return a profile of `profiles.yaml`; a `UserError` lists the valid names."""
+    profiles = training_profiles()
+    return validated(TrainingProfile, profiles[one_of("profile", name, profiles)], f"The profile '{name}'")
 
 
 def validated(model: type[Strict], values: dict, name: str):

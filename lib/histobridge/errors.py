@@ -1,14 +1,18 @@
-"""The one exception a user may meet: a sentence that says what is wrong and what to do."""
+"""The exception for mistakes that a user can correct."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake the user can mend; the command line prints it without a traceback and exits with code 2.
+    """A mistake that the user can correct; the command line prints it without a traceback and exits with code 2.
 
-    Modules raise it with one sentence (or two): what is wrong, naming the file or value, and what to do.
+    The message is one sentence (or two): what is wrong, with the name of the file or value, and what to do.
     """
 
 
-def one_of(kind: str, name: str, valid) -> str:
+def one_of(kind: str, name: str, valid: Iterable[str]) -> str:
     """Return `name` if it is among `valid`, else raise a `UserError` that lists the valid names.
 
     >>> one_of("profile", "cpu", ["smoke", "cpu"])

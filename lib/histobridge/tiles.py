@@ -1,4 +1,4 @@
-"""Where the tiles and windows of an image lie."""
+"""Positions of tiles and of sliding windows in an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ Place = tuple[slice, slice]
 
 
 def window_starts(side: int, window: int, overlap: int) -> list[int]:
-    """Return where the windows along one side of an image begin; the last is moved back to fit.
+    """Return where the windows along one side of an image begin; the last one is moved back to fit.
 
     >>> window_starts(1000, 512, 64)
     [0, 448, 488]
@@ -17,7 +17,7 @@ def window_starts(side: int, window: int, overlap: int) -> list[int]:
 
 
 def tile_places(shape: tuple[int, int], side: int) -> list[Place]:
-    """Return where the tiles of an image lie, row by row: squares of `side` px, the last ones moved back to fit.
+    """Return the square tiles of `side` px that cover an image, row by row; the last ones are moved back to fit.
 
     >>> [(rows.start, columns.start) for rows, columns in tile_places((64, 100), 64)]
     [(0, 0), (0, 36)]

@@ -17,7 +17,9 @@ import pandas as pd
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
-from histobridge.io.images import check_pixel_size, normalise, read_image, read_mask, resample, resample_mask
+from histobridge.io.images import normalise, read_image
+from histobridge.io.masks import read_mask
+from histobridge.io.resample import check_pixel_size, resample, resample_mask
 from histobridge.metrics.instances import axon_instances, instance_f1
 from histobridge.metrics.morphometrics import min_axon_px
 from histobridge.metrics.overlap import dice

@@ -15,8 +15,9 @@ from skimage.transform import resize
 from histobridge.data.bids import stem
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
-from histobridge.io.images import check_pixel_size, normalise, read_described
+from histobridge.io.images import normalise, read_described
 from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.resample import check_pixel_size
 from histobridge_label.export import names
 from histobridge_label.pixel_size import PixelSize, pixel_size
 

@@ -17,8 +17,10 @@ import pandas as pd
 from histobridge.cache import digest, kept
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
-from histobridge.io.images import read_image, read_mask, resample, write_image, write_mask
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.resample import resample
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge_label import scale

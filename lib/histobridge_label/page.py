@@ -14,7 +14,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from histobridge.io.files import write_text
-from histobridge.io.images import read_image, read_mask, write_image
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import read_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge_label.export import Handoff, names
 from histobridge_label.export.dataset import ORDER

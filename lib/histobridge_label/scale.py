@@ -21,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from histobridge.data.datasets import evenly_chosen, load_images, load_masks
-from histobridge.data.manifest import load_dataset
-from histobridge.io.images import middle, resample
+from histobridge.data.manifest import Dataset, load_dataset
+from histobridge.io.images import middle
+from histobridge.io.resample import resample
 from histobridge.metrics.instances import axon_areas_px
 from histobridge_label.inspect_folder import Found
-from histobridge_study.config import load_study
+from histobridge_study.config import load_study, manifest_folders
 
 SIZES = np.geomspace(0.8, 40, 48)  # standard deviations of the Gaussian, px
 SIDE = 1024  # px of the central square that is looked at
@@ -65,14 +66,15 @@ def source_side(dataset: str, data: Path) -> Side:
         If images or masks are not here.
     """
     known = {pair.source.dataset: pair.source.um_per_px for pair in load_study().pairs.values()}
-    um_per_px = known.get(dataset) or _um_per_px_of_axons(dataset, data)
-    masks = load_masks(dataset, um_per_px, data)
-    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
+    source = load_dataset(dataset, folders=manifest_folders())
+    um_per_px = known.get(dataset) or _um_per_px_of_axons(source, data)
+    masks = load_masks(source, um_per_px, data)
+    images = {sample.name: sample.image for sample in load_images(source, um_per_px, data)}
     return Side(dataset, um_per_px, images, typical_px(masks.values()))
 
 
-def _um_per_px_of_axons(dataset: str, data: Path) -> float:
-    native = float(np.median([record.um_per_px for record in load_dataset(dataset).images]))
+def _um_per_px_of_axons(dataset: Dataset, data: Path) -> float:
+    native = float(np.median([record.um_per_px for record in dataset.images]))
     return float(f"{native * typical_px(load_masks(dataset, native, data).values()) / AXON_PX:.4g}")
 
 

@@ -24,17 +24,20 @@ import numpy as np
 import yaml
 
 from histobridge.data.datasets import evenly_chosen
-from histobridge.data.download import complaints, fetch, status
-from histobridge.data.manifest import MANIFESTS, describe_dataset, load_dataset
+from histobridge.data.download import fetch
+from histobridge.data.manifest import load_dataset
+from histobridge.data.status import complaints, status
 from histobridge.errors import UserError
 from histobridge.io.files import write_text
-from histobridge.io.images import check_pixel_size, write_image
+from histobridge.io.images import write_image
+from histobridge.io.resample import check_pixel_size
 from histobridge_label.inspect_folder import FolderScan, Found
-from histobridge_study.config import Polarity, load_study, profile_of
+from histobridge_study.config import Polarity, load_study, manifest_folders, profile_of
 from histobridge_study.grid import Plan
 from histobridge_study.runs import Run, forget
 
 OWN = "own"
+MANIFESTS = "data_manifest"
 TRANSLATORS = ["none", "histogram", "invert-histogram", "syndiff"]  # what `refined` learns from, by either sign
 MOST_PX = 40e6
 """What teaches, at the pixel size of the pair: more images cost time and memory and hardly add to what is learned."""
@@ -78,7 +81,7 @@ def write_workspace(folder: Path, look: FolderScan, choice: Choice) -> list[Foun
     forget()
     records = [_converted(folder / "data" / OWN, one) for one in teaching]
     _refuse_foreign(folder / "study.yaml")
-    _write_yaml(folder / MANIFESTS.name / f"{OWN}.yaml", _manifest(look, records))
+    _write_yaml(folder / MANIFESTS / f"{OWN}.yaml", _manifest(look, records))
     _write_yaml(folder / "study.yaml", _study(choice))
     return teaching
 
@@ -109,10 +112,10 @@ def choice_of(folder: Path, images: list[Found]) -> Choice | None:
 
     None if there is none, or if it is of other images or their pixel sizes have changed since.
     """
-    path, manifest = folder / "study.yaml", folder / MANIFESTS.name / f"{OWN}.yaml"
+    path, manifest = folder / "study.yaml", folder / MANIFESTS / f"{OWN}.yaml"
     if not path.exists() or not manifest.exists():
         return None
-    then = {record.path: record.um_per_px for record in load_dataset(OWN, folder=manifest.parent).images}
+    then = {record.path: record.um_per_px for record in load_dataset(OWN, folders=[manifest.parent]).images}
     if not then.items() <= {f"{one.name}.png": one.um_per_px for one in images}.items():
         return None
     written = load_study(path)
@@ -155,7 +158,7 @@ def bring_source(folder: Path, source: str, data: Path, mirror: Path | None) -> 
     UserError
         If a file cannot be had, or the dataset has no masks.
     """
-    dataset = load_dataset(source)
+    dataset = load_dataset(source, folders=manifest_folders())
     if not dataset.procedural and not any(image.mask for image in dataset.images):
         raise UserError(f"'{source}' has no masks: a labelled source is needed, such as tem, or phantom.")
     whole = all(one.state == "here" for one in status(dataset, data) if one.split == "development")
@@ -176,8 +179,8 @@ def add_manifest(folder: Path, manifest: Path) -> str:
         raise UserError(f"There is no manifest {manifest}: name a file that ends in .yaml, such as mine.yaml.")
     if manifest.stem == OWN:
         raise UserError(f"The manifest {manifest} has the name of your new images: rename it, and the `name` in it.")
-    described = describe_dataset(manifest.stem, folder=manifest.parent)
-    write_text(folder / MANIFESTS.name / manifest.name, manifest.read_text(encoding="utf-8"))
+    described = load_dataset(manifest.stem, folders=[manifest.parent])
+    write_text(folder / MANIFESTS / manifest.name, manifest.read_text(encoding="utf-8"))
     return described.name
 
 

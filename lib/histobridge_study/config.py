@@ -1,25 +1,22 @@
-"""The study as a file: reads study.yaml, which says which pairs there are, at which pixel sizes, and what is spent."""
+"""The study as a file: `study.yaml` says which pairs there are, at which pixel sizes, and what is spent."""
 
 from __future__ import annotations
 
-import os
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import yaml
 from pydantic import Field
 
-from histobridge.config import TRANSLATORS, RefinementSettings, SegmenterSettings, Strict, SynDiffSettings, validated
+from histobridge.config import TRANSLATORS, Strict, TrainingProfile, training_profiles, validated
 from histobridge.data.folds import Protocol
-from histobridge.data.manifest import ROOT
+from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.errors import UserError, one_of
+from histobridge.strategies.recipe import Polarity
 
-STUDY = Path(os.environ.get("HISTOBRIDGE_STUDY", ROOT / "study.yaml"))
-"""The study file; the environment variable HISTOBRIDGE_STUDY names another."""
-
-
-Polarity = Literal["auto", 1, -1]
-"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+MANIFESTS = "data_manifest"
+"""A folder of this name beside a study file holds manifests of its own."""
 
 
 class DomainAt(Strict):
@@ -30,9 +27,16 @@ class DomainAt(Strict):
 
 
 class Pair(Strict):
-    """A labelled source, an unlabelled target; `polarity` overrides the label-free choice of sign, and its check.
+    """A labelled source and an unlabelled target.
 
-    `shift` says in words how far apart they are, `protocols` which ones a study runs.
+    Attributes
+    ----------
+    shift : str
+        In words, how far apart the two are.
+    protocols : tuple of str
+        Which ones a study runs.
+    polarity : {"auto", 1, -1}
+        Overrides the label-free choice of sign, and its check.
     """
 
     source: DomainAt
@@ -42,54 +46,80 @@ class Pair(Strict):
     polarity: Polarity = "auto"
 
     @property
-    def polarity_stated(self) -> bool:
-        """Whether somebody who can see the images has stated the sign."""
-        return self.polarity != "auto"
+    def datasets(self) -> tuple[str, str]:
+        """The names of both datasets."""
+        return self.source.dataset, self.target.dataset
 
 
-class Profile(Strict):
-    """How much is spent: which pairs and folds run when none are named, and the settings of the models.
-
-    `segmenter` is the segmenter of L; students go on from its weights for `student_steps` (`strategies.py`).
-    `judge` is the segmenter that is asked about polarity; None takes the other segmenter's settings, but lets it learn
-    from whole crops only (`strategies.polarity_judge` says why).
-    """
+class Profile(TrainingProfile):
+    """Which pairs and folds run when none are named, and the settings of the models."""
 
     pairs: tuple[str, ...]
     folds: int = Field(ge=1)  # with 1, all of L trains
     run_folds: tuple[int, ...]
     seed: int = Field(default=0, ge=0)
-    translator: SynDiffSettings
-    segmenter: SegmenterSettings
-    student_steps: int = Field(300, ge=1)
-    polarity_segmenter: SegmenterSettings | None = None
-    refinement: RefinementSettings = RefinementSettings()
 
 
-class StudyFile(Strict):
-    """The whole of study.yaml."""
+class Study(Strict):
+    """The whole of a study file, and where it lies (None: in the package)."""
 
     pairs: dict[str, Pair]
     translators: tuple[Literal[TRANSLATORS], ...]
     profiles: dict[str, Profile]
+    path: Path | None = None
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset by its manifest: one beside the study file, else one of the package."""
+        return load_dataset(name, folders=self.manifest_folders)
+
+    @property
+    def manifest_folders(self) -> tuple[Path, ...]:
+        """Folders whose manifests come before those of the package."""
+        return () if self.path is None else (self.path.parent / MANIFESTS,)
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile; a `UserError` lists the valid names."""
+        return self.profiles[one_of("profile", name, self.profiles)]
+
+    def pair(self, name: str) -> Pair:
+        """Return a pair; a `UserError` lists the valid names."""
+        return self.pairs[one_of("pair", name, self.pairs)]
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The classical translators of this study."""
+        return tuple(name for name in self.translators if name not in ("cycle", "syndiff"))
 
 
-def load_study(path: Path = STUDY) -> StudyFile:
-    """Read and validate study.yaml.
+def load_study(path: Path | str | None = None) -> Study:
+    """Read and check a study file; by default that of the package.
+
+    A profile takes the settings of training that it names (`training: cpu`) and may replace any of them.
 
     Raises
     ------
     UserError
-        Naming the first entry that is unknown, missing or of the wrong type.
+        If there is no such file, or naming the first entry that is unknown, missing or of the wrong type.
     """
+    path = Path(path).resolve() if path else None
+    file = path or resources.files("histobridge_study").joinpath("study.yaml")
+    name = path.name if path else "study.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The study file {path} cannot be read ({error.strerror}).") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
-    return validated(StudyFile, content or {}, path.name)
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
+    content = content if isinstance(content, dict) else {}
+    if isinstance(profiles := content.get("profiles"), dict):
+        content["profiles"] = {key: _with_training(entry) for key, entry in profiles.items()}
+    return validated(Study, content | {"path": path}, name)
 
 
-def profile_of(name: str) -> Profile:
-    """Return a profile of study.yaml; a `UserError` lists the valid names."""
-    profiles = load_study().profiles
-    return profiles[one_of("profile", name, profiles)]
+def _with_training(entry: object) -> object:
+    """Return the entry of a profile with the settings of training that it names."""
+    if not isinstance(entry, dict) or "training" not in entry:
+        return entry
+    own, known = dict(entry), training_profiles()
+    name = own.pop("training")
+    return known[one_of("training profile", name, known)] | own

@@ -1,9 +1,10 @@
-"""Run the notebooks by papermill: one process each, finished stages skipped, an HTML copy beside each."""
+"""Run the notebooks by papermill, one process each, and the whole grid of them by Snakemake."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import TextIO
 
@@ -12,38 +13,23 @@ import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock, write_text
-from histobridge_study.grid import Plan
-from histobridge_study.parameters import Parameters
+from histobridge_study.grid import Grid
 from histobridge_study.provenance import available_cores
-from histobridge_study.runs import Run, open_run
+from histobridge_study.runs import Run
 
-NOTEBOOKS = ROOT / "notebooks"
-STAGES = ("01_data", "02_translate", "03_label", "04_refine")
-CHATTER = (
-    "Select jobs",
-    "Execute ",
-    "Touching output",
-    "Finished jobid",
-    "[",
-    "Building DAG",
-    "Using ",
-    "Provided",
-    "host:",
-    "Assuming ",
-    "Rules claiming",
-    "RuleException",
-    "CalledProcessError",
-    "Command '",
-    "WorkflowError",
-    "At least one",
-)
-"""How the lines of Snakemake begin that tell a user nothing."""
+REPORT = "05_report"
+WORKFLOW = Path(str(resources.files("histobridge_study").joinpath("workflow")))
 
 
-class Prefixed:
+def notebooks() -> Path:
+    """Return the folder of the notebooks: package data, or that of a checkout which is used in place."""
+    installed = resources.files("histobridge_study").joinpath("notebooks")
+    return Path(str(installed)) if installed.is_dir() else Path(__file__).resolve().parents[2] / "notebooks"
+
+
+class PrefixedStream:
     """A text stream that begins every line with `prefix`, so that the lines of parallel jobs can be told apart."""
 
     def __init__(self, stream: TextIO, prefix: str):
@@ -60,83 +46,46 @@ class Prefixed:
         self.stream.flush()
 
 
-def run_fold(parameters: Parameters) -> Run:
-    """Run the notebooks of one pair and fold, 04 is of all; see `run_stage`."""
-    for stage in STAGES:
-        run = run_stage(stage, parameters)
-    return run
-
-
-def run_stage(stage: str, parameters: Parameters, *, told: TextIO = sys.stdout) -> Run:
+def run_stage(run: Run, stage: str, *, stream: TextIO = sys.stdout) -> None:
     """Run one of the notebooks of a pair and fold, unless it is finished with the same settings.
 
     Raises
     ------
     UserError
-        If the notebook stops at a mistake the user can mend; what the stage has done so far is kept.
+        If the notebook stops at a mistake the user can mend; what the stage has done so far is not lost.
     """
-    run = open_run(parameters.model_dump())
-    _ = run.split  # a fold or dataset that is not there stops here, not in a notebook
-    run.refuse_unscored()
-    folder = run.stage_folder(stage)
-    what = f"{stage}: {parameters.pair}, {parameters.protocol}, fold {parameters.fold}"
-    with file_lock(folder / f".{stage}.lock"):
-        if run.finished(stage):
-            print(f"{what}: finished before, skipped", file=told, flush=True)
-            copy = folder / f"{stage}.ipynb"
-            if copy.exists() and not copy.with_suffix(".html").exists():
-                write_html(copy)  # killed between the two
-        else:
-            print(what, file=told, flush=True)
-            execute(stage, folder, parameters.model_dump(), told=told)
-    return run
+    _ = run.data.split  # a fold or dataset that is not there stops here, not in a notebook
+    run.data.refuse_unscored()
+    results, p = run.stage(stage), run.parameters
+    title = f"{stage}: {p.pair}, {p.protocol}, fold {p.fold}"
+    with file_lock(results.folder / ".lock"):
+        if results.finished:
+            print(f"{title}: finished before, skipped", file=stream, flush=True)
+            return
+        print(title, file=stream, flush=True)
+        execute(stage, results.folder, p.model_dump(), stream=stream)
 
 
-def run_graph(plan: Plan, *, cores: int | None = None, mirror: Path | None = None, dry_run: bool = False) -> bool:
-    """Run a plan by Snakemake, as many jobs at once as cores allow; return whether all jobs succeeded.
+def report(grid: Grid) -> Path:
+    """Run notebook 05 over all finished runs of the profile and seed; return the path of its HTML."""
+    parameters = {**grid.places, "profile": grid.profile, "seed": grid.seed}
+    return execute(REPORT, grid.folder / "report", parameters)
 
-    Raises
-    ------
-    UserError
-        If another process is at work on the same profile in the same folder.
+
+def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = sys.stdout) -> Path:
+    """Execute a notebook with parameters into `folder`, and write it as HTML too; return the path of the HTML.
+
+    The copy is written also when a cell fails, to show where. A cell's `UserError` is raised here again.
     """
-    config = {"profile": plan.profile, "split": plan.split, "seed": plan.seed, **plan.places}
-    config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(plan, k))}
-    config |= {"mirror": str(mirror.resolve())} if mirror else {}
-    config["cores"] = cores or available_cores()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(plan.folder), "--profile", str(ROOT / "profiles" / "local")]
-    command += ["--cores", str(config["cores"]), *(["--dry-run"] if dry_run else [])]
-    command += ["--config", *(f"{k}={v}" for k, v in config.items())]
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(plan.folder / ".study.lock", wait=False) as lock:
-        inherited = {"pass_fds": [lock.fileno()]} if lock else {}  # Snakemake may outlive this process
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, bufsize=1, **inherited) as batch:
-            for line in batch.stderr:
-                if not line.startswith(CHATTER):
-                    print(line, end="", flush=True)
-        return batch.returncode == 0
-
-
-def report(plan: Plan) -> Path:
-    """Run notebook 04 over everything found of the plan's profile and seed; return the path of its HTML."""
-    return execute("05_report", plan.folder / "report", {**plan.places, "profile": plan.profile, "seed": plan.seed})
-
-
-def execute(stage: str, folder: Path, parameters: dict, *, told: TextIO = sys.stdout) -> Path:
-    """Execute a notebook with parameters into `folder`, and write it as HTML too; return the HTML's path.
-
-    The copy is written also when a cell fails: it shows where. A cell's `UserError` is raised here again.
-    """
-    copy = folder / f"{stage}.ipynb"
+    copy = folder / f"{notebook}.ipynb"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
-            NOTEBOOKS / f"{stage}.ipynb",
+            notebooks() / f"{notebook}.ipynb",
             copy,
             parameters=parameters,
             progress_bar=False,
-            stdout_file=told,
+            stdout_file=stream,
             kernel_name="python3",
             extra_arguments=["--log-level=40"],  # of the kernel: no warning about its local connection
         )
@@ -155,3 +104,24 @@ def write_html(notebook: Path) -> Path:
     """Write an executed notebook as a self-contained HTML page beside it."""
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(notebook, as_version=4))
     return write_text(notebook.with_suffix(".html"), page)
+
+
+def run_grid(grid: Grid, *, cores: int | None = None, dry_run: bool = False) -> bool:
+    """Run a grid by Snakemake, as many jobs at once as cores allow; return whether all jobs succeeded.
+
+    Raises
+    ------
+    UserError
+        If another process is at work on the same profile in the same folder.
+    """
+    places = {"study_file" if name == "study" else name: value for name, value in grid.places.items() if value}
+    config = {"profile": grid.profile, "split": grid.split, "seed": grid.seed, **places}
+    config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(grid, k))}
+    config["cores"] = cores or available_cores()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW / "Snakefile")]
+    command += ["--directory", str(grid.folder), "--profile", str(WORKFLOW / "profiles" / "local")]
+    command += ["--cores", str(config["cores"]), *(["--dry-run"] if dry_run else [])]
+    command += ["--config", *(f"{k}={v}" for k, v in config.items())]
+    grid.folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(grid.folder / ".study.lock", wait=False):
+        return subprocess.run(command, check=False).returncode == 0

@@ -1,33 +1,35 @@
 """What a study consists of: every pair, protocol and fold, known before anything runs.
 
-`histobridge run` walks through a plan one notebook after another, the Snakefile turns it into a graph of jobs, and the
-report names the cells of it that are missing.
+The Snakefile turns a grid into jobs, and the report names the cells of it that are missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
 from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, subject_folds
-from histobridge.data.manifest import SPLITS, load_dataset
+from histobridge.data.manifest import SPLITS
 from histobridge.errors import UserError, one_of
-from histobridge_study.config import Profile, StudyFile, load_study
+from histobridge_study.config import Profile, Study, load_study
 from histobridge_study.parameters import Parameters
-from histobridge_study.runs import Run
+from histobridge_study.runs import Run, refuse_old_runs
+
+Cell = tuple[str, str, int]
+"""Pair, protocol and fold."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class Grid:
     """The pairs, protocols and folds of one profile; None means all that the profile and the pairs name.
 
     Raises
     ------
     UserError
-        If a name is unknown; the valid ones are listed.
+        If a name is unknown; the valid ones are listed. Or if the folder holds runs of an older version.
     """
 
     profile: str
@@ -38,16 +40,17 @@ class Plan:
     seed: int = 0
     out: str = "runs"
     data: str = "data"
-    study: StudyFile = field(default_factory=load_study)
+    study_file: str = ""
+    study: Study = field(init=False)
 
     @classmethod
-    def of_config(cls, config: Mapping) -> Plan:
-        """Return the plan of Snakemake's `--config`, in which lists are written `a,b`.
+    def from_config(cls, config: Mapping) -> Grid:
+        """Return the grid of Snakemake's configuration, in which lists are written `a,b`.
 
-        >>> Plan.of_config({"profile": "smoke", "pairs": "phantom-sem", "folds": "0,1"}).cells
+        >>> Grid.from_config({"profile": "smoke", "pairs": "phantom-sem", "folds": "0,1"}).cells
         [('phantom-sem', 'transductive', 0), ('phantom-sem', 'transductive', 1)]
         """
-        names = {f.name for f in fields(cls)} - {"study"}
+        names = {f.name for f in fields(cls) if f.init}
         given = {name: value for name, value in config.items() if name in names and value is not None}
         for name in {"pairs", "protocols", "folds"} & given.keys():
             parts = str(given[name]).split(",")
@@ -55,12 +58,14 @@ class Plan:
         return cls(**given)
 
     def __post_init__(self):
-        one_of("profile", self.profile, self.study.profiles)
+        object.__setattr__(self, "study", load_study(self.study_file))
+        self.study.profile(self.profile)
         one_of("split", self.split, SPLITS)
         for pair in self.pairs or ():
-            one_of("pair", pair, self.study.pairs)
+            self.study.pair(pair)
         for protocol in self.protocols or ():
             one_of("protocol", protocol, PROTOCOLS)
+        refuse_old_runs(self.folder)
 
     @property
     def folder(self) -> Path:
@@ -69,17 +74,18 @@ class Plan:
 
     @property
     def places(self) -> dict[str, str]:
-        """`out` and `data` as absolute paths: kernels and Snakemake have folders of their own."""
-        return {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve())}
+        """`out`, `data` and `study` as absolute paths: kernels and Snakemake have folders of their own."""
+        study = str(self.study.path) if self.study.path else ""
+        return {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve()), "study": study}
 
     @property
     def settings(self) -> Profile:
-        """The profile's settings."""
+        """The settings of the profile."""
         return self.study.profiles[self.profile]
 
     @cached_property
-    def wanted(self) -> list[tuple[str, str, int]]:
-        """Every (pair, protocol, fold) that is asked for, whether its data exist or not."""
+    def planned(self) -> list[Cell]:
+        """Every pair, protocol and fold that is asked for, whether its data exist or not."""
         return [
             (pair, protocol, fold)
             for pair in self.pairs or self.settings.pairs
@@ -91,13 +97,13 @@ class Plan:
         """Return the folds of a pair: as many as the profile names, but no more than the source has subjects."""
         if self.folds is not None:
             return list(self.folds)
-        source = self.study.pairs[pair].source.dataset
-        there = len(subject_folds(subjects(source), self.settings.folds)) if load_dataset(source).images else 1
-        return [fold for fold in self.settings.run_folds if fold < there]
+        source = self.study.dataset(self.study.pairs[pair].source.dataset)
+        number = len(subject_folds(subjects(source), self.settings.folds)) if source.images else 1
+        return [fold for fold in self.settings.run_folds if fold < number]
 
     @cached_property
-    def cells(self) -> list[tuple[str, str, int]]:
-        """Those of `wanted` that can run.
+    def cells(self) -> list[Cell]:
+        """Those of `planned` that can run.
 
         Raises
         ------
@@ -107,25 +113,43 @@ class Plan:
         for pair in self.pairs or ():
             if missing := self.unavailable(pair):
                 raise UserError(f"The pair '{pair}' cannot run: {missing}.")
-        return [cell for cell in self.wanted if cell[0] not in self.gone]
+        return [cell for cell in self.planned if cell[0] not in self.unavailable_pairs]
 
     @cached_property
-    def gone(self) -> set[str]:
-        """The pairs that cannot run: a dataset of theirs has no images."""
+    def unavailable_pairs(self) -> set[str]:
+        """The pairs that cannot run, because a dataset of theirs has no images."""
         return {pair for pair in self.pairs or self.settings.pairs if self.unavailable(pair)}
 
     def unavailable(self, pair: str) -> str:
         """Return why a pair cannot run, or nothing if it can."""
-        sides = self.study.pairs[pair].source, self.study.pairs[pair].target
-        gone = [d for d in (load_dataset(side.dataset) for side in sides) if not d.images]
-        return "; ".join(f"'{d.name}' is not available ({d.availability})" for d in gone)
-
-    def parameters(self, pair: str, protocol: str, fold: int) -> Parameters:
-        """Return the parameters of the notebooks of one cell."""
-        given = {"pair": pair, "profile": self.profile, "fold": fold, "protocol": protocol}
-        return Parameters(**given, **self.places, split=self.split, seed=self.seed)
+        datasets = map(self.study.dataset, self.study.pairs[pair].datasets)
+        return "; ".join(f"'{d.name}' is not available ({d.availability})" for d in datasets if not d.images)
 
     def run(self, pair: str, protocol: str, fold: int) -> Run:
         """Return the run of one cell."""
-        pieces = self.study.pairs[pair], self.settings, self.study.translators
-        return Run(self.parameters(pair, protocol, fold), *pieces)
+        cell = {"pair": pair, "profile": self.profile, "fold": fold, "protocol": protocol}
+        return Run(Parameters(**cell, **self.places, split=self.split, seed=self.seed), self.study)
+
+    def finished_runs(self, stage: str) -> list[Run]:
+        """Return the runs of `cells` that have finished a stage with the present settings."""
+        return [run for run in (self.run(*cell) for cell in self.cells) if run.stage(stage).finished]
+
+
+def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -> Iterator[Run]:
+    """Yield every run of a profile that has finished a stage: all pairs, protocols, folds and splits of the study.
+
+    Parameters
+    ----------
+    profile, stage : str
+    seed : int
+        Runs with another seed answer another question than the spread over folds.
+    **places : str
+        `out`, `data` and `study_file`, as in `Grid`.
+    """
+    for split in SPLITS:
+        grid = Grid(profile, seed=seed, split=split, **places)
+        for pair in grid.study.pairs:
+            if not grid.unavailable(pair):
+                for protocol in PROTOCOLS:
+                    runs = (grid.run(pair, protocol, fold) for fold in range(grid.settings.folds))
+                    yield from (run for run in runs if run.stage(stage).finished)

@@ -1,35 +1,29 @@
-"""The parameters of the notebooks: what papermill may set, checked; a notebook hands over its `globals()`."""
+"""The parameters of the notebooks: what papermill may set, checked. A notebook hands over its `globals()`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from histobridge.config import Strict, validated
 from histobridge.data.folds import Protocol
-from histobridge.data.manifest import ROOT
-from histobridge_study.config import profile_of
-
-
-class Parameters(Strict):
-    """The parameters of all notebooks but 04; relative folders count from the repository, wherever a notebook runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    pair: str
-    profile: str
-    fold: int = 0
-    protocol: Protocol = "transductive"
-    split: Literal["development", "locked-test"] = "development"
-    seed: int = Field(default=0, ge=0)
-    out: str = "runs"
-    data: str = "data"
 
 
 class ReportParameters(Strict):
-    """The parameters of notebook 04."""
+    """The parameters of notebook 05.
+
+    Attributes
+    ----------
+    profile : str
+        Of the study file.
+    seed : int
+        Added to the seed of the profile.
+    out, data : str
+        Folders for everything that runs make, and for datasets.
+    study : str
+        The study file; empty for that of the package.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -37,33 +31,40 @@ class ReportParameters(Strict):
     seed: int = Field(default=0, ge=0)
     out: str = "runs"
     data: str = "data"
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the profile's runs."""
-        return ROOT / self.out / self.profile
+    study: str = ""
 
 
-def open_report(parameters: dict) -> ReportParameters:
-    """Check the parameters of notebook 04, `globals()` in a notebook, and return them.
+class Parameters(ReportParameters):
+    """The parameters of notebooks 01 to 04: one pair, protocol and fold under a profile."""
+
+    pair: str
+    fold: int = 0
+    protocol: Protocol = "transductive"
+    split: Literal["development", "locked-test"] = "development"
+
+
+def parameters_of(namespace: dict, model: type[ReportParameters], *, opened: str) -> ReportParameters:
+    """Check the parameters in the `globals()` of a notebook.
+
+    Parameters
+    ----------
+    namespace : dict
+        Of which the plain literals count.
+    model : type
+        `Parameters` or `ReportParameters`.
+    opened : str
+        The variable that the notebook assigns the result to. Once it exists, only known names count: a notebook that
+        is run again by hand holds the names of its later cells too.
 
     Raises
     ------
     UserError
-        If one is unknown or of the wrong type, or names no profile.
-    """
-    given = validated(ReportParameters, fresh(parameters, "given", ReportParameters), "The parameters")
-    profile_of(given.profile)
-    return given
-
-
-def fresh(namespace: dict, opened: str, model: type[Strict]) -> dict:
-    """Return the literals that may be parameters: all of them, but once `opened` exists only the known ones.
-
-    A notebook run again by hand holds the names of its later cells too.
+        If a parameter is unknown or of the wrong type.
     """
     found = literals(namespace)
-    return {k: v for k, v in found.items() if k in model.model_fields} if opened in namespace else found
+    if opened in namespace:
+        found = {name: value for name, value in found.items() if name in model.model_fields}
+    return validated(model, found, "The parameters")
 
 
 def literals(namespace: dict) -> dict:
@@ -73,5 +74,5 @@ def literals(namespace: dict) -> dict:
     {'fold': 1}
     """
     plain = (str, int, float, bool, list, dict, tuple, type(None))
-    own = ("In", "Out")
-    return {k: v for k, v in namespace.items() if isinstance(v, plain) and k[0] != "_" and k not in own}
+    ipython = ("In", "Out")
+    return {k: v for k, v in namespace.items() if isinstance(v, plain) and k[0] != "_" and k not in ipython}

@@ -8,8 +8,7 @@ import platform
 import resource
 import subprocess
 from functools import cache
-
-from histobridge.data.manifest import ROOT
+from pathlib import Path
 
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 
@@ -18,17 +17,18 @@ LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 def git_commit() -> str:
     """Return the last commit that touched what decides a result, with `+` if that has changed since.
 
-    `unknown` outside a checkout.
+    Outside a checkout it is the version of the installed package.
     """
-    decides = ["--", "lib", "notebooks", "data_manifest", "study.yaml"]
+    library = Path(__file__).resolve().parents[1]
+    decides = ["--", ".", "../notebooks", "../data_manifest"]
     try:
         commit, changed = (
-            subprocess.run(["git", *command, *decides], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+            subprocess.run(["git", *command, *decides], cwd=library, capture_output=True, text=True, check=True).stdout
             for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"])
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.strip() + ("+" if changed else "")
+        commit, changed = "", ""
+    return commit.strip() + ("+" if changed else "") or f"version {importlib.metadata.version('histobridge')}"
 
 
 def machine() -> dict:

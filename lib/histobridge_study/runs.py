@@ -1,201 +1,182 @@
-"""One run: a pair, protocol and fold under a profile. What it may see, where it writes, how each number came about."""
+"""One run: a pair, protocol and fold under a profile; and where the results of each of its stages lie."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from histobridge.cache import digest
-from histobridge.config import YOUNGER, validated
-from histobridge.data.datasets import Sample, load_images, load_masks, of_subjects, subjects
-from histobridge.data.folds import Split, split, subject_folds
-from histobridge.data.manifest import ROOT, load_dataset
-from histobridge.errors import UserError, one_of
+from histobridge.cache import Cache
+from histobridge.errors import UserError
 from histobridge.io.files import write_json
-from histobridge_study.config import DomainAt, Pair, Profile, load_study
-from histobridge_study.parameters import Parameters, fresh
+from histobridge_study.config import Pair, Profile, Study, load_study
+from histobridge_study.parameters import Parameters, parameters_of
 from histobridge_study.provenance import git_commit, machine, peak_memory_gib
+from histobridge_study.run_data import RunData
+
+STAGES = ("01_data", "02_translate", "03_label", "04_refine")
+RECORD = "finished.json"
+"""Written last into the folder of a stage: a stage with a record is finished."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One pair, protocol and fold under one profile: its settings, its folders, who may see what.
+    """One pair, protocol and fold under one profile.
 
     Attributes
     ----------
     parameters : Parameters
-    pair : Pair
-    profile : Profile
-    translators : tuple of str
+    study : Study
     started : float
         Clock of the stage, for its minutes.
     commit : str
-        The code that runs; taken now, because a long stage may outlive a commit.
+        The code that runs; taken at the start, because a long stage may outlive a commit.
     """
 
     parameters: Parameters
-    pair: Pair
-    profile: Profile
-    translators: tuple[str, ...]
+    study: Study
     started: float = field(default_factory=time.monotonic)
     commit: str = field(default_factory=lambda: git_commit())
 
     @property
-    def data(self) -> Path:
-        """The folder that holds the datasets."""
-        return ROOT / self.parameters.data
+    def pair(self) -> Pair:
+        """The pair of the study file."""
+        return self.study.pair(self.parameters.pair)
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the study file."""
+        return self.study.profile(self.parameters.profile)
 
     @property
     def seed(self) -> int:
-        """The seed of this run's models."""
+        """The seed of the translators."""
         return self.profile.seed + self.parameters.seed
 
     @property
-    def folder(self) -> Path:
-        """Everything of this pair, protocol and seed."""
-        p = self.parameters
-        return ROOT / p.out / p.profile / p.pair / (p.protocol if p.seed == 0 else f"{p.protocol}-seed{p.seed}")
-
-    @property
-    def models(self) -> Path:
-        """Trained translators; they do not depend on which split is scored."""
-        return self.folder / "models"
-
-    @property
-    def segmenters(self) -> Path:
-        """Trained segmenters, of all pairs: some serve several."""
-        return ROOT / self.parameters.out / self.parameters.profile / "segmenters"
-
-    @property
-    def shared(self) -> Path:
-        """Results of the translator: of the fold where the translator depends on it, else of the pair."""
-        return self.folder / self.parameters.split / self.translator_key
-
-    @property
-    def results(self) -> Path:
-        """Results of this fold."""
-        return self.folder / self.parameters.split / f"fold{self.parameters.fold}"
+    def fold_seed(self) -> int:
+        """The seed of the segmenters of this fold."""
+        return self.seed + self.parameters.fold
 
     @property
     def key(self) -> dict[str, str | int]:
-        """What every row of a table says of the run it comes from."""
+        """What every row of a table says of the run that it comes from."""
         p = self.parameters
         return {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
 
     @property
-    def translator_key(self) -> str:
+    def translator_fold(self) -> str:
         """`pair` for a translator that serves all folds (transductive), else `foldK`."""
         return "pair" if self.parameters.protocol == "transductive" else f"fold{self.parameters.fold}"
 
     @cached_property
-    def folds(self) -> dict[str, list[list[str]]]:
-        """The folds of the development subjects, obeyed by every stage and written beside the results."""
-        sides = {"source": self.pair.source.dataset, "target": self.pair.target.dataset}
-        made = {side: subject_folds(subjects(dataset), self.profile.folds) for side, dataset in sides.items()}
-        write_json(self.folder / "folds.json", made)
-        return made
+    def data(self) -> RunData:
+        """The images and masks of this run."""
+        p, pair = self.parameters, self.pair
+        source, target = map(self.study.dataset, pair.datasets)
+        return RunData(pair, source, target, Path(p.data), self.profile.folds, p.fold, p.protocol, p.split)
 
-    @cached_property
-    def split(self) -> Split:
-        """Who sees what in this fold."""
-        return split(self.folds, self.parameters.fold, self.parameters.protocol)
+    @property
+    def folder(self) -> Path:
+        """Everything of the profile."""
+        return Path(self.parameters.out) / self.parameters.profile
 
-    def source_images(self) -> list[Sample]:
-        """Return the development images of L."""
-        return list(_images(self.pair.source, self.data, "development"))
+    @property
+    def cache(self) -> Cache:
+        """What is shared by all runs of the profile: trained models and translations."""
+        return Cache(self.folder / "cache")
 
-    def source_masks(self) -> dict[str, np.ndarray]:
-        """Return the expert masks of L by image name."""
-        return dict(_masks(self.pair.source, self.data, "development"))
+    def stage(self, name: str) -> Stage:
+        """Return a stage of this run."""
+        return Stage(self, name)
 
-    def target_images(self, *, split: str | None = None) -> list[Sample]:
-        """Return the images of U of a split (the run's own by default); images only, never a mask."""
-        return list(_images(self.pair.target, self.data, split or self.parameters.split))
-
-    def target_masks(self, *, split: str | None = None) -> dict[str, np.ndarray]:
-        """Return the expert masks of U, to score with and to train the supervised bound, for nothing else."""
-        return dict(_masks(self.pair.target, self.data, split or self.parameters.split))
-
-    def seen_images(self) -> list[Sample]:
-        """Return the images of U that translators learn from: development images of the subjects they may see."""
-        return of_subjects(self.target_images(split="development"), self.split.target_seen)
-
-    def scored_images(self) -> list[Sample]:
-        """Return the images of U on which the label-free strategies are scored; all of them in `locked-test`."""
-        images = self.target_images()
-        return images if self.parameters.split == "locked-test" else of_subjects(images, self.split.target_scored)
-
-    def refuse_unscored(self) -> None:
-        """Refuse a target without any expert mask in the scored split, before anything is paid for.
-
-        Raises
-        ------
-        UserError
-            Saying what to do instead.
-        """
-        target = load_dataset(self.pair.target.dataset)
-        scored = [image for image in target.images if image.split == self.parameters.split]
-        if not target.procedural and not any(image.mask for image in scored):
-            raise UserError(
-                f"No {self.parameters.split} image of '{target.name}' has an expert mask, so that nothing can be "
-                "scored: label such images with `histobridge label`."
-            )
-
-    def settings_hash(self, stage: str) -> str:
-        """Return a short hash of all that decides the result of a stage: a finished one with this hash is skipped."""
-        parameters = self.parameters.model_dump(exclude={"out", "data"})
-        deciding = {"folds", "seed", "translator", "segmenter", "student_steps", "polarity_segmenter"}
-        deciding |= {"refinement"} if stage == "04_refine" else set()
-        settings = self.profile.model_dump(include=deciding, exclude_none=True)
-        if stage == "01_data":
-            settings = {"folds": self.profile.folds}  # it only looks
-        if stage == "02_translate":
-            settings.pop("student_steps")
-            if self.translator_key == "pair":
-                parameters.pop("fold")
-        checksums = {d: data_checksum(d) for d in (self.pair.source.dataset, self.pair.target.dataset)}
-        pair = self.pair.model_dump(exclude={"shift", "protocols"})
-        translators = tuple(name for name in self.translators if name not in YOUNGER)
-        return digest(stage, parameters, pair, settings, translators, checksums)
-
-    def mark(self, stage: str) -> Path:
-        """Return the JSON that marks a stage as finished."""
-        return self.stage_folder(stage) / f"{stage}.json"
-
-    def finished(self, stage: str) -> bool:
-        """Tell whether a stage has been finished with the present settings."""
-        path = self.mark(stage)
-        return path.exists() and json.loads(path.read_text())["settings_hash"] == self.settings_hash(stage)
-
-    def stage_folder(self, stage: str) -> Path:
-        """Return where a notebook writes."""
-        return self.shared if stage == "02_translate" else self.results
-
-    def finish(self, stage: str, **facts) -> Path:
-        """Write, last and atomically, the JSON that marks a stage as finished, with its provenance."""
-        record = {**facts, "settings_hash": self.settings_hash(stage), "provenance": self.provenance()}
-        return write_json(self.mark(stage), record)
+    def facts(self, stage: str) -> dict:
+        """Return everything that decides the result of a stage."""
+        p, pair = self.parameters, self.pair
+        decides = {"01_data": set(), "02_translate": {"translator", "segmenter", "polarity_segmenter"}}
+        decides["03_label"] = decides["02_translate"] | {"student_steps"}
+        decides["04_refine"] = decides["03_label"] | {"refinement"}
+        facts = {
+            "stage": stage,
+            "profile": p.profile,
+            "pair": pair.model_dump(mode="json", exclude={"shift", "protocols"}),
+            "protocol": p.protocol,
+            "split": p.split,
+            "folds": self.profile.folds,
+            "seed": self.seed,
+            "translators": list(self.study.translators),
+            "settings": self.profile.model_dump(mode="json", include=decides[stage]),
+            "data": self.data.checksums,
+        }
+        serves_all_folds = stage == "02_translate" and self.translator_fold == "pair"
+        return facts if serves_all_folds else facts | {"fold": p.fold}
 
     def provenance(self) -> dict:
         """Return how this process came to its numbers."""
-        datasets = (self.pair.source.dataset, self.pair.target.dataset)
         return {
-            **self.parameters.model_dump(exclude={"out", "data"}),
+            **self.parameters.model_dump(exclude={"out", "data", "study"}),
             "git_commit": self.commit,
-            "data_sha256": {d: data_checksum(d) for d in datasets},
+            "data_sha256": self.data.checksums,
             **machine(),
             "minutes": round((time.monotonic() - self.started) / 60, 2),
             "peak_memory_gib": round(peak_memory_gib(), 2),
         }
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run: a notebook and its results, in a folder that is named by everything that decides them."""
+
+    run: Run
+    name: str
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the notebook writes: PROFILE/PAIR/PROTOCOL/SPLIT/FOLD/STAGE-KEY below the folder of all runs."""
+        p = self.run.parameters
+        fold = self.run.translator_fold if self.name == "02_translate" else f"fold{p.fold}"
+        name = f"{p.pair}/{p.protocol}/{p.split}/{fold}/{self.name}"
+        return Cache(self.run.folder).path(name, **self.run.facts(self.name))
+
+    @property
+    def key(self) -> str:
+        """The hash of everything that decides the results."""
+        return self.folder.name.removeprefix(f"{self.name}-")
+
+    @property
+    def record_file(self) -> Path:
+        """The file that marks the stage as finished."""
+        return self.folder / RECORD
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results are there."""
+        return self.record_file.exists()
+
+    def record(self) -> dict:
+        """Return what the stage recorded about itself: its facts, and its provenance.
+
+        Raises
+        ------
+        UserError
+            If the stage has not finished.
+        """
+        if not self.finished:
+            what = " ".join(map(str, self.run.key.values()))
+            raise UserError(f"{self.name} of {what} has not run yet with these settings: run `histobridge study`.")
+        return json.loads(self.record_file.read_text())
+
+    def finish(self, **facts) -> Path:
+        """Write, last and atomically, the record that marks the stage as finished."""
+        made_from = self.run.facts(self.name)
+        record = {**facts, "key": self.key, "made_from": made_from, "provenance": self.run.provenance()}
+        return write_json(self.record_file, record)
+
+
 def open_run(parameters: dict) -> Run:
-    """Check parameters against study.yaml and return the run they name.
+    """Check parameters against the study file and return the run that they name.
 
     Parameters
     ----------
@@ -205,51 +186,20 @@ def open_run(parameters: dict) -> Run:
     Raises
     ------
     UserError
-        If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed.
+        If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed. Or if the
+        folder holds runs of an older layout.
     """
-    study = load_study()
-    given = validated(Parameters, fresh(parameters, "run", Parameters), "The parameters")
-    pair = study.pairs[one_of("pair", given.pair, study.pairs)]
-    profile = study.profiles[one_of("profile", given.profile, study.profiles)]
-    return Run(given, pair, profile, study.translators)
+    given = parameters_of(parameters, Parameters, opened="run")
+    run = Run(given, load_study(given.study))
+    _ = run.pair, run.profile  # unknown names are refused here
+    refuse_old_runs(run.folder)
+    return run
 
 
-def recorded_run(record: dict, **places: str) -> Run:
-    """Return the run that left a record of its provenance; `places` (`out`, `data`) say where it lies now.
-
-    Raises
-    ------
-    UserError
-        If study.yaml has changed since, so that there is no such run: which one it is, and what to do.
-    """
-    given = {name: record[name] for name in Parameters.model_fields if name in record} | places
-    try:
-        return open_run(given)
-    except UserError as error:
+def refuse_old_runs(folder: Path) -> None:
+    """Raise a `UserError` if a folder holds runs that an older version of this program has written."""
+    if (folder / "segmenters").is_dir() or any(folder.glob("*/*/folds.json")):
         raise UserError(
-            f"{error} A run names it ({', '.join(map(str, given.values()))}): name it in study.yaml again, or move "
-            "that run elsewhere."
-        ) from error
-
-
-@cache
-def data_checksum(dataset: str) -> str:
-    """Return one checksum over the manifest records of a dataset, and with them over all its files."""
-    return digest([record.model_dump() for record in load_dataset(dataset).images])
-
-
-@lru_cache(maxsize=4)
-def _images(at: DomainAt, data: Path, split: str) -> tuple[Sample, ...]:
-    """Read the images of a domain once a process: several steps of a stage ask for them."""
-    return tuple(load_images(at.dataset, at.um_per_px, data, split=split))
-
-
-def forget() -> None:
-    """Forget what was read of datasets: one that was rewritten is read anew."""
-    for cached in (data_checksum, _images, _masks):
-        cached.cache_clear()
-
-
-@lru_cache(maxsize=4)
-def _masks(at: DomainAt, data: Path, split: str) -> dict[str, np.ndarray]:
-    return load_masks(at.dataset, at.um_per_px, data, split=split)
+            f"{folder} holds runs of an older version, which this one cannot read: choose another --out, or move "
+            "that folder elsewhere."
+        )

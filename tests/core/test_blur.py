@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.translators.blur import extra_blur
 from histobridge.translators.controls import Control
 

@@ -1,14 +1,16 @@
-"""domains.py: images and masks on one pixel grid, and a sentence for everything that can be wrong with a file."""
+"""Images and masks of a dataset share one pixel size, and every faulty file is refused in one sentence."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from histobridge.data import datasets as domains
 from histobridge.data.datasets import load_images, load_masks, subjects
 from histobridge.data.manifest import Dataset, dataset_names, load_dataset
 from histobridge.errors import UserError
-from histobridge.io.images import write_image, write_mask
-from histobridge.phantom.render import phantom
+from histobridge.io.images import write_image
+from histobridge.io.masks import write_mask
+from histobridge.phantom import phantom
 
 ABOUT = ("title", "modality", "organism", "tissue", "availability", "citation", "licence")
 RAMP = np.add.outer(np.arange(30), np.arange(40)).astype(np.float32) / 68
@@ -16,35 +18,33 @@ CLASSES = (np.indices((30, 40)).sum(0) // 8 % 3).astype(np.uint8)
 
 
 def record(name: str, **changes) -> dict:
-    """A record of a file `name` with its mask; only sizes matter here, checksums are `fetch`'s business."""
+    """Return a record of a file `name` with its mask; checksums are not tested here."""
     fields = dict(path=f"images/{name}", sha256="0" * 64, bytes=1, mask=f"masks/{name}", mask_sha256="0" * 64)
     fields |= dict(mask_bytes=1, subject=name[0], um_per_px=0.2, width=40, height=30, split="development")
     return fields | changes
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
-    """A function that describes a dataset `own` of two images, written below the returned data folder."""
+def own(tmp_path):
+    """A function that returns a dataset of two images and the data folder into which it has written them."""
 
     def describe(**changes):
         records = [record("a.png", **changes), record("b.png")]
         dataset = Dataset(name="own", images=records, **dict.fromkeys(ABOUT, "x"))
-        monkeypatch.setattr(domains, "load_dataset", lambda name: dataset)
         for folder, write, pixels in (("images", write_image, RAMP), ("masks", write_mask, CLASSES)):
             (tmp_path / "own" / folder).mkdir(parents=True)
             for name in ("a.png", "b.png"):
                 write(tmp_path / "own" / folder / name, pixels)
-        return tmp_path
+        return dataset, tmp_path
 
     return describe
 
 
-def test_phantoms_need_no_files(tmp_path, monkeypatch):
-    """A drawn dataset gives float32 in 0..1 and exact masks of the same size, as `phantom` draws them."""
+def test_phantoms_need_no_files(tmp_path):
+    """A procedural dataset gives the images and masks that `phantom` draws, float32 in 0..1."""
     whole = load_dataset("phantom-sem")
-    three = whole.model_copy(update={"images": whole.images[:3]})  # ten would take a second or two
-    monkeypatch.setattr(domains, "load_dataset", lambda name: three)
-    samples, masks = (load("phantom-sem", 0.1, tmp_path) for load in (load_images, load_masks))
+    three = whole.model_copy(update={"images": whole.images[:3]})
+    samples, masks = (load(three, 0.1, tmp_path) for load in (load_images, load_masks))
     assert [(sample.name, sample.subject) for sample in samples][1:] == [("sem-a2", "sem-a"), ("sem-b1", "sem-b")]
     assert [sample.name for sample in samples] == list(masks)
     for sample in samples:
@@ -55,111 +55,106 @@ def test_phantoms_need_no_files(tmp_path, monkeypatch):
 
 
 def test_another_pixel_size_is_another_grid(own):
-    """Images and masks arrive at the pixel size asked for, aligned, with the same field of view."""
-    folder = own()
+    """Images and masks have the requested pixel size and the same field of view."""
+    dataset, folder = own()
     for um_per_px, shape in ((0.2, (30, 40)), (0.1, (60, 80)), (0.4, (15, 20))):
-        assert load_images("own", um_per_px, folder)[0].image.shape == shape
-        mask = load_masks("own", um_per_px, folder)["a"]
+        assert load_images(dataset, um_per_px, folder)[0].image.shape == shape
+        mask = load_masks(dataset, um_per_px, folder)["a"]
         assert mask.shape == shape and mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1, 2}
 
 
 def test_images_are_normalised(own):
-    """Grey values are stretched to 0..1 whatever the file's range, before they are resampled."""
-    folder = own()
+    """Grey values are stretched to 0..1 whatever the range in the file."""
+    dataset, folder = own()
     write_image(folder / "own/images/a.png", 0.4 + 0.2 * RAMP)
-    dim, bright = (sample.image for sample in load_images("own", 0.1, folder))
+    dim, bright = (sample.image for sample in load_images(dataset, 0.1, folder))
     assert dim.min() == 0 and dim.max() == 1
     np.testing.assert_allclose(dim, bright, atol=0.02)
 
 
 def test_images_come_without_masks_being_read(own):
-    """Whoever asks for images needs no mask: none has to be there."""
-    folder = own()
+    """Images are loaded even if no mask file exists."""
+    dataset, folder = own()
     for path in (folder / "own/masks").iterdir():
         path.unlink()
-    assert [sample.name for sample in load_images("own", 0.2, folder)] == ["a", "b"]
+    assert [sample.name for sample in load_images(dataset, 0.2, folder)] == ["a", "b"]
 
 
 def test_splits_are_kept_apart(own):
-    """A locked image is only given to those who ask for the locked test."""
-    folder = own(split="locked-test")
-    assert [sample.name for sample in load_images("own", 0.2, folder)] == ["b"]
-    assert [sample.name for sample in load_images("own", 0.2, folder, split="locked-test")] == ["a"]
-    assert list(load_masks("own", 0.2, folder)) == subjects("own") == ["b"]
+    """An image of the locked test is loaded only on request."""
+    dataset, folder = own(split="locked-test")
+    assert [sample.name for sample in load_images(dataset, 0.2, folder)] == ["b"]
+    assert [sample.name for sample in load_images(dataset, 0.2, folder, split="locked-test")] == ["a"]
+    assert list(load_masks(dataset, 0.2, folder)) == subjects(dataset) == ["b"]
 
 
 def test_subjects_come_from_the_manifest_alone():
-    """The subject of every development image, with nothing downloaded."""
-    assert sorted(set(subjects("phantom-bf"))) == ["bf-a", "bf-b", "bf-c", "bf-d", "bf-e"]
-    assert len(subjects("phantom-bf")) == 10
+    """The subject of every development image is known before any file is downloaded."""
+    found = subjects(load_dataset("phantom-bf"))
+    assert sorted(set(found)) == ["bf-a", "bf-b", "bf-c", "bf-d", "bf-e"] and len(found) == 10
 
 
 def test_names_are_unique():
-    """In every dataset that is shipped as a list, an image's name names one image, so that masks find theirs."""
-    for dataset in map(load_dataset, [name for name in dataset_names() if not name.startswith("dandi-")]):
-        names = [domains._name(image) for image in dataset.images]
+    """No two images of a dataset share a name, so each mask belongs to one image."""
+    for dataset in map(load_dataset, dataset_names()):
+        names = [Path(image.key).stem for image in dataset.images]
         assert len(set(names)) == len(names), dataset.name
 
 
 @pytest.mark.parametrize(("load", "folder"), [(load_images, "images"), (load_masks, "masks")])
 def test_a_missing_file_names_the_command(own, load, folder):
-    """What is not here is named, with the command that brings it."""
-    data = own()
+    """A missing file is named, with the command that fetches it."""
+    dataset, data = own()
     (data / "own" / folder / "b.png").unlink()
     with pytest.raises(UserError, match=rf"{folder}/b\.png is not here.*histobridge fetch own.*--mirror"):
-        load("own", 0.2, data)
+        load(dataset, 0.2, data)
 
 
 def test_a_constant_image_is_refused(own):
-    """An image that shows nothing is named."""
-    folder = own()
+    """A constant image is refused by name."""
+    dataset, folder = own()
     write_image(folder / "own/images/b.png", np.full((30, 40), 0.3))
     with pytest.raises(UserError, match=r"images/b\.png is constant"):
-        load_images("own", 0.2, folder)
+        load_images(dataset, 0.2, folder)
 
 
 def test_a_mask_of_another_size_is_refused(own):
-    """A mask that does not fit its image is refused; the sentence gives the image's size to the image."""
-    folder = own()
+    """A mask of another size than its image is refused with both sizes."""
+    dataset, folder = own()
     write_mask(folder / "own/masks/a.png", CLASSES[:20])
     with pytest.raises(UserError, match=r"images/a\.png is 40 × 30 px but its mask 40 × 20 px"):
-        load_masks("own", 0.2, folder)
+        load_masks(dataset, 0.2, folder)
 
 
 def test_a_mask_with_other_values_is_refused(own):
-    """A mask that was smoothed, say, is refused by its path."""
-    folder = own()
+    """A mask with intermediate grey levels is refused by its path."""
+    dataset, folder = own()
     write_image(folder / "own/masks/b.png", RAMP)
     with pytest.raises(UserError, match=r"masks/b\.png is no mask"):
-        load_masks("own", 0.2, folder)
+        load_masks(dataset, 0.2, folder)
 
 
-def test_an_image_without_a_mask_is_welcome_and_not_scored(own):
-    """An unlabelled image is read as an image; among the masks it is simply not there."""
-    folder = own(mask=None, mask_sha256=None, mask_bytes=None)
-    assert len(load_images("own", 0.2, folder)) == 2
-    assert len(load_masks("own", 0.2, folder)) == 1
+def test_an_image_without_a_mask_is_loaded(own):
+    """An unlabelled image is loaded as an image and left out of the masks."""
+    dataset, folder = own(mask=None, mask_sha256=None, mask_bytes=None)
+    assert len(load_images(dataset, 0.2, folder)) == 2
+    assert len(load_masks(dataset, 0.2, folder)) == 1
 
 
 def test_a_dataset_without_images_says_why(tmp_path):
-    """TEM-MACAQUE lists nothing, and the sentence repeats what is known about its whereabouts."""
-    for ask in (lambda: load_images("tem-macaque", 0.1, tmp_path), lambda: subjects("tem-macaque")):
+    """TEM-MACAQUE lists no images, and the message states its availability."""
+    macaque = load_dataset("tem-macaque")
+    for ask in (lambda: load_images(macaque, 0.1, tmp_path), lambda: subjects(macaque)):
         with pytest.raises(UserError, match=r"'tem-macaque' lists no development images: \w+"):
             ask()
-
-
-def test_an_unknown_dataset_lists_the_known_ones(tmp_path):
-    """A misspelt name is answered with the right ones."""
-    with pytest.raises(UserError, match=r"no dataset 'sme'.*phantom-sem, .*sem, tem"):
-        load_images("sme", 0.1, tmp_path)
 
 
 @pytest.mark.real
 def test_real_images_and_masks_share_their_grid(mirror):
     """SEM at 0.4 µm/px: each image has its mask, both as large as the field of view says, sheaths brighter."""
-    samples, masks = (load("sem", 0.4, mirror) for load in (load_images, load_masks))
+    samples, masks = (load(load_dataset("sem"), 0.4, mirror) for load in (load_images, load_masks))
     records = [image for image in load_dataset("sem").images if image.split == "development"]
-    assert [sample.subject for sample in samples] == subjects("sem")
+    assert [sample.subject for sample in samples] == subjects(load_dataset("sem"))
     for sample, described in zip(samples, records, strict=True):
         scale, mask = described.um_per_px / 0.4, masks[sample.name]
         assert sample.image.shape == mask.shape

@@ -1,19 +1,20 @@
-"""Fetching survives what networks, mirrors and disks do."""
+"""Files of a dataset are fetched whole and verified, whatever networks, mirrors and disks do."""
 
 import errno
 import functools
 import http.server
 import shutil
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from test_manifest import CONTENT, COUNTS, toy
 
-from histobridge.data import download as fetching
-from histobridge.data.download import complaints, fetch, status, summary
+from histobridge.data.download import fetch
 from histobridge.data.manifest import load_dataset
+from histobridge.data.status import complaints, status, summary
 from histobridge.errors import UserError
 
 
@@ -32,8 +33,8 @@ def states(statuses) -> Counter:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """List the temporary files that a fetch left behind."""
-    return [path.name for path in folder.rglob("*.part")]
+    """List the files in a data folder that belong to no dataset."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".png"]
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -60,7 +61,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A local web server over CONTENT, with faults to order; no pause between attempts."""
-    monkeypatch.setattr(fetching.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     handler = functools.partial(Server, directory=write_files(tmp_path / "served") / "toy")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
@@ -72,16 +73,18 @@ def server(tmp_path, monkeypatch):
 
 
 def test_everything_is_downloaded(tmp_path, server):
-    """Files arrive where `local` says, with the bytes they had; a second run asks the server for nothing."""
+    """Files arrive with their content at the place of `local`; a second run asks the server for nothing."""
     dataset = toy(tmp_path, base_url=server.url)
     assert states(fetch(dataset, tmp_path / "data")) == states(status(dataset, tmp_path / "data")) == {"here": 6}
     assert {p: dataset.local(tmp_path / "data", p).read_bytes() for p in CONTENT} == CONTENT
     fetch(dataset, tmp_path / "data")
-    assert len(server.asked) == 6 and leftovers(tmp_path) == []
+    assert len(server.asked) == 6 and leftovers(tmp_path / "data") == []
+    written = dataset.local(tmp_path / "data", "images/a.png")
+    assert written.stat().st_mode & 0o444 == 0o444  # others can read it too
 
 
 def test_a_split_can_be_left_out(tmp_path, server):
-    """Only the files of the named splits are brought and reported; an unknown split is refused."""
+    """Only the files of the named splits are fetched and reported; an unknown split is refused."""
     dataset, seen = toy(tmp_path, base_url=server.url), []
     got = fetch(dataset, tmp_path / "data", splits=["development"], progress=seen.append)
     assert states(got) == {"here": 4} and seen == got
@@ -91,24 +94,24 @@ def test_a_split_can_be_left_out(tmp_path, server):
 
 
 @pytest.mark.parametrize("fault", [b"half" * 1000, 503, 429])
-def test_a_passing_fault_is_tried_again(tmp_path, server, fault):
-    """After two truncated or busy answers the third attempt brings the file."""
+def test_a_temporary_fault_is_tried_again(tmp_path, server, fault):
+    """After two truncated or busy answers the third attempt succeeds."""
     server.faults["/images/a.png"] = [fault, fault]
     assert states(fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")) == {"here": 6}
     assert server.asked.count("/images/a.png") == 3
 
 
 def test_a_lasting_truncation_leaves_no_half_file(tmp_path, server):
-    """A file that always breaks off stays missing, with its reason; the others come."""
+    """A file whose download always breaks off stays missing, with the reason; the others are fetched."""
     server.faults["/images/a.png"] = [b"half" * 1000] * 9
     got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert got[0].state == "missing" and "broke off" in got[0].reason
     assert states(got) == {"here": 5, "missing": 1}
-    assert not (tmp_path / "data/toy/images/a.png").exists() and leftovers(tmp_path) == []
+    assert not (tmp_path / "data/toy/images/a.png").exists() and leftovers(tmp_path / "data") == []
 
 
 def test_a_404_is_final_for_one_file_only(tmp_path, server):
-    """A missing page is asked for once and does not stop the others."""
+    """A missing page is requested once and does not stop the others."""
     server.faults["/masks/a.png"] = [404] * 9
     got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert states(got) == {"here": 5, "missing": 1} and "HTTP 404" in got[1].reason
@@ -116,21 +119,21 @@ def test_a_404_is_final_for_one_file_only(tmp_path, server):
 
 
 def test_other_content_than_listed_is_refused(tmp_path, server):
-    """A complete download with the wrong checksum is not kept."""
+    """A complete download with a wrong checksum is discarded."""
     (tmp_path / "served/toy/images/b.png").write_bytes(CONTENT["images/a.png"])
     got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert got[2].state == "missing" and "other content: wrong checksum" in got[2].reason
-    assert not (tmp_path / "data/toy/images/b.png").exists() and leftovers(tmp_path) == []
+    assert not (tmp_path / "data/toy/images/b.png").exists() and leftovers(tmp_path / "data") == []
 
 
 def test_a_silent_host_is_given_up_after_the_first_file(tmp_path, server, monkeypatch):
-    """With nobody listening, one file is tried three times, the rest not at all, and one line says so."""
+    """If no server listens, only the first file is tried, three times, and one line reports all files."""
     calls = []
-    monkeypatch.setattr(fetching.time, "sleep", calls.append)
+    monkeypatch.setattr(time, "sleep", calls.append)
     server.shutdown()
     server.server_close()
     got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
-    assert calls == [0, 1, 2] and states(got) == {"missing": 6}
+    assert len(calls) == 2 and states(got) == {"missing": 6}
     assert complaints(got) == [f"toy: missing 6 ({server.url[7:]} could not be reached)"]
 
 
@@ -142,7 +145,7 @@ def test_a_busy_host_is_given_up_too(tmp_path, server):
 
 
 def test_the_mirror_serves_first(tmp_path, server):
-    """What the mirror has is not downloaded; what it lacks is."""
+    """Files in the mirror are not downloaded; files that it lacks are."""
     folder = write_files(tmp_path / "mirror")
     (folder / "toy/images/c.png").unlink()
     got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
@@ -150,7 +153,7 @@ def test_the_mirror_serves_first(tmp_path, server):
 
 
 def test_a_mirror_without_a_public_address(tmp_path):
-    """A dataset with no known location comes from a mirror alone, and says what that mirror lacks."""
+    """A dataset without a public address comes from the mirror alone; files that it lacks are reported."""
     folder = write_files(tmp_path / "mirror")
     shutil.rmtree(folder / "toy/masks")
     got = fetch(toy(tmp_path), tmp_path / "data", mirror=folder)
@@ -159,7 +162,7 @@ def test_a_mirror_without_a_public_address(tmp_path):
 
 
 def test_a_wrong_file_in_the_mirror_is_refused(tmp_path, server):
-    """The mirror's broken copy is named and the public file taken, or nothing where there is none."""
+    """A broken copy in the mirror is reported and the public file taken, if there is one."""
     folder = write_files(tmp_path / "mirror")
     (folder / "toy/images/a.png").write_bytes(b"broken")
     rescued = fetch(toy(tmp_path, base_url=server.url), tmp_path / "rescued", mirror=folder)[0]
@@ -170,13 +173,13 @@ def test_a_wrong_file_in_the_mirror_is_refused(tmp_path, server):
 
 
 def test_a_mirror_that_is_not_there(tmp_path):
-    """A mistyped mirror is an error and not a silent download."""
+    """A mistyped mirror is an error; nothing is downloaded instead."""
     with pytest.raises(UserError, match="no mirror folder"):
         fetch(toy(tmp_path), tmp_path / "data", mirror=tmp_path / "mirrr")
 
 
 def test_a_wrong_file_is_reported_and_left_alone(tmp_path, server):
-    """Somebody's own work under a dataset's file name survives a fetch, and is called wrong."""
+    """A file with other content is reported as wrong and stays unchanged."""
     dataset, data = toy(tmp_path, base_url=server.url), write_files(tmp_path / "data")
     own = CONTENT["images/a.png"][::-1]  # as long as the right one: only the checksum can tell
     (data / "toy/images/a.png").write_bytes(own)
@@ -187,31 +190,33 @@ def test_a_wrong_file_is_reported_and_left_alone(tmp_path, server):
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
-def test_an_interrupted_copy_leaves_no_half_file(tmp_path, monkeypatch, stop):
-    """Ctrl-C, or a disk that fills half way through a file, leaves neither that file nor a temporary one."""
+@pytest.mark.parametrize("source", ["mirror", "server"])
+def test_an_interrupted_fetch_leaves_no_partial_file(tmp_path, server, monkeypatch, stop, source):
+    """Ctrl-C and a full disk leave neither a partial file nor a temporary one, for a copy and for a download."""
 
-    def half(path, content):
-        with path.open("wb") as file:
-            file.write(content[:7])
+    def half(_source, draft, *_):
+        Path(draft).write_bytes(b"half")
         raise stop
 
-    folder = write_files(tmp_path / "mirror")
-    monkeypatch.setattr(Path, "write_bytes", half)
+    folder = write_files(tmp_path / "mirror") if source == "mirror" else None
+    monkeypatch.setattr("shutil.copyfile", half)
+    monkeypatch.setattr("pooch.HTTPDownloader", lambda **_: half)
     with pytest.raises(UserError if isinstance(stop, OSError) else KeyboardInterrupt) as caught:
-        fetch(toy(tmp_path), tmp_path / "data", mirror=folder)
-    assert not list((tmp_path / "data").rglob("*.*"))
+        fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert stop is KeyboardInterrupt or "No space left on device" in str(caught.value)
 
 
-def test_a_data_folder_that_cannot_be_made(tmp_path):
-    """A file where the data folder should be is one sentence and not a traceback."""
+def test_a_data_folder_that_cannot_be_made(tmp_path, server):
+    """A file in the place of the data folder is reported in one sentence, for a copy and for a download."""
     (tmp_path / "data").write_text("in the way")
-    with pytest.raises(UserError, match="Cannot bring"):
-        fetch(toy(tmp_path), tmp_path / "data", mirror=write_files(tmp_path / "mirror"))
+    for mirror in (write_files(tmp_path / "mirror"), None):
+        with pytest.raises(UserError, match="Could not write"):
+            fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=mirror)
 
 
 def test_summary_counts_by_split(tmp_path):
-    """The table has one row a dataset and split, and its counts add up to the files."""
+    """The table has one row for each dataset and split, and its counts add up to the number of files."""
     data = write_files(tmp_path / "data")
     (data / "toy/images/a.png").unlink()
     (data / "toy/masks/c.png").write_bytes(b"short")

@@ -1,36 +1,39 @@
-"""Files: whole or not at all, with a sentence where that cannot be."""
+"""Files are written whole or not at all, and a lock admits one process at a time."""
 
 import errno
 import json
 import os
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from histobridge.errors import UserError
 from histobridge.io import files
-from histobridge.io.files import atomic_write, write_json, write_text
+from histobridge.io.files import atomic_write, file_lock, write_json, write_text
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
 def old(tmp_path):
-    """A file that is to be replaced."""
+    """Return a file that is to be replaced."""
     path = tmp_path / "a.txt"
     path.write_text("old")
     return path
 
 
 def assert_only_the_old(path):
-    """The file is as it was, and no draft lies beside it."""
+    """Check that the file is unchanged and no draft lies beside it."""
     assert path.read_text() == "old"
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_block_that_ends_well_replaces_the_file(old):
-    """Until its end the old file is there whole; then the new one is, alone, readable as any other file."""
+    """Inside the block the old file is complete; after it there is only the new file, with the usual permissions."""
     with atomic_write(old) as draft:
         draft.write_text("new")
         assert draft.parent == old.parent and old.read_text() == "old"
@@ -41,12 +44,12 @@ def test_a_block_that_ends_well_replaces_the_file(old):
 
 
 def test_missing_folders_are_made(tmp_path):
-    """A file may be written where no folder is yet."""
+    """A file may be written to a folder that does not exist yet."""
     assert write_text(tmp_path / "b" / "c" / "a.txt", "é\r\n").read_bytes() == "é\r\n".encode()
 
 
 def test_the_draft_is_on_the_disk_before_it_takes_the_place(old, monkeypatch):
-    """First fsync of the whole content, then the renaming: a power cut in between loses nothing."""
+    """The whole content is synced to the disk before the draft is renamed."""
     done = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(files.os, "fsync", lambda number: done.append(os.fstat(number).st_size) or fsync(number))
@@ -56,9 +59,9 @@ def test_the_draft_is_on_the_disk_before_it_takes_the_place(old, monkeypatch):
 
 
 @pytest.mark.parametrize("written", [None, "", "half"])
-@pytest.mark.parametrize("stop", [FULL, KeyboardInterrupt(), ValueError("a fault of the program"), UserError("told")])
+@pytest.mark.parametrize("stop", [FULL, KeyboardInterrupt(), ValueError("a bug"), UserError("a mistake")])
 def test_a_block_that_breaks_off_changes_nothing(old, stop, written):
-    """Before, while and after the draft is written: the draft goes; what is not about the disk goes on as it is."""
+    """An error at any time removes the draft; errors other than those of the disk are passed on unchanged."""
     with pytest.raises(UserError if stop is FULL else type(stop)) as caught, atomic_write(old) as draft:
         if written is not None:
             draft.write_text(written)
@@ -70,7 +73,7 @@ def test_a_block_that_breaks_off_changes_nothing(old, stop, written):
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("stop", [FULL, KeyboardInterrupt()])
 def test_a_last_step_that_fails_changes_nothing(old, monkeypatch, step, stop):
-    """The content may fail to reach the disk, and the file to be renamed."""
+    """A failing sync or rename leaves the old file."""
 
     def fail(*_):
         raise stop
@@ -81,8 +84,8 @@ def test_a_last_step_that_fails_changes_nothing(old, monkeypatch, step, stop):
     assert_only_the_old(old)
 
 
-def test_a_full_disk_is_told(old):
-    """With a limit set by the system: one sentence names the file, the reason and what to do."""
+def test_a_full_disk_is_reported(old):
+    """One sentence names the file, the reason and what to do."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -95,8 +98,8 @@ def test_a_full_disk_is_told(old):
     assert_only_the_old(old)
 
 
-def test_what_a_library_raises_on_a_full_disk_is_told_where_named(old):
-    """An exception in `also` is told as an OSError is, and goes on as it is otherwise."""
+def test_named_exceptions_of_a_library_are_reported_like_a_full_disk(old):
+    """An exception type in `also` is reported like an OSError; without `also` it is passed on unchanged."""
     for also, kind in (((RuntimeError,), UserError), ((), RuntimeError)):
         with pytest.raises(kind, match="unexpected pos 64"), atomic_write(old, also=also) as draft:
             draft.write_text("half")
@@ -104,8 +107,8 @@ def test_what_a_library_raises_on_a_full_disk_is_told_where_named(old):
         assert_only_the_old(old)
 
 
-def test_a_read_only_folder_is_told(old, monkeypatch):
-    """Where no file may be made, that is the sentence; root, who may write anywhere, gets it from a stand-in."""
+def test_a_read_only_folder_is_reported(old, monkeypatch):
+    """A folder without write permission is reported; root may write anywhere, so the refusal is simulated for root."""
 
     def refuse(path, *_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -123,8 +126,8 @@ def test_a_read_only_folder_is_told(old, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["a.txt/b.txt", "a.txt/b/c.txt", "folder", "n" * 300])
-def test_a_place_where_no_file_can_be_is_told(old, place):
-    """A file as folder, a folder as file and a name too long give a sentence and leave nothing behind."""
+def test_an_impossible_path_is_reported(old, place):
+    """A path through a file, a path to a folder and a name too long are reported and leave nothing behind."""
     (old.parent / "folder").mkdir()
     with pytest.raises(UserError, match=f"Could not write .*{place}"):
         write_text(old.parent / place, "new")
@@ -132,10 +135,36 @@ def test_a_place_where_no_file_can_be_is_told(old, place):
 
 
 def test_json_comes_back(tmp_path):
-    """Records and lists of them are read back equal; what JSON cannot say leaves the old file."""
+    """JSON content is read back equal; content that JSON cannot express leaves the old file."""
     for content in ({"value": 1.5, "names": ["µ", None]}, [{"a": 1}]):
         path = write_json(tmp_path / "a.json", content)
         assert json.loads(path.read_text()) == content
     with pytest.raises(TypeError):
         write_json(path, {"value": object()})
     assert json.loads(path.read_text()) == [{"a": 1}]
+
+
+HOLD = "import sys, time; from pathlib import Path; from histobridge.io.files import file_lock\n"
+HOLD += "with file_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+
+
+def test_a_lock_disappears_with_its_process(tmp_path):
+    """While another process holds the lock it is refused; after that process is killed it is free."""
+    lock = tmp_path / "new" / ".lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match=r"Another process is at work in .*new: wait for it"),
+            file_lock(lock, wait=False),
+        ):
+            pass
+        other.send_signal(signal.SIGKILL)
+    with file_lock(lock, wait=False), pytest.raises(UserError), file_lock(lock, wait=False):
+        pass
+
+
+def test_a_child_that_inherits_the_lock_holds_it(tmp_path):
+    """The yielded file descriptor passes the lock to a child process."""
+    check = "import fcntl, sys; fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with file_lock(tmp_path / ".lock") as descriptor:
+        subprocess.run([sys.executable, "-c", check, str(descriptor)], pass_fds=[descriptor], check=True)

@@ -1,4 +1,4 @@
-"""folds.py: no subject on two sides, none forgotten, and no way for a left-out subject to be seen."""
+"""Folds: every subject is in one fold, and a left-out subject is never seen."""
 
 import random
 
@@ -6,6 +6,7 @@ import pytest
 
 from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, split, subject_folds
+from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError
 
 SOURCE = [name for name in "abcdefg" for _ in range(ord(name) - 90)]  # 7 to 13 images a subject
@@ -13,14 +14,14 @@ TARGET = list("uuuvwwxyz")
 
 
 def folds(n: int = 5, *, source=SOURCE, target=TARGET) -> dict:
-    """The folds of both domains."""
+    """Return the folds of both domains."""
     return {"source": subject_folds(source, n), "target": subject_folds(target, n)}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 50])
 @pytest.mark.parametrize("images", [SOURCE, TARGET, ["only"]])
 def test_every_subject_is_in_exactly_one_fold(images, n):
-    """Folds divide the subjects: each in one, none in two, no fold empty."""
+    """Folds divide the subjects: each is in one fold, and no fold is empty."""
     found = subject_folds(images, n)
     assert sorted(subject for fold in found for subject in fold) == sorted(set(images))
     assert len(found) == min(n, len(set(images))) and all(found)
@@ -40,13 +41,13 @@ def test_folds_have_about_equally_many_images():
 
 
 def test_fewer_subjects_than_folds():
-    """The three subjects of bf make three folds, one subject each, whatever is asked for."""
-    assert subject_folds(subjects("bf"), 5) == [["21G-20"], ["23G-15"], ["21G-28"]]
+    """The three subjects of bf make three folds of one subject each."""
+    assert subject_folds(subjects(load_dataset("bf")), 5) == [["21G-20"], ["23G-15"], ["21G-28"]]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_source_subjects_train_or_validate(protocol):
-    """In each fold a source subject is in one of two sets; over all folds, each validates once."""
+def test_source_subjects_train_or_are_left_out(protocol):
+    """In each fold a source subject either trains or is left out; over all folds, each is left out once."""
     found = [split(folds(), fold, protocol) for fold in range(5)]
     for one in found:
         assert not one.source_train & one.source_left_out
@@ -56,7 +57,7 @@ def test_source_subjects_train_or_validate(protocol):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_supervised_bound_is_scored_on_other_subjects(protocol):
-    """The supervised bound never meets a subject it was trained on; over all folds, each is scored once."""
+    """The supervised bound is never scored on a subject that trained it; over all folds, each is scored once."""
     found = [split(folds(), fold, protocol) for fold in range(5)]
     for one in found:
         assert not one.target_train & one.target_supervised
@@ -90,13 +91,13 @@ def test_a_target_with_fewer_folds_starts_over():
 
 @pytest.mark.parametrize("fold", [-1, 5])
 def test_a_fold_out_of_range_is_refused(fold):
-    """There are folds 0 to 4, and the message says so."""
+    """A fold that does not exist is refused, with the valid range."""
     with pytest.raises(UserError, match=rf"no fold {fold}: .* 0 to 4"):
         split(folds(), fold, "transductive")
 
 
-def test_inductive_needs_somebody_to_learn_from():
-    """With one subject of U nobody would be left to be seen."""
+def test_inductive_needs_two_subjects():
+    """With one subject of U the inductive protocol is refused, and the transductive one works."""
     with pytest.raises(UserError, match="run the transductive one"):
         split(folds(target="u"), 0, "inductive")
     assert split(folds(target="u"), 0, "transductive").target_seen == {"u"}

@@ -21,7 +21,7 @@ from histobridge.metrics.morphometrics import (
     min_axon_px,
     summary,
 )
-from histobridge.phantom.tissue import draw_geometry
+from histobridge.phantom import draw_geometry
 
 THIRD = 1 / 3  # of a pixel: the error of a diameter
 MEANS = ["axon_diameter_um_mean", "fibre_diameter_um_median", "g_ratio_sd"]

@@ -9,8 +9,7 @@ from scipy import ndimage
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
 from histobridge.io.images import normalise
-from histobridge.phantom.render import RENDERERS, phantom, render
-from histobridge.phantom.tissue import draw_geometry
+from histobridge.phantom import RENDERERS, draw_geometry, phantom, render
 
 
 @pytest.fixture(scope="module")

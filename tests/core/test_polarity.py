@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from histobridge.errors import UserError
-from histobridge.phantom.render import draw_geometry, render
+from histobridge.phantom import draw_geometry, render
 from histobridge.strategies import polarity
 from histobridge.strategies.polarity import (
     INVERT,

@@ -6,7 +6,7 @@ from test_metrics import SIZE, disc, fibre
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.metrics.instances import axon_instances, enclosure
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.strategies.postprocess import enclosures, postprocess, with_filled_sheaths, without_bare_axons
 
 across = np.arange(SIZE)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from histobridge.metrics.translation_checks import seam
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.tiles import window_starts
 from histobridge.training.sliding_window import BLOCK, noise_canvas, over_windows, window_borders, window_side
 

@@ -10,7 +10,7 @@ import torch
 from histobridge.config import CONTROLS, TRANSLATORS
 from histobridge.errors import UserError
 from histobridge.metrics.translation_checks import seam
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.training.sliding_window import OVERLAP, over_windows
 from histobridge.translators import syndiff as translators
 from histobridge.translators.controls import Control

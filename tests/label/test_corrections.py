@@ -8,9 +8,10 @@ import pytest
 
 from histobridge.config import SegmenterSettings
 from histobridge.errors import UserError
-from histobridge.io.images import encode_mask, read_image, write_image, write_mask
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import encode_mask, write_mask
 from histobridge.metrics.overlap import dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge_label.corrections import edit_table, edits, examples, read_corrections
 from histobridge_label.export import Labelled, names, write_handoff

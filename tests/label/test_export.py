@@ -20,10 +20,12 @@ from shapely.geometry import shape as geometry_of
 from histobridge.display.drawing import CLASS_COLOURS
 from histobridge.errors import UserError
 from histobridge.io import files
-from histobridge.io.images import encode_mask, read_image, read_mask, resample_mask, write_mask
+from histobridge.io.images import read_image
+from histobridge.io.masks import encode_mask, read_mask, write_mask
+from histobridge.io.resample import resample_mask
 from histobridge.metrics.morphometrics import fibres
 from histobridge.metrics.overlap import dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label.export import Labelled, edited, names, read_handoff, write_handoff
 from histobridge_label.export import instances as instances_module
 from histobridge_label.export.dataset import IMAGES

@@ -24,12 +24,13 @@ import yaml
 from histobridge.cache import kept
 from histobridge.data.datasets import load_images
 from histobridge.data.folds import split
-from histobridge.data.manifest import ROOT, dataset_names, load_dataset
+from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
-from histobridge.io.images import read_image, read_mask, write_image, write_mask
+from histobridge.io.images import read_image, write_image
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import mean_dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.refined import Labeller
 from histobridge.strategies.tta import tta_views
@@ -46,6 +47,7 @@ from histobridge_study import runs
 from histobridge_study.analysis import label_free_scores as label_free
 from histobridge_study.analysis.recommend import SCORES
 from histobridge_study.cli import own as cli_own
+from histobridge_study.config import ROOT, manifest_folders
 from histobridge_study.stages import label as strategies
 from histobridge_study.stages.refine import METHOD
 
@@ -120,8 +122,8 @@ def test_a_workspace_is_a_study_whose_single_fold_leaves_nothing_out(images, tmp
         assert [sample.image.shape for sample in run.target_images()] == [(256, 256)] * 3
         assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_left_out
         assert run.target_masks() == {} and run.seed == 3
-        assert "own" in dataset_names() and "phantom-sem" in dataset_names()
-    assert "own" not in dataset_names() and "HISTOBRIDGE_STUDY" not in os.environ
+        assert load_dataset("own", folders=manifest_folders()).name == "own"
+    assert manifest_folders() == [] and "HISTOBRIDGE_STUDY" not in os.environ
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if "data" in str(path)}
     write_workspace(tmp_path, looked, choice)
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -192,7 +194,7 @@ def test_the_files_of_a_source_come_from_the_data_folder_or_a_mirror(tmp_path, m
     """They lie in the workspace then, which can be moved."""
     workspace.bring_source(tmp_path / "a", "tem", tmp_path / "nothing", mirror)
     workspace.bring_source(tmp_path / "b", "tem", tmp_path / "a" / "data", None)
-    assert len(load_images("tem", 0.01643, tmp_path / "b" / "data")) > 10
+    assert len(load_images(load_dataset("tem"), 0.01643, tmp_path / "b" / "data")) > 10
 
 
 # --- From images to labels --------------------------------------------------------------------------------

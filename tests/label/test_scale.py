@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histobridge.io.images import write_image
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_label import scale
 from histobridge_label.inspect_folder import look
 from histobridge_label.scale import AXON_PX, Side, off_scale, source_side, structure_px, suggest, typical_px, unlike

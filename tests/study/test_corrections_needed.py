@@ -5,7 +5,7 @@ import pytest
 
 from histobridge.config import SegmenterSettings
 from histobridge.metrics.overlap import mean_dice
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge_label.finetune import finetune
 from histobridge_study.analysis.corrections_needed import BOUND, corrections_to_close, learning_curve

@@ -11,9 +11,8 @@ import sys
 import pytest
 import yaml
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
-from histobridge_study.config import load_study
+from histobridge_study.config import ROOT, load_study
 from histobridge_study.execute import NOTEBOOKS, Prefixed, run_graph
 from histobridge_study.grid import Plan
 from histobridge_study.report.collect import collect

@@ -25,7 +25,7 @@ from histobridge.display.drawing import (
 )
 from histobridge.errors import UserError
 from histobridge.metrics.calibration import calibration_error, reliability, review_order, sparsification
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
 from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting as figures

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histobridge.config import SegmenterSettings, SynDiffSettings
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.polarity import INVERT, KEEP, check_translation, choose_sign, evidence
 from histobridge.translators.syndiff import SynDiff

@@ -11,7 +11,7 @@ from PIL import Image
 
 from histobridge.errors import UserError
 from histobridge.metrics.calibration import review_order
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.translators.syndiff import SynDiff
 from histobridge_study import lesson
 from histobridge_study import plotting as figures

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histobridge.data.manifest import ROOT
-from histobridge.io.images import write_mask
+from histobridge.io.masks import write_mask
 from histobridge.metrics.morphometrics import fibres, summary
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge_study.analysis.bland_altman import MEASURES
+from histobridge_study.config import ROOT
 from histobridge_study.report.collect import collect_measured, collect_provenance
 from histobridge_study.report.publish import recompute
 from histobridge_study.runs import open_run

@@ -7,12 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.segmenter import Segmenter
 from histobridge.translators.syndiff import SynDiff
 from histobridge_study import plotting as figures
-from histobridge_study.config import load_study
+from histobridge_study.config import ROOT, load_study
 from histobridge_study.grid import Plan
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN
 from histobridge_study.report import paper_figures as gallery

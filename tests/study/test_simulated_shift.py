@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histobridge.phantom.render import phantom
+from histobridge.config import training_profile
+from histobridge.phantom import phantom
 from histobridge_study.analysis.simulated_shift import (
     COLUMNS,
     MODALITIES,
@@ -12,7 +13,6 @@ from histobridge_study.analysis.simulated_shift import (
     mixed_phantom,
     simulate_shift,
 )
-from histobridge_study.config import profile_of
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -28,7 +28,7 @@ def test_the_first_and_last_steps_are_the_instruments(modality):
 def test_every_strategy_is_scored_at_every_step(tiny_syndiff, tiny_segmenter):
     """There is one row per step, strategy, image and class."""
     tiny = {"translator": tiny_syndiff, "segmenter": tiny_segmenter, "student_steps": 2, "polarity_segmenter": None}
-    profile = profile_of("smoke").model_copy(update=tiny)
+    profile = training_profile("smoke").model_copy(update=tiny)
     rows = simulate_shift("sem", profile, steps=(0.0, 1.0), images=2, side=64)
     assert rows.columns.tolist() == COLUMNS
     assert len(rows) == 2 * 3 * 2 * 2

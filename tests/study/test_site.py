@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
-from histobridge.io.images import write_image, write_mask
+from histobridge.io.images import write_image
+from histobridge.io.masks import write_mask
+from histobridge_study.config import ROOT
 from histobridge_study.runs import forget, open_run
 from histobridge_study.site import MARK, api, build
 from histobridge_study.site.pictures import LONGEST, save_grey, save_mask

@@ -142,6 +142,6 @@ def test_a_target_without_masks_is_refused_before_anything_is_paid_for(tmp_path,
     bare = load_dataset("sem").model_copy(
         update={"images": tuple(image.model_copy(update={"mask": None}) for image in load_dataset("sem").images)}
     )
-    monkeypatch.setattr("histobridge_study.runs.load_dataset", lambda name: bare)
+    monkeypatch.setattr("histobridge_study.runs.load_dataset", lambda name, **_: bare)
     with pytest.raises(UserError, match="has an expert mask, so that nothing can be scored: label such images"):
         run.refuse_unscored()

@@ -1,7 +1,4 @@
-"""What BIDS says about the pixels of an image: which JSON files speak about it, and in which units.
-
-One rule for a folder on this machine (`own.pixel_size`) and for a dataset in an archive (`dandisets`).
-"""
+"""Pixel sizes in BIDS datasets: which JSON files describe an image, and in which units."""
 
 from __future__ import annotations
 
@@ -9,20 +6,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath, PurePosixPath
 
 UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4}
-"""µm in the units that BIDS and OME write; both signs of the micro are in use."""
+"""Length of the units in BIDS and OME files, in µm; both Unicode characters for micro are in use."""
 
 
 def in_um(size: float, unit: str) -> float:
-    """Return a size in one of the units of `UM` in µm.
+    """Convert a size from one of the units of `UM` to µm, without a rounding error in the last digit.
 
-    >>> in_um(4.93, "nm")  # and not a bit beside it
+    >>> in_um(4.93, "nm")
     0.00493
     """
     return float(f"{size * UM[unit]:.12g}")
 
 
 def stem(path: str | PurePath) -> str:
-    """Return the name of a file without its ending, be it .ome.tif.
+    """Return the name of a file without its ending; `.ome.tif` counts as one ending.
 
     >>> stem("a/b_SEM.ome.tif"), stem("nerve_1.5.png")
     ('b_SEM', 'nerve_1.5')
@@ -31,10 +28,11 @@ def stem(path: str | PurePath) -> str:
 
 
 def sidecars_of(image: str, jsons: Iterable[str]) -> list[str]:
-    """Return which JSON files speak about an image, from the general to the particular.
+    """Return the JSON files that describe an image, from the general to the specific.
 
-    BIDS' inheritance principle: one in the image's folder or above it, whose name has the image's suffix and none
-    but the image's entities. Where two give the same field, the later of this list counts.
+    This is the inheritance principle of BIDS: a JSON file applies if it lies in the image's folder or above, its name
+    has the same suffix, and all its entities are entities of the image. Of two files with the same field, the later
+    one in this list counts.
 
     Parameters
     ----------
@@ -47,16 +45,16 @@ def sidecars_of(image: str, jsons: Iterable[str]) -> list[str]:
     """
     *entities, suffix = stem(image).split("_")
 
-    def speaks(json_path: str) -> bool:
-        *own, own_suffix = stem(json_path).split("_")
+    def applies(json_path: str) -> bool:
+        *json_entities, json_suffix = stem(json_path).split("_")
         above = PurePosixPath(json_path).parent in PurePosixPath(image).parents
-        return above and own_suffix == suffix and set(own) <= set(entities)
+        return above and json_suffix == suffix and set(json_entities) <= set(entities)
 
-    return sorted(filter(speaks, jsons), key=lambda path: (path.count("/"), stem(path).count("_"), path))
+    return sorted(filter(applies, jsons), key=lambda path: (path.count("/"), stem(path).count("_"), path))
 
 
 def inherited(fields: Iterable[Mapping]) -> dict:
-    """Return the fields that JSON files give together, which come from the general to the particular.
+    """Merge the fields of JSON files that are given from the general to the specific.
 
     >>> inherited([{"PixelSize": 9, "PixelSizeUnits": "nm"}, {"PixelSize": 5}])
     {'PixelSize': 5, 'PixelSizeUnits': 'nm'}

@@ -1,6 +1,6 @@
-"""A domain: the images of one dataset at one pixel size, read from files or drawn.
+"""Images and masks of a dataset at one pixel size, read from files or drawn.
 
-Masks come by a call of their own, so that whoever asks for images only cannot get a mask by accident.
+Masks have a function of their own, so code that asks for images cannot receive a mask by accident.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from histobridge.data.manifest import Dataset, ImageRecord, load_dataset
+from histobridge.data.manifest import Dataset, ImageRecord
 from histobridge.errors import UserError
-from histobridge.io.images import check_same_size, normalise, read_image, read_mask, resample, resample_mask
-from histobridge.phantom.render import phantom
+from histobridge.io.images import normalise, read_image
+from histobridge.io.masks import check_same_size, read_mask
+from histobridge.io.resample import resample, resample_mask
+from histobridge.phantom import phantom
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a domain, on the domain's pixel grid.
+    """One image of a dataset, at the pixel size that was asked for.
 
     Attributes
     ----------
     name, subject : str
-        File name without ending, and the animal or nerve it comes from.
+        The file name without its ending, and the animal or nerve that the image shows.
     image : ndarray, float32 [H, W] in 0..1
     """
 
@@ -33,32 +35,44 @@ class Sample:
     image: np.ndarray
 
 
-def load_images(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development") -> list[Sample]:
+def load_images(dataset: Dataset, um_per_px: float, data_dir: Path, *, split: str = "development") -> list[Sample]:
     """Read the images of one split of a dataset, normalised and resampled to `um_per_px`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        From `histobridge.data.manifest.load_dataset`.
+    um_per_px : float
+        The wanted pixel size in µm/px.
+    data_dir : Path
+        The folder that holds the dataset's folder.
+    split : {"development", "locked-test"}
 
     Raises
     ------
     UserError
-        If the dataset is unknown or not here, or an image cannot be used; the message says how to get it.
+        If the split is empty, a file is missing (the message says how to get it), or an image cannot be used.
     """
-    described = load_dataset(dataset)
     return [
-        Sample(_name(record), record.subject, _image(described, record, um_per_px, data_dir))
-        for record in _records(described, split)
+        Sample(_name(record), record.subject, _image(dataset, record, um_per_px, data_dir))
+        for record in _records(dataset, split)
     ]
 
 
-def load_masks(dataset: str, um_per_px: float, data_dir: Path, *, split: str = "development") -> dict[str, np.ndarray]:
-    """Read the expert masks, uint8 [H, W] (0 background, 1 myelin, 2 axon), by image name, at `um_per_px`.
+def load_masks(
+    dataset: Dataset, um_per_px: float, data_dir: Path, *, split: str = "development"
+) -> dict[str, np.ndarray]:
+    """Read the expert masks, uint8 [H, W] (0 background, 1 myelin, 2 axon), by image name; parameters as `load_images`.
+
+    Images without a mask are left out.
 
     Raises
     ------
     UserError
-        As `load_images`; also if a mask has another size than its image or foreign values.
+        As `load_images`; also if a mask has another size than its image, or unknown grey levels.
     """
-    described = load_dataset(dataset)
-    annotated = [r for r in _records(described, split) if r.mask or described.procedural]
-    return {_name(record): _mask(described, record, um_per_px, data_dir) for record in annotated}
+    annotated = [record for record in _records(dataset, split) if record.mask or dataset.procedural]
+    return {_name(record): _mask(dataset, record, um_per_px, data_dir) for record in annotated}
 
 
 def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
@@ -67,7 +81,7 @@ def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
 
 
 def evenly_chosen(samples: list, most: int) -> list:
-    """Return at most so many of a list, evenly chosen, the first and the last among them.
+    """Return at most `most` entries of a list, evenly spaced, the first and the last included.
 
     >>> evenly_chosen(["a", "b", "c", "d", "e"], 3)
     ['a', 'c', 'e']
@@ -75,9 +89,9 @@ def evenly_chosen(samples: list, most: int) -> list:
     return [samples[i] for i in np.unique(np.linspace(0, len(samples) - 1, most).astype(int))]
 
 
-def subjects(dataset: str, *, split: str = "development") -> list[str]:
+def subjects(dataset: Dataset, *, split: str = "development") -> list[str]:
     """Return the subject of every image of a split, from the manifest alone."""
-    return [record.subject for record in _records(load_dataset(dataset), split)]
+    return [record.subject for record in _records(dataset, split)]
 
 
 def _records(dataset: Dataset, split: str) -> list[ImageRecord]:
@@ -105,7 +119,9 @@ def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pat
     else:
         mask, snapped = read_mask(_here(dataset, record.mask, data_dir))
         if snapped:
-            warnings.warn(f"{record.mask}: {snapped} foreign pixels snapped to the nearest class", stacklevel=2)
+            warnings.warn(
+                f"{record.mask}: {snapped} pixels of unknown grey levels were set to the nearest class", stacklevel=2
+            )
         check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
     return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
 

@@ -1,0 +1,1 @@
+"""Files in and out: images, masks, tables, locks and progress lines."""

@@ -1,6 +1,6 @@
-"""Files written whole or not at all: a kill, a full disk or Ctrl-C leaves the old file or the new one, never a half.
+"""Files that are written whole or not at all, and a lock for work that only one process may do at a time.
 
-And a lock, for what two processes must not make at the same time.
+A kill, a full disk or Ctrl-C leaves the old file or the new one, never a part of it.
 """
 
 from __future__ import annotations
@@ -11,31 +11,30 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from histobridge.errors import UserError
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
-    """Lend a draft beside `path`, which takes its place if the block ends well and is removed if not.
+    """Yield a draft beside `path`, which replaces `path` if the block succeeds and is removed if it fails.
 
-    Missing folders are made. A process that is killed outright may leave its draft, `.name.PID.part`; nothing
-    reads those.
+    Missing folders are made. A process that is killed may leave its draft, `.name.PID.part`; no code reads it.
 
     Parameters
     ----------
     path : path-like
         The file to be written or replaced.
     also : tuple of exception types
-        What the writing library raises, besides OSError, where the disk is full.
+        Exceptions, besides OSError, that the writing library raises if the disk is full.
 
     Yields
     ------
     Path
-        The draft. The block writes this file and touches no other, for every OSError is taken to be about it.
+        The draft. The block must write no other file: every OSError in it is reported as a fault of this one.
 
     Raises
     ------
@@ -44,13 +43,13 @@ def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] =
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with whole_file(f"{folder}/new/a.txt") as draft:
+    ...     with atomic_write(f"{folder}/new/a.txt") as draft:
     ...         _ = draft.write_text("all of it")
     ...     Path(folder, "new", "a.txt").read_text()
     'all of it'
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write the same file at once
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write the same file at the same time
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
@@ -68,18 +67,18 @@ def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] =
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until the content is on the disk: after a power cut a renamed file may otherwise be empty."""
+    """Wait until the content is on the disk: otherwise a renamed file may be empty after a power failure."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
-    """Write UTF-8 text whole or not at all, its line ends as they are; return the path.
+    """Write UTF-8 text whole or not at all, line ends unchanged; return the path.
 
     Raises
     ------
     UserError
-        As `whole_file` does.
+        As `atomic_write` does.
     """
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
@@ -92,7 +91,7 @@ def write_json(path: str | os.PathLike, content: dict | list) -> Path:
     Raises
     ------
     UserError
-        As `whole_file` does.
+        As `atomic_write` does.
     """
     return write_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -103,43 +102,51 @@ def write_table(path: str | os.PathLike, table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     UserError
-        As `whole_file` does.
+        As `atomic_write` does.
     """
     write_text(path, table.to_csv(index=False))
     return table
 
 
 def read_table(path: str | os.PathLike) -> pd.DataFrame:
-    """Read what `write_table` wrote; names stay names, though they may look like numbers (`001`)."""
+    """Read a table of `write_table`; names that look like numbers (`001`) stay text."""
     return pd.read_csv(path, dtype={"image": str, "subject": str})
 
 
 @contextlib.contextmanager
-def file_lock(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
-    """Hold a lock; wait while another process does (one may have outlived the batch that started it), or refuse.
+def file_lock(lock: Path, *, wait: bool = True) -> Iterator[int]:
+    """Hold a lock that disappears with the process, however the process ends.
+
+    Parameters
+    ----------
+    lock : Path
+        The lock file; missing folders are made. It stays after the lock is released.
+    wait : bool
+        Whether to wait while another process holds the lock, or to refuse.
+
+    Yields
+    ------
+    int
+        The file descriptor of the lock: a child process that inherits it holds the lock too.
 
     Raises
     ------
     UserError
-        If another process holds it and this one is not to `wait`.
+        If another process holds the lock and this one is not to `wait`.
     """
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield None
-        return
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:  # the lock goes with the process, however that ends
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise UserError(
-                f"Another process is at work in {lock.parent}: wait for it, or choose another --out."
-            ) from None
-        yield file
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise UserError(f"Another process is at work in {lock.parent}: wait for it, or choose another --out.") from None
+    try:
+        yield held._context.lock_file_fd  # filelock has no public name for it
+    finally:
+        held.release()
 
 
 def sha256_of(path: Path) -> str:
-    """Return the checksum of a file, which is read piece by piece."""
+    """Return the SHA-256 checksum of a file, which is read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

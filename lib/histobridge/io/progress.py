@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 Report = Callable[[str], None]
+"""A function that is given progress lines."""
 
 
 class ThrottledProgress:
-    """Print a line at most every `seconds`: progress that is always visible, in a terminal and in a notebook log."""
+    """Print at most one line every `seconds`, in a terminal and in the log of a notebook alike."""
 
     def __init__(self, seconds: float = 10.0):
         self.seconds, self.last = seconds, -math.inf
 
     def __call__(self, line: str) -> None:
-        """Print `line` unless another was printed just now."""
+        """Print `line` unless another one was printed within the last `seconds`."""
         if time.monotonic() - self.last >= self.seconds:
             self.last = time.monotonic()
             print(line, flush=True)

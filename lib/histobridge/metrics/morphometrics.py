@@ -16,7 +16,7 @@ from skimage.measure import regionprops_table
 from skimage.segmentation import watershed
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.io.images import check_pixel_size
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.instances import MIN_AXON_PX, axon_instances
 
 NAN = float("nan")

@@ -1,3 +1,30 @@
-from histobridge.strategies.basic import adapt, tutor
+"""Label-free strategies as functions of arrays and models.
 
-__all__ = ["adapt", "tutor"]
+================  =================================================================================================
+`basic`           pretrained, adaptation, tutorship, and the supervised reference
+`refined`         several students, test-time augmentation, anatomy and self-training
+`recipe`          from two domains to checked translators
+`polarity`        keep the contrast or invert it, decided by anatomy
+`tile_selection`  which part of U translators learn from
+`tta`             test-time augmentation
+`postprocess`     what anatomy knows of a mask
+`cached`          trainings and translations that are remembered
+================  =================================================================================================
+"""
+
+from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
+from histobridge.strategies.recipe import TranslatorRecipe
+from histobridge.strategies.refined import Labeller, refine, teachers
+
+__all__ = [
+    "Examples",
+    "Labeller",
+    "TranslatorRecipe",
+    "adapt",
+    "pretrained",
+    "refine",
+    "supervised",
+    "teachers",
+    "translate_examples",
+    "tutor",
+]

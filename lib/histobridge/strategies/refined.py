@@ -1,71 +1,50 @@
-"""Strategy `refined`: tutorship that looks twice, knows anatomy, and then learns from its own labels of U.
+"""Strategy `refined`: tutorship with several students, test-time augmentation, anatomy and self-training.
 
-1. *Diverse tutorship*: one student learns from L as SynDiff translates it, another from L with merely the contrast and
-   the grey values of U. What they say of an image of U is averaged.
-2. *Views*: each image is also looked at turned, mirrored and at the zoom at which its axons are as large as L's.
-3. *Anatomy*: sheaths are filled, axons without a sheath dropped (`anatomy.py`).
-4. *Self-training*: a student goes on, on both translations of L and on the images of U with the labels found so far;
-   then its labels replace them, for a few rounds.
+1. *Students*: one learns from L as SynDiff translates it, one from L with merely the contrast and the grey values of U.
+   Their probabilities are averaged.
+2. *Test-time augmentation*: each image is also segmented turned, mirrored and at the zoom at which the axons of U are as
+   large as those of L (`tta.py`).
+3. *Anatomy*: sheaths are filled, and axons without a sheath are removed (`postprocess.py`).
+4. *Self-training*: a student continues from the first one, on all translations of L and on the images of U with the
+   labels found so far. Its labels then replace them, for a few rounds.
 
-No mask of U is ever given. In the inductive protocol, and for `locked-test`, the student learns from the images of U
-that the translator has seen, and labels others.
+No mask of U is ever given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from histobridge.cache import digest
-from histobridge.config import REFINED
 from histobridge.metrics.instances import axon_areas_px
 from histobridge.segmenter import Segmenter
+from histobridge.strategies.basic import Examples, translate_examples
 from histobridge.strategies.postprocess import postprocess
 from histobridge.strategies.tta import View, predict_over_views, tta_views
 from histobridge.translators.base import Translator
-from histobridge_study.runs import Run
-from histobridge_study.stages import label as strategies
+
+FitFrom = Callable[..., Segmenter]
+"""`fit(examples)` trains a student; `fit(examples, start)` continues from the weights of another segmenter."""
 
 MATCHED = {1: "histogram", -1: "invert-histogram"}
-"""The control that gives L the contrast and the grey values of U, by SynDiff's sign."""
-
-
-class Recipe(NamedTuple):
-    """What `refined` is made of; the ablation takes away one piece at a time.
-
-    Attributes
-    ----------
-    syndiff, matched : bool
-        Whether students learn from translations by SynDiff, and from matched grey values.
-    views, anatomy : bool
-    rounds : int or None
-        Of self-training; None takes the profile's.
-    """
-
-    syndiff: bool = True
-    matched: bool = True
-    views: bool = True
-    anatomy: bool = True
-    rounds: int | None = None
-
-
-RECIPES = {
-    REFINED: Recipe(),
-    "without SynDiff": Recipe(syndiff=False),
-    "without matched greys": Recipe(matched=False),
-    "without views": Recipe(views=False),
-    "without anatomy": Recipe(anatomy=False),
-    "without self-training": Recipe(rounds=0),
-}
+"""The control that gives L the contrast and the grey values of U, by the sign of the translator."""
 
 
 @dataclass(frozen=True)
 class Labeller:
-    """Segmenters whose mean counts, the views they take, and whether anatomy has the last word."""
+    """Segmenters whose mean counts, with the views of test-time augmentation, and with or without anatomy.
+
+    Attributes
+    ----------
+    segmenters : tuple of Segmenter
+    views : tuple of View
+    anatomy : bool
+        Whether `postprocess` has the last word.
+    """
 
     segmenters: tuple[Segmenter, ...]
     views: tuple[View, ...] = (View(),)
@@ -82,83 +61,98 @@ class Labeller:
         return postprocess(mask) if self.anatomy else mask, probabilities
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Return the mask alone."""
+        """Return the mask uint8 [H, W] of an image [H, W]."""
         return self.label(image)[0]
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything `predict` depends on."""
+        """A hash of everything that decides a label."""
         return digest([s.fingerprint for s in self.segmenters], self.views, self.anatomy)
 
     def save(self, folder: Path) -> dict:
-        """Write the segmenters into a folder, each under a name that tells its weights; return what `load` needs."""
-        files = {f"segmenter-{one.fingerprint}.pt": one for one in self.segmenters}
-        for name, one in files.items():
-            one.save(folder / name)
+        """Write the segmenters into a folder, named by their weights; return what `load` needs besides."""
+        files = {f"segmenter-{segmenter.fingerprint}.pt": segmenter for segmenter in self.segmenters}
+        for name, segmenter in files.items():
+            segmenter.save(folder / name)
         return {"segmenters": list(files), "views": [list(view) for view in self.views], "anatomy": self.anatomy}
 
     @classmethod
     def load(cls, folder: Path, saved: dict) -> Labeller:
-        """Read what `save` wrote into a folder, by what it returned."""
+        """Read from a folder what `save` wrote there and returned."""
         segmenters = tuple(Segmenter.load(folder / name) for name in saved["segmenters"])
         return cls(segmenters, tuple(View(*view) for view in saved["views"]), saved["anatomy"])
 
-    @property
-    def folder(self) -> str:
-        """Where labels of intermediate rounds are kept: recipes share their first steps."""
-        return f"by-{self.fingerprint[:8]}"
 
-
-def refined(run: Run, translators: dict[str, Translator], name: str = REFINED) -> Labeller:
-    """Return the labeller of a recipe, trained on the fold's images of L and the seen images of U (kept).
+def refine(
+    examples: Examples,
+    images: Sequence[np.ndarray],
+    translators: Sequence[Translator],
+    fit: FitFrom,
+    *,
+    rounds: int = 2,
+    augment: bool = True,
+    anatomy: bool = True,
+    seed: int = 0,
+) -> Labeller:
+    """Return the labeller of strategy `refined`.
 
     Parameters
     ----------
-    run : Run
-    translators : dict
-        Trained translators by name, of which SynDiff must be one.
-    name : str
-        Of `RECIPES`.
+    examples : sequence of (image, mask)
+        Of the labelled domain L.
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Of the unlabelled domain U, to learn from.
+    translators : sequence of Translator
+        Each teaches a student; see `teachers`.
+    fit : callable
+        `fit(examples)` trains a student; `fit(examples, start)` continues from another segmenter.
+    rounds : int
+        Of self-training.
+    augment, anatomy : bool
+        Whether to use test-time augmentation, and `postprocess`. The ablation switches them off.
+    seed : int
+        Of the noise that translations start from.
     """
-    recipe, used = RECIPES[name], translators_of(RECIPES[name], translators)
-    students = tuple(strategies.student(run, translator) for translator in used)
-    examples = [example for translator in used for example in strategies.synthetic(run, translator)]
-    rounds = run.profile.refinement.rounds if recipe.rounds is None else recipe.rounds
-    labeller = Labeller(students, anatomy=recipe.anatomy)
-    if recipe.views:
-        labeller = replace(labeller, views=tta_views(_zoom(run, labeller, examples)))
-    for number in range(1, rounds + 1):
-        found = _labels(run, labeller)
-        labeller = replace(labeller, segmenters=(_next(run, name, number, labeller, examples + found),))
+    synthetic = [translate_examples(examples, translator, seed=seed) for translator in translators]
+    everything = [example for translated in synthetic for example in translated]
+    labeller = Labeller(tuple(fit(translated) for translated in synthetic), anatomy=anatomy)
+
+    if augment:
+        zoom = _zoom(everything, _pseudo_labels(images, labeller))
+        labeller = replace(labeller, views=tta_views(zoom))
+
+    for _ in range(rounds):
+        student = fit(everything + _pseudo_labels(images, labeller), labeller.segmenters[0])
+        labeller = replace(labeller, segmenters=(student,))
     return labeller
+
+
+def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matched: bool = True) -> list[Translator]:
+    """Return the translators that teach the students of `refined`: SynDiff, and the control of matched grey values.
+
+    Parameters
+    ----------
+    translators : dict
+        By name, with `syndiff` among them. A missing control is left out.
+    syndiff, matched : bool
+        Which of the two are wanted; the ablation takes one away.
+    """
+    wanted = {"syndiff": syndiff, MATCHED[translators["syndiff"].sign]: matched}
+    return [translators[name] for name, want in wanted.items() if want and name in translators]
 
 
 def axon_diameter_px(masks: Iterable[np.ndarray]) -> float:
     """Return the median diameter (px, of circles of equal area) of the axons in class masks; NaN without any."""
-    found = axon_areas_px(masks)
-    return float(np.median(2 * np.sqrt(found / np.pi))) if len(found) else float("nan")
+    areas = axon_areas_px(masks)
+    return float(np.median(2 * np.sqrt(areas / np.pi))) if len(areas) else float("nan")
 
 
-def translators_of(recipe: Recipe, translators: dict[str, Translator]) -> list[Translator]:
-    """Return those of a study's translators that the students of a recipe learn from."""
-    matched = MATCHED[translators["syndiff"].sign]
-    wanted = {"syndiff": recipe.syndiff, matched: recipe.matched}
-    return [translators[name] for name, want in wanted.items() if want and name in translators]
+def _pseudo_labels(images: Sequence[np.ndarray], labeller: Labeller) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(image, labeller.predict(image)) for image in images]
 
 
-def _zoom(run: Run, labeller: Labeller, examples: strategies.Examples) -> float:
-    """Return how much U must be enlarged for its axons, as first labelled, to be as large as those of L; 1 if none."""
-    of_l, of_u = (axon_diameter_px(mask for _, mask in pairs) for pairs in (examples, _labels(run, labeller)))
-    zoom = of_l / of_u
+def _zoom(of_l: Examples, of_u: Examples) -> float:
+    """Return how much U must be enlarged for its axons to be as large as those of L; 1 where there are none."""
+    diameter_l, diameter_u = (axon_diameter_px(mask for _, mask in pairs) for pairs in (of_l, of_u))
+    zoom = diameter_l / diameter_u
     return round(zoom, 2) if np.isfinite(zoom) else 1.0
-
-
-def _labels(run: Run, labeller: Labeller) -> strategies.Examples:
-    """Label the images of U that may be learned from."""
-    images = run.seen_images()
-    return strategies.labelled(images, strategies.pseudo_labels(run, labeller, images, labeller.folder))
-
-
-def _next(run: Run, name: str, number: int, labeller: Labeller, examples: strategies.Examples) -> Segmenter:
-    steps = run.profile.refinement.steps
-    return strategies.continued(run, f"{name}, round {number}", labeller.segmenters[0], examples, steps=steps)

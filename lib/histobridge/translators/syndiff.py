@@ -193,6 +193,13 @@ class Cycle(SynDiff):
 
     name = "cycle"
 
+    @classmethod
+    def of(cls, syndiff: SynDiff) -> Cycle:
+        """Return the cycle generators of a trained SynDiff; the weights are shared."""
+        cycle = cls(syndiff.settings, sign=syndiff.sign, seed=syndiff.seed)
+        cycle.generators = syndiff.generators
+        return cycle
+
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` changes nothing."""
         generator = self.generators[f"F_{to}"].eval()

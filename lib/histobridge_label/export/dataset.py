@@ -17,7 +17,9 @@ from histobridge import __version__
 from histobridge.classes import AXON, MYELIN
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import sha256_of, write_json, write_table, write_text
-from histobridge.io.images import check_pixel_size, check_same_size, write_image, write_mask
+from histobridge.io.images import write_image
+from histobridge.io.masks import check_same_size, write_mask
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.calibration import review_order
 from histobridge_label.export import names
 from histobridge_label.export.geojson import write_geojson

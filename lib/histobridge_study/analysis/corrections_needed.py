@@ -10,7 +10,8 @@ import pandas as pd
 from histobridge.io.progress import Report
 from histobridge.metrics.overlap import mean_dice
 from histobridge.segmenter import Segmenter
-from histobridge_label.finetune import Examples, finetune
+from histobridge.strategies import Examples
+from histobridge_label.finetune import finetune
 
 BOUND = -1
 """Stands in column `corrected` for the bound: fine-tuned on the whole pool."""

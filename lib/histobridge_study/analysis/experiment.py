@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
-from histobridge.config import Strict, validated
+from histobridge.config import Strict, TrainingProfile, training_profile
 from histobridge.display.drawing import save
 from histobridge.io.files import write_json, write_table
-from histobridge_study.config import Profile, profile_of
-from histobridge_study.parameters import fresh
+from histobridge_study.parameters import parameters_of
 from histobridge_study.provenance import origin
 
 
@@ -26,9 +25,9 @@ class Experiment(Strict):
     out: str = "../runs"
 
     @property
-    def settings(self) -> Profile:
+    def settings(self) -> TrainingProfile:
         """The settings that the profile names."""
-        return profile_of(self.profile)
+        return training_profile(self.profile)
 
     def write(self, name: str, table: pd.DataFrame, figure: Figure | None = None) -> Path:
         """Write a table, its provenance and its figure as `name`.csv, .json, .png and .svg; return the table's path."""
@@ -55,6 +54,6 @@ def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> E
     UserError
         If one is unknown or of the wrong type, or names no profile.
     """
-    experiment = validated(model, fresh(parameters, "experiment", model), "The parameters")
-    profile_of(experiment.profile)
+    experiment = parameters_of(parameters, model, opened="experiment")
+    training_profile(experiment.profile)  # refuses an unknown name
     return experiment

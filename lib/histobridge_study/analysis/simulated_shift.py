@@ -13,15 +13,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from histobridge.config import TrainingProfile
 from histobridge.metrics.overlap import class_scores
-from histobridge.phantom.render import RENDERERS, render
-from histobridge.phantom.tissue import draw_geometry
+from histobridge.phantom import RENDERERS, draw_geometry, render
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import adapt, tutor
+from histobridge.strategies import Examples, adapt, tutor
 from histobridge.strategies.polarity import choose_sign, evidence
 from histobridge.translators.syndiff import SynDiff
-from histobridge_label.finetune import Examples, finetune
-from histobridge_study.config import Profile
+from histobridge_label.finetune import finetune
 
 MODALITIES = tuple(name for name in RENDERERS if name != "tem")
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -58,7 +57,13 @@ def mixed_phantom(
 
 
 def simulate_shift(
-    modality: str, profile: Profile, *, seed: int = 0, steps: Sequence[float] = STEPS, images: int = 6, side: int = 256
+    modality: str,
+    profile: TrainingProfile,
+    *,
+    seed: int = 0,
+    steps: Sequence[float] = STEPS,
+    images: int = 6,
+    side: int = 256,
 ) -> pd.DataFrame:
     """Score the pretrained segmenter, adaptation and tutorship at every step from TEM to a modality.
 
@@ -66,7 +71,7 @@ def simulate_shift(
     ----------
     modality : str
         One of `MODALITIES`.
-    profile : Profile
+    profile : TrainingProfile
         Settings of the translator and the segmenters.
     seed : int
         Seed of all networks.
@@ -83,8 +88,7 @@ def simulate_shift(
     shape = (side, side)
     source = [mixed_phantom("tem", 0, n, shape) for n in range(images)]
     teacher = _fitted(Segmenter(profile.segmenter, seed=seed), source)
-    polarity_settings = profile.polarity_segmenter or profile.segmenter.model_copy(update={"blank": 0.0})
-    polarity_segmenter = _fitted(Segmenter(polarity_settings, seed=seed), source)
+    polarity_segmenter = _fitted(Segmenter(profile.for_polarity, seed=seed), source)
     fit_student = partial(finetune, teacher, steps=profile.student_steps, seed=seed)
     tables = []
     for step in steps:

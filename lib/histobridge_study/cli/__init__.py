@@ -1,32 +1,12 @@
-"""The commands, thin: each reads its options, calls the library and prints.
+"""The commands of the study, thin: each reads its options, calls the library and prints.
 
-============  ===================================================
-`options`     what the commands share
-`data`        fetch, data
-`study`       run, study, notebook, report, publish, recompute
-`finished`    ablate, recommend, handoff
-`masks`       measure, import
-`own`         label, apply
-============  ===================================================
+===========  ==========================================
+`data`       fetch, data
+`study`      study, report, and one notebook (for jobs)
+`results`    recommend, handoff, publish, notebooks
+===========  ==========================================
 """
 
-from __future__ import annotations
+from histobridge_study.cli import data, results, study
 
-import sys
-
-from rich.console import Console
-
-from histobridge.errors import UserError
-from histobridge_study.cli import data, finished, masks, own, study  # noqa: F401 - commands register themselves
-from histobridge_study.cli.options import app
-
-__all__ = ["app", "main"]
-
-
-def main() -> None:
-    """Run the command line; a user's mistake is one sentence and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        Console(stderr=True).print(f"histobridge: {error}", style="bold", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+__all__ = ["data", "results", "study"]

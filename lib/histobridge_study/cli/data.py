@@ -1,29 +1,50 @@
-"""Commands on the datasets: fetch them, say what is here."""
+"""Commands on the datasets: fetch them, show which files are here."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from histobridge.errors import UserError
-from histobridge_study.cli.options import Data, Json, Mirror, Names, app, console, print_json, told_apart
+from histobridge.cli import Data, Json, Mirror, app, console, print_json
+from histobridge_study.cli.options import StudyFile
 
 PANEL = "Data"
+Names = Annotated[list[str] | None, typer.Argument(help="Datasets; all by default.")]
 
 
 @app.command(rich_help_panel=PANEL)
-def fetch(
-    datasets: Names = None,
-    mirror: Mirror = None,
-    data: Data = Path("data"),
-) -> None:
-    """Download what is missing of the datasets, or copy it from a mirror; show what is here, missing or wrong.
+def fetch(datasets: Names = None, mirror: Mirror = None, data: Data = Path("data"), study: StudyFile = None) -> None:
+    """Download the missing files of datasets, or copy them from a mirror.
 
-    A dandiset is fetched only if it is named; the DANDI archive is then asked which files it has.
+    The exit code is 2 if a development image or mask is missing or wrong afterwards.
     """
-    from histobridge.data.download import fetch as fetch_dataset
+    statuses = fetch_datasets(_datasets(datasets, study), data, mirror=mirror)
+    _show(statuses)
+    if any(status.state != "here" and status.split == "development" for status in statuses):
+        raise typer.Exit(2)
+
+
+@app.command("data", rich_help_panel=PANEL)
+def show_data(
+    datasets: Names = None, data: Data = Path("data"), study: StudyFile = None, as_json: Json = False
+) -> None:
+    """Show which files of the datasets are here, missing or wrong."""
+    from histobridge.data.download import status, summary
+
+    statuses = [file for dataset in _datasets(datasets, study) for file in status(dataset, data)]
+    if as_json:
+        print_json(summary(statuses))
+    else:
+        _show(statuses)
+
+
+def fetch_datasets(datasets: list, data: Path, *, mirror: Path | None, splits: tuple[str, ...] | None = None) -> list:
+    """Fetch datasets with a line of progress in a terminal; return the status of every file."""
+    from histobridge.data.download import fetch as fetch_files
+    from histobridge.data.manifest import SPLITS
 
     done = 0
 
@@ -33,71 +54,21 @@ def fetch(
         if console.is_terminal:
             print(f"\r{file.dataset}: {done} files", end="", flush=True)
 
-    chosen = _datasets(datasets, ask=bool(datasets))
-    statuses = [s for d in chosen for s in fetch_dataset(d, data, mirror=mirror, progress=progress)]
-    _show(statuses)
-    if any(s.state != "here" and s.split == "development" for s in statuses):
-        raise typer.Exit(2)
+    wanted = splits or SPLITS
+    return [
+        file
+        for dataset in datasets
+        for file in fetch_files(dataset, data, mirror=mirror, splits=wanted, progress=progress)
+    ]
 
 
-@app.command("data", rich_help_panel=PANEL)
-def show_data(
-    datasets: Names = None,
-    data: Data = Path("data"),
-    as_json: Json = False,
-) -> None:
-    """Show which files of the datasets are here, missing or wrong."""
-    from histobridge.data.download import status, summary
+def _datasets(names: list[str] | None, study: Path | None) -> list:
+    """Return the named datasets, or all."""
+    from histobridge.data.manifest import dataset_names
+    from histobridge_study.config import load_study
 
-    with told_apart(as_json):
-        statuses = [s for d in _datasets(datasets) for s in status(d, data)]
-    if as_json:
-        print_json(summary(statuses))
-    else:
-        _show(statuses)
-
-
-def _datasets(names: list[str] | None, *, ask: bool = False) -> list:
-    """Return the named datasets, or all whose files are listed; `ask` the archive for those that are not."""
-    from histobridge.data.manifest import dataset_names, describe_dataset, is_unresolved, load_dataset
-
-    waiting = [name for name in names or dataset_names() if is_unresolved(describe_dataset(name))]
-    if ask:
-        for name in waiting:
-            _ask_archive(name)
-    elif waiting and not names:
-        console.print(f"Left out until `histobridge fetch NAME` asks for their files: {', '.join(waiting)}")
-    return [load_dataset(name) for name in names or dataset_names() if names or name not in waiting]
-
-
-def _ask_archive(name: str) -> None:
-    from histobridge.data.dandisets import resolve
-    from histobridge.data.manifest import describe_dataset
-
-    described = describe_dataset(name)
-    print(f"Asking {described.dandiset.api} for the files of {name} ...", flush=True)
-    images = resolve(described).images
-    masks, subjects = sum(image.mask is not None for image in images), len({image.subject for image in images})
-    print(f"{name}: {len(images)} images, {masks} with a mask, of {subjects} subjects", flush=True)
-
-
-def fetch_pair(pair, split: str, data: Path, mirror: Path | None) -> None:
-    """Get what the pair needs: development images always, those of the scored split too."""
-    from histobridge.data.download import complaints, status
-    from histobridge.data.download import fetch as fetch_dataset
-
-    splits = ("development", "locked-test") if split == "locked-test" else ("development",)
-    for name in (pair.source.dataset, pair.target.dataset):
-        (dataset,) = _datasets([name], ask=True)
-        found = [s for s in status(dataset, data) if s.split in splits]
-        missing = sum(s.state == "missing" for s in found)
-        if missing:
-            console.print(f"Fetching {name}: {missing} files are missing")
-            found = fetch_dataset(dataset, data, mirror=mirror, splits=splits)
-        unusable = [s for s in found if s.state != "here"]
-        if unusable:
-            told = " ".join(complaints(unusable))
-            raise UserError(f"{len(unusable)} files of {name} cannot be used: {told} See `histobridge fetch --help`.")
+    opened = load_study(study)
+    return [opened.dataset(name) for name in names or dataset_names(folders=opened.manifest_folders)]
 
 
 def _show(statuses: list) -> None:

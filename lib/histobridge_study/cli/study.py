@@ -1,4 +1,4 @@
-"""Commands that run the study, whole or in part, and publish what it found."""
+"""Commands that run the study, whole or in part."""
 
 from __future__ import annotations
 
@@ -10,54 +10,12 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from histobridge.cli import Data, Mirror, ProfileName, Seed, app, console
 from histobridge.errors import one_of
-from histobridge_study.cli.data import fetch_pair
-from histobridge_study.cli.options import (
-    Data,
-    Folds,
-    Mirror,
-    Out,
-    Pairs,
-    ProfileName,
-    Protocols,
-    Seed,
-    SplitName,
-    app,
-    console,
-    some,
-)
+from histobridge_study.cli.data import fetch_datasets
+from histobridge_study.cli.options import Folds, Out, Pairs, Protocols, SplitName, StudyFile, named, text
 
 PANEL = "Study"
-
-
-@app.command(rich_help_panel=PANEL)
-def run(
-    pair: Pairs = None,
-    fold: Folds = None,
-    profile: ProfileName = "phantom",
-    protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
-    split: SplitName = "development",
-    seed: Seed = 0,
-    mirror: Mirror = None,
-    data: Data = Path("data"),
-    out: Out = Path("runs"),
-) -> None:
-    """Run the notebooks for pairs and folds (the profile's by default), one after another, then the report.
-
-    Finished stages are skipped, so the same command takes up a run that was stopped.
-    """
-    from histobridge_study.execute import report, run_fold
-    from histobridge_study.grid import Plan
-
-    plan = Plan(profile, some(pair), (protocol,), some(fold), split, seed, str(out), str(data))
-    for name in dict.fromkeys(name for name, _, _ in plan.cells):
-        fetch_pair(plan.study.pairs[name], split, data, mirror)
-    for number, cell in enumerate(plan.cells, 1):
-        print(f"[{number}/{len(plan.cells)}]", *cell, flush=True)
-        run_fold(plan.parameters(*cell))
-    page = report(plan)
-    _print_dice(out / profile, seed)
-    console.print(f"\nReport: {os.path.relpath(page)}", markup=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -69,30 +27,39 @@ def study(
     cores: Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all by default.")] = None,
     split: SplitName = "development",
     seed: Seed = 0,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Afterwards, train `refined` without one piece at a time.")
+    ] = False,
     mirror: Mirror = None,
     data: Data = Path("data"),
     out: Out = Path("runs"),
-    dry_run: Annotated[bool, typer.Option(help="Say what would run, and stop.")] = False,
+    study_file: StudyFile = None,
+    dry_run: Annotated[bool, typer.Option(help="Show what would run, and stop.")] = False,
 ) -> None:
-    """Run the whole study as a graph of jobs, several at once where cores allow; a thin front for the Snakefile.
+    """Run the study: translate, label both ways, refine and report, for every pair and fold.
 
-    Kill it at any moment and start it again: only what is unfinished runs. A job that fails does not stop the
-    others; the report names the cells that are missing, and the exit code is 1.
+    Several jobs run at once where cores allow. Kill it at any moment and start it again: only what is unfinished runs. A
+    job that fails does not stop the others; the report names the missing cells, and the exit code is 1.
     """
-    from histobridge_study.execute import run_graph
-    from histobridge_study.grid import Plan
+    from histobridge_study.execute import run_grid
+    from histobridge_study.grid import Grid
 
-    plan = Plan(profile, some(pair), some(protocol), some(fold), split, seed, str(out), str(data))
-    done = run_graph(plan, cores=cores, mirror=mirror, dry_run=dry_run)
+    places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
+    grid = Grid(profile, named(pair), named(protocol), named(fold), split, seed, **places)
     if not dry_run:
-        _print_outcome(plan)
+        _fetch(grid, mirror)
+    done = run_grid(grid, cores=cores, dry_run=dry_run)
+    if ablation and not dry_run:
+        _ablate(grid)
+    if not dry_run:
+        _print_outcome(grid)
     raise typer.Exit(0 if done else 1)
 
 
-@app.command(rich_help_panel=PANEL)
+@app.command(hidden=True)
 def notebook(
     stage: Annotated[str, typer.Argument(help="01_data, 02_translate, 03_label, 04_refine or 05_report.")],
-    pair: Annotated[str, typer.Option(help="Pair of study.yaml.")] = "phantom-sem",
+    pair: Annotated[str, typer.Option(help="Pair of the study.")] = "phantom-sem",
     profile: ProfileName = "phantom",
     fold: Annotated[int, typer.Option(help="Fold, from 0.")] = 0,
     protocol: Annotated[str, typer.Option(help="transductive, or inductive.")] = "transductive",
@@ -100,84 +67,89 @@ def notebook(
     seed: Seed = 0,
     data: Data = Path("data"),
     out: Out = Path("runs"),
+    study_file: StudyFile = None,
 ) -> None:
     """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
-    from histobridge_study.execute import STAGES, Prefixed, report, run_stage
-    from histobridge_study.grid import Plan
+    from histobridge_study.execute import REPORT, PrefixedStream, report, run_stage
+    from histobridge_study.grid import Grid
+    from histobridge_study.runs import STAGES
 
-    one_of("notebook", stage, (*STAGES, "05_report"))
-    plan = Plan(profile, split=split, seed=seed, out=str(out), data=str(data))
-    if stage == "05_report":
-        report(plan)
+    one_of("notebook", stage, (*STAGES, REPORT))
+    grid = Grid(profile, split=split, seed=seed, out=str(out), data=str(data), study_file=text(study_file))
+    if stage == REPORT:
+        report(grid)
         return
-    told = Prefixed(sys.stdout, f"{pair} {protocol} fold {fold}")
-    run_stage(stage, plan.parameters(pair, protocol, fold), told=told)
+    grid.study.pair(pair)
+    run_stage(
+        grid.run(pair, protocol, fold), stage, stream=PrefixedStream(sys.stdout, f"{pair} {protocol} fold {fold}")
+    )
 
 
 @app.command(rich_help_panel=PANEL)
 def report(
-    folder: Annotated[Path, typer.Argument(help="A profile's runs, such as runs/phantom.")],
+    folder: Annotated[Path, typer.Argument(help="The runs of a profile, such as runs/phantom.")],
     to: Annotated[Path | None, typer.Option(help="Folder for the site; FOLDER/site by default.")] = None,
-    fold: Annotated[
-        list[int] | None, typer.Option(help="Show pictures and notebooks of this fold only; repeat for more.")
-    ] = None,
+    fold: Annotated[list[int] | None, typer.Option(help="Show pictures of this fold only; repeat for more.")] = None,
     data: Data = Path("data"),
     seed: Seed = 0,
+    study_file: StudyFile = None,
 ) -> None:
-    """Write finished runs as a site: static pages that need no server and no network.
+    """Write finished runs as a site of static pages that need no server and no network.
 
     Five folds of real images are some 160 MB; --fold 0 makes a fifth of that, with the same tables.
     """
-    from histobridge_study.site import build
+    from histobridge_study.report.site import build
 
-    page = build(folder, to, data=data, seed=seed, shown=some(fold))
+    page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file))
     console.print(f"Report: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command(rich_help_panel=PANEL)
-def publish(
-    profile: Annotated[str, typer.Option(help="Profile whose runs are published.")] = "cpu",
-    out: Out = Path("runs"),
-    reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
-) -> None:
-    """Publish finished runs: of a real profile the tables, in reports/ and the README; of `phantom` the figures."""
-    from histobridge.data.manifest import ROOT
-    from histobridge_study.report import paper_figures as gallery
-    from histobridge_study.report import publish as publishing
+def _fetch(grid, mirror: Path | None) -> None:
+    """Get the files of all datasets that the grid needs; what cannot be had is told, and the rest runs."""
+    from histobridge.data.download import complaints, status
 
-    if profile == "phantom":
-        gallery.write(out.resolve(), profile, reports.resolve())
-    else:
-        publishing.publish(out / profile, reports, ROOT / "README.md")
-    console.print(f"Published in {reports}")
-
-
-@app.command(rich_help_panel=PANEL)
-def recompute(reports: Annotated[Path, typer.Option(help="Folder of published rows.")] = Path("reports")) -> None:
-    """Compute every table and plot of reports/ and the README anew from the published rows."""
-    from histobridge.data.manifest import ROOT
-    from histobridge_study.report import publish as publishing
-
-    publishing.recompute(reports, ROOT / "README.md")
-    console.print(f"Recomputed {reports} and the tables of README.md")
+    splits = ("development", "locked-test") if grid.split == "locked-test" else ("development",)
+    names = dict.fromkeys(name for pair, _, _ in grid.cells for name in grid.study.pairs[pair].datasets)
+    for dataset in map(grid.study.dataset, names):
+        files = [file for file in status(dataset, Path(grid.data)) if file.split in splits]
+        if any(file.state == "missing" for file in files):
+            console.print(
+                f"Fetching {dataset.name}: {sum(file.state == 'missing' for file in files)} files are missing"
+            )
+            files = fetch_datasets([dataset], Path(grid.data), mirror=mirror, splits=splits)
+        for line in complaints(files):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_outcome(plan) -> None:
+def _ablate(grid) -> None:
+    """Run the ablation of all finished runs, one after another."""
+    from histobridge_study.stages.refine import STAGE, ablate
+    from histobridge_study.stages.translate import trained_translators
+
+    runs = grid.finished_runs(STAGE)
+    for number, run in enumerate(runs, 1):
+        console.print(f"[{number}/{len(runs)}] ablation of", *map(str, run.key.values()), markup=False, highlight=False)
+        ablate(run, trained_translators(run))
+
+
+def _print_outcome(grid) -> None:
     """Print the Dice of what has been labelled, where the report is, and what has not finished."""
-    runs = {cell: plan.run(*cell) for cell in plan.cells}
-    if any(run.finished("03_label") for run in runs.values()):
-        _print_dice(plan.folder, plan.seed)
-        console.print(f"\nReport: {os.path.relpath(plan.folder / 'report' / '05_report.html')}", soft_wrap=True)
-    for cell, run in runs.items():
-        if not run.finished("04_refine"):
-            console.print("Not finished (why stands above):", *cell, highlight=False)
+    if grid.finished_runs("03_label"):
+        _print_dice(grid)
+        page = grid.folder / "report" / "05_report.html"
+        console.print(f"\nReport: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
+    finished = {tuple(run.key.values()) for run in grid.finished_runs("04_refine")}
+    for pair, protocol, fold in grid.cells:
+        if (pair, protocol, grid.split, fold) not in finished:
+            console.print("Not finished (the reason stands above):", pair, protocol, fold, highlight=False)
 
 
-def _print_dice(folder: Path, seed: int) -> None:
+def _print_dice(grid) -> None:
     from histobridge_study.analysis.tables import dice_overview
     from histobridge_study.report.collect import collect
 
-    overview = dice_overview(collect(folder, "dice", seed=seed))
+    places = {"out": grid.out, "data": grid.data, "study_file": grid.study_file}
+    overview = dice_overview(collect(grid.profile, seed=grid.seed, **places).rows["dice"])
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)

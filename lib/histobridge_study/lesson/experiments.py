@@ -12,7 +12,7 @@ from scipy import ndimage
 from histobridge.classes import AXON
 from histobridge.metrics.overlap import mean_dice
 from histobridge.metrics.reconstruction import l1
-from histobridge.phantom.render import phantom
+from histobridge.phantom import phantom
 from histobridge.training.device import device
 from histobridge.translators.base import Domain
 from histobridge.translators.diffusion import diffuse, diffuse_one_step, vp_schedule

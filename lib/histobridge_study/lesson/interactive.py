@@ -19,7 +19,7 @@ from IPython import get_ipython
 from matplotlib.figure import Figure
 
 from histobridge.errors import UserError
-from histobridge.io.images import resample
+from histobridge.io.resample import resample
 from histobridge.translators.diffusion import diffuse_one_step, vp_schedule
 from histobridge_study import plotting as figures
 

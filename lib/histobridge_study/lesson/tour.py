@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 
-from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, validated
+from histobridge.config import SegmenterSettings, Strict, SynDiffSettings
 from histobridge.metrics.overlap import mean_dice
-from histobridge.phantom.render import phantom
-from histobridge_study.parameters import fresh
+from histobridge.phantom import phantom
+from histobridge_study.parameters import parameters_of
 
 
 class Drawn(NamedTuple):
@@ -67,7 +67,7 @@ def open_tour(parameters: dict) -> Tour:
     UserError
         If one is unknown, of the wrong type or out of range.
     """
-    return validated(Tour, fresh(parameters, "tour", Tour), "The parameters")
+    return parameters_of(parameters, Tour, opened="tour")
 
 
 def dice_table(labels: Mapping[str, Sequence[np.ndarray]], truth: Sequence[np.ndarray]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from histobridge.display.drawing import (
     refuse_other_shapes,
     styled,
 )
-from histobridge.io.images import encode_mask
+from histobridge.io.masks import encode_mask
 from histobridge_label.export.geojson import areas, features
 from histobridge_label.export.instances import fibre_labels
 

@@ -64,7 +64,7 @@ def _grey_histogram(axes: Axes, picture: np.ndarray) -> None:
     grey = np.linspace(-3.2, 3.2, 200)
     axes.hist(picture.ravel(), np.linspace(-3.2, 3.2, 65), density=True, color=BLUE, alpha=0.5)
     axes.plot(grey, np.exp(-(grey**2) / 2) / np.sqrt(2 * np.pi), color=GREY, linestyle="--", linewidth=1)
-    axes.set(xlim=(-3.2, 3.2), ylim=(0, 1.6), xticks=(-2, 0, 2), xlabel="grey")
+    axes.set(xlim=(-3.2, 3.2), ylim=(0, 1.6), xticks=(-2, 0, 2), xlabel="grey value")
 
 
 @styled
@@ -77,7 +77,7 @@ def scales(rows: Mapping[str, Sequence[np.ndarray]], um_per_px: Sequence[float],
         for place, picture, size in zip(axes, pictures, um_per_px, strict=True):
             panel(place, middle(picture, side), um_per_px=size)
     for place, size in zip(grid[0], um_per_px, strict=True):
-        place.set_title(f"{side} px of {size:g} µm")
+        place.set_title(f"{side} px at {size:g} µm/px")
     return figure
 
 
@@ -111,7 +111,7 @@ def steps_back(found: Sequence, *, bins: int = 60) -> Figure:
         axes.hist(one.before, np.linspace(grey[0], grey[-1], bins), density=True, color=BLUE, alpha=0.5, label="pixels")
         normal = np.exp(-(((grey - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
         axes.plot(grey, normal, color=VERMILLION, label="normal curve")
-        axes.set(title=f"one of {one.steps} steps", xlabel="grey one step before", yticks=[])
+        axes.set(title=f"one of {one.steps} steps", xlabel="grey value one step earlier", yticks=[])
     figure.axes[0].legend(fontsize=7, handlelength=1)
     return figure
 
@@ -150,7 +150,7 @@ def guided_walk(condition: np.ndarray, steps: Sequence) -> Figure:
         panel(above, step.noisy, title=f"t = {step.level}")
         if step.guess is not None:
             panel(below, step.guess)
-    panel(grid[1, -1], condition, title="led by")
+    panel(grid[1, -1], condition, title="condition")
     grid[0, 0].set_ylabel("noisy image")
-    grid[1, 0].set_ylabel("guess of the\nclean image")
+    grid[1, 0].set_ylabel("predicted\nclean image")
     return figure

@@ -29,7 +29,7 @@ from histobridge.display.drawing import (
     styled,
     word_box,
 )
-from histobridge.phantom.render import draw_geometry, render
+from histobridge.phantom import draw_geometry, render
 from histobridge.translators.diffusion import posterior, vp_schedule
 
 SIDE = 0.66  # inches: of every picture

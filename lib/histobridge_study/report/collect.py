@@ -1,13 +1,13 @@
-"""Gather the rows and the provenance that the finished runs have left, for the report and for `reports/`."""
+"""Gather the rows and the provenance of finished runs, for the report and for `reports/`."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from histobridge.data.folds import PROTOCOLS
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
 from histobridge_study.analysis.bland_altman import MEASURES, SEEN
@@ -20,123 +20,109 @@ from histobridge_study.analysis.tables import (
     planned_cells,
     translation_overview,
 )
-from histobridge_study.grid import Plan
-from histobridge_study.stages.measure import is_measured
+from histobridge_study.grid import Grid, runs_of_profile
+from histobridge_study.runs import Stage
 
-TABLES = {"dice": "03_label", "translation": "02_translate"}  # and the stage that makes each
-BEYOND = "04_refine"
-ADDED = ("ablation", "guidance")
-"""Of `histobridge ablate` and `recommend`, where they were run; their rows say of which commit and settings."""
-BEYOND_TABLES = ("trust", "reliability", "sparsification", *ADDED)
-"""Of notebook 05, and what was added to it."""
+ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification", "ablation", "guidance")
+"""The tables that runs leave; see `collect`."""
 
 
-def collect(folder: Path, table: str, *, seed: int = 0) -> pd.DataFrame:
-    """Join the rows of one table (`dice` or `translation`) of all finished runs below `folder`, in a fixed order.
+@dataclass(frozen=True)
+class Collected:
+    """What the finished runs of a profile have left.
 
-    Dice are those of notebook 03 and, where notebook 05 has run, of `refined`. Runs with another seed stay out: they
-    answer another question than the spread over folds.
+    Attributes
+    ----------
+    profile : str
+    rows : dict of DataFrame
+        By the names in `ROWS`; a table that no run has left is empty.
+    provenance : list of dict
+        What each finished stage recorded about itself.
+    """
+
+    profile: str
+    rows: dict[str, pd.DataFrame]
+    provenance: list[dict]
+
+
+def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
+    """Join the tables of all finished runs of a profile and seed, in a fixed order.
+
+    Parameters
+    ----------
+    profile : str
+    seed : int
+    **places : str
+        `out`, `data` and `study_file`, as in `Grid`.
 
     Raises
     ------
     UserError
-        If there is none yet.
+        If no run has finished stage 03.
     """
-    rows = [_joined(finished(folder, TABLES[table], seed=seed), table)]
-    if table == "dice":
-        rows.append(_joined(_finished(folder, BEYOND, seed), "refined"))
-    return pd.concat([found for found in rows if len(found)], ignore_index=True)
+    finished = {
+        name: [run.stage(name) for run in runs_of_profile(profile, name, seed=seed, **places)]
+        for name in ("02_translate", "03_label", "04_refine")
+    }
+    finished["02_translate"] = list({stage.folder: stage for stage in finished["02_translate"]}.values())
+    labelled, refined = finished["03_label"], finished["04_refine"]
+    if not labelled:
+        folder = Path(places.get("out", "runs")) / profile
+        raise UserError(f"There are no finished runs below {folder}: start one with `histobridge study`.")
+    rows = {name: _joined(refined, name) for name in ROWS[3:]}
+    rows["dice"] = _concatenated([_joined(labelled, "dice"), _joined(refined, "refined")])
+    rows["translation"] = _joined(finished["02_translate"], "translation")
+    measured = _concatenated([_joined(labelled, "morphometrics"), _joined(refined, "morphometrics")])
+    rows["morphometrics"] = measured.drop_duplicates([*SEEN, "fold"]) if len(measured) else _no_measures()
+    return Collected(profile, rows, [_provenance(stage) for stages in finished.values() for stage in stages])
 
 
-def collect_beyond(folder: Path, *, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Join the `BEYOND_TABLES` of all finished runs below `folder`; a table that no run has left is empty.
-
-    Rows that were added to a run before its settings changed are left out.
-    """
-    marks = _finished(folder, BEYOND, seed)
-    found = {name: _joined(marks, name) for name in BEYOND_TABLES}
-    valid = {json.loads(mark.read_text())["settings_hash"] for mark in marks}
-    return found | {name: _of_settings(found[name], valid) for name in ADDED}
-
-
-def _of_settings(added: pd.DataFrame, valid: set[str]) -> pd.DataFrame:
-    return added[added["settings_hash"].isin(valid)] if len(added) else added
-
-
-def collect_measured(folder: Path, *, seed: int = 0) -> pd.DataFrame:
-    """Join the rows of `morphometrics` of those finished runs below `folder` that are measured; it may be none."""
-    marks = [mark for mark in _finished(folder, TABLES["dice"], seed) if is_measured(mark)]
-    beyond = _joined(_finished(folder, BEYOND, seed), "morphometrics-refined")
-    found = [table for table in (_joined(marks, "morphometrics"), beyond) if len(table)]
-    if not found:
-        return pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
-    return pd.concat(found, ignore_index=True).drop_duplicates([*SEEN, "fold"])  # both hold the expert
-
-
-def _joined(marks: list[Path], table: str) -> pd.DataFrame:
-    """Join one table of all runs that have it."""
-    paths = [path for mark in marks if (path := mark.with_name(f"{table}.csv")).exists()]
+def _joined(stages: Iterable[Stage], table: str) -> pd.DataFrame:
+    """Join one table of all stages that have it."""
+    paths = [path for stage in stages if (path := stage.folder / f"{table}.csv").exists()]
     return pd.concat(map(read_table, paths), ignore_index=True) if paths else pd.DataFrame()
 
 
-def collect_provenance(folder: Path, *, seed: int = 0) -> list[dict]:
-    """Return what each finished stage below `folder` recorded about itself."""
-    records = []
-    for stage in (*TABLES.values(), BEYOND):
-        for mark in _finished(folder, stage, seed):
-            found = json.loads(mark.read_text())
-            records.append({"stage": stage, "settings_hash": found["settings_hash"], **found["provenance"]})
-    return records
+def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def finished(folder: Path, stage: str, *, seed: int = 0) -> list[Path]:
-    """Return the files that mark a stage as finished: folder/pair/protocol/split/fold/stage.json.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
-    if marks := _finished(folder, stage, seed):
-        return marks
-    raise UserError(f"There are no finished runs below {folder}: start one with `histobridge run`.")
+def _no_measures() -> pd.DataFrame:
+    return pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
 
 
-def _finished(folder: Path, stage: str, seed: int) -> list[Path]:
-    protocols = [f"{protocol}-seed{seed}" if seed else protocol for protocol in PROTOCOLS]
-    return sorted(mark for protocol in protocols for mark in folder.glob(f"*/{protocol}/*/*/{stage}.json"))
+def _provenance(stage: Stage) -> dict:
+    record = stage.record()
+    return {"stage": stage.name, "settings_hash": record["key"], **record["provenance"]}
 
 
 def provenance_table(records: list[dict]) -> pd.DataFrame:
     """Return one row a finished stage: what ran, on which code, how long, how much memory."""
-    shown = [
-        "stage",
-        "pair",
-        "protocol",
-        "fold",
-        "git_commit",
-        "settings_hash",
-        "cores",
-        "minutes",
-        "peak_memory_gib",
-    ]
+    shown = ["stage", "pair", "protocol", "fold", "git_commit", "settings_hash", "cores", "minutes", "peak_memory_gib"]
     return pd.DataFrame(records)[shown]
 
 
-def derived_tables(rows: pd.DataFrame, translation: pd.DataFrame, records: list[dict]) -> dict[str, pd.DataFrame]:
+def report_folder(profile: str, *, out: str = "runs", **_: str) -> Path:
+    """Return the folder of the report on a profile's runs."""
+    return Path(out) / profile / "report"
+
+
+def derived_tables(
+    dice: pd.DataFrame, translation: pd.DataFrame, records: list[dict], **places: str
+) -> dict[str, pd.DataFrame]:
     """Return the tables of the study by name: Dice, reconstruction, paired tests, claims and costs."""
-    profile = records[0]["profile"]
     return {
-        "table1": dice_overview(rows, interval=True, missing=missing(profile, rows)),
+        "table1": dice_overview(dice, interval=True, missing=missing(records[0]["profile"], dice, **places)),
         "table2": translation_overview(translation),
-        "tests": paired_overview(paired_tests(rows)),
-        "claims": claims(rows, translation),
+        "tests": paired_overview(paired_tests(dice)),
+        "claims": claims(dice, translation),
         "costs": cost_table(records),
     }
 
 
-def missing(profile: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells that the study plans for a profile and that no finished run has filled."""
-    plan = Plan(profile)
-    planned = planned_cells(plan.wanted, plan.study.translators)
-    return missing_cells(rows, planned, unavailable=plan.gone)
+def missing(profile: str, dice: pd.DataFrame, **places: str) -> pd.DataFrame:
+    """Return the cells that the study plans for a profile and that no row of Dice fills."""
+    grid = Grid(profile, **places)
+    planned = planned_cells(grid.planned, grid.study.translators)
+    return missing_cells(dice, planned, unavailable=grid.unavailable_pairs)

@@ -1,141 +1,120 @@
-"""The published study's figures (arXiv 2412.02858), drawn from what finished runs have left.
+"""The figures of the published study (arXiv 2412.02858), drawn from what finished runs have left.
 
-Nothing is trained or translated here. Pictures of real images stay out of the repository; those of drawn tissue,
-the same figures, may be published.
+Nothing is trained here. Pictures of real images stay below the folder of runs; those of drawn tissue, the same figures,
+may be published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from histobridge.data.datasets import Sample
-from histobridge.data.manifest import ROOT, load_dataset
 from histobridge.errors import UserError
-from histobridge_study import plotting as figures
+from histobridge_study import plotting
 from histobridge_study.analysis.tables import dice_table
-from histobridge_study.config import Pair, load_study
-from histobridge_study.grid import Plan
+from histobridge_study.grid import Grid
 from histobridge_study.plotting import Example
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
-from histobridge_study.report.collect import TABLES, collect
-from histobridge_study.runs import Run, open_run
-from histobridge_study.stages import label as strategies
-from histobridge_study.stages import translate as translation
-from histobridge_study.stages.export import labelled
-from histobridge_study.stages.refine import STAGE
+from histobridge_study.report.collect import Collected, collect
+from histobridge_study.runs import Run
+from histobridge_study.stages.export import labelled_images
+from histobridge_study.stages.label import read_labels
+from histobridge_study.stages.translate import trained_translators
 
 TRANSLATOR = "syndiff"
+PROTOCOL, SPLIT = "transductive", "development"
+"""Of the runs that are shown."""
 
 
-def write(out: Path | str, profile: str, to: Path | str, *, data: Path | str = "data", **settings) -> list[Path]:
-    """Draw figures 1 to 4 of all finished pairs below `out`/`profile`, and a hand-off; return the paths, SVG and PNG.
+def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]:
+    """Draw figures 2 to 4 of all finished pairs of a profile, and a hand-off; return the paths, SVG and PNG.
 
-    Drawn and real pairs come in figures of their own. A pair of study.yaml without a finished run has a note in
-    its place.
+    Drawn and real pairs come in figures of their own. A pair without a finished run has a note in its place.
 
     Parameters
     ----------
-    out : path-like
-        Where the runs are; like `to` and `data`, relative to the repository.
     profile : str
         Whose runs.
-    to : path-like
-        Folder for the figures. Those of real pairs may not enter the repository: with a real pair it must lie
-        below `out` or outside the repository.
-    data : path-like
-        The datasets.
-    **settings
-        `protocol`, `split` and `seed` of the runs, as in `histobridge_study.parameters.Parameters`.
+    to : Path
+        Folder for the figures. With a real pair it must lie below the folder of the runs.
+    seed : int
+    **places : str
+        `out`, `data` and `study_file`, as in `Grid`.
 
     Raises
     ------
     UserError
-        If no pair is finished, real images would enter the repository, or an image is not here any more.
+        If no pair is finished, figures of real images would leave the folder of the runs, or an image is not here.
     """
-    out, to = ROOT / out, ROOT / to
-    runs = {
-        pair: finished_run(pair=pair, profile=profile, out=str(out), data=str(data), **settings)
-        for pair in load_study().pairs
-    }
+    grid = Grid(profile, protocols=(PROTOCOL,), split=SPLIT, seed=seed, **places)
+    runs = {pair: first_finished_run(grid, pair) for pair in grid.study.pairs}
     if not any(runs.values()):
-        raise UserError(f"There are no finished runs below {out / profile}: start one with `histobridge run`.")
-    _refuse_real_in_repository(runs, out, to)
-    drawn = {"method": figures.method_overview()}
+        raise UserError(f"There are no finished runs below {grid.folder}: start one with `histobridge study`.")
+    _refuse_real_elsewhere(grid, runs, to)
+    collected, drawn = collect(profile, seed=seed, **places), {}
     for kind in ("phantom", "real"):
-        chosen = {pair: run for pair, run in runs.items() if kind_of(load_study().pairs[pair]) == kind}
+        chosen = {pair: run for pair, run in runs.items() if kind_of(grid, pair) == kind}
         if any(chosen.values()):
-            drawn |= _figures(chosen, kind, out / profile)
-    return [path for name, figure in drawn.items() for path in figures.save(figure, to / name)]
+            drawn |= _figures(grid, chosen, kind, collected)
+    return [path for name, figure in drawn.items() for path in plotting.save(figure, to / name)]
 
 
-def finished_run(**parameters) -> Run | None:
-    """Return the run of the first fold of a pair for which notebooks 02 and 03 have finished, or None.
-
-    What was made with other settings than study.yaml has now counts as not run: to draw it would be to train anew.
-
-    Parameters
-    ----------
-    **parameters
-        As for `histobridge_study.runs.open_run`, without `fold`.
-    """
-    first = open_run(parameters)
-    for fold in range(first.profile.folds):
-        run = replace(first, parameters=first.parameters.model_copy(update={"fold": fold}))
-        if all(run.finished(stage) for stage in TABLES.values()):
+def first_finished_run(grid: Grid, pair: str) -> Run | None:
+    """Return the run of the first fold of a pair that has finished stages 02 and 03, or None."""
+    if grid.unavailable(pair):
+        return None
+    for fold in range(grid.settings.folds):
+        run = grid.run(pair, PROTOCOL, fold)
+        if run.stage("02_translate").finished and run.stage("03_label").finished:
             return run
     return None
 
 
-def kind_of(pair: Pair) -> str:
+def kind_of(grid: Grid, pair: str) -> str:
     """Tell whether a pair is `phantom` (both domains are drawn) or `real`."""
-    both = (pair.source.dataset, pair.target.dataset)
-    return "phantom" if all(load_dataset(name).procedural for name in both) else "real"
+    datasets = map(grid.study.dataset, grid.study.pairs[pair].datasets)
+    return "phantom" if all(dataset.procedural for dataset in datasets) else "real"
 
 
-def why_missing(plan: Plan, pair: str) -> str:
+def why_missing(grid: Grid, pair: str) -> str:
     """Say why a pair has no example: its images cannot be had, or it has not been run."""
-    return NO_DATA if plan.unavailable(pair) else NOT_RUN
+    return NO_DATA if grid.unavailable(pair) else NOT_RUN
 
 
-def scores(run: Run, folder: Path, table: str) -> pd.DataFrame:
-    """Return the rows of `dice` or `translation` of finished runs of the protocol, split and seed of `run`."""
-    p = run.parameters
-    rows = collect(folder, table, seed=p.seed)
-    return rows[(rows["protocol"] == p.protocol) & (rows["split"] == p.split)]
-
-
-def example(run: Run, dice: pd.DataFrame, round_trips: pd.DataFrame) -> Example:
+def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     """Gather one image of L and one of U of a finished run, and what SynDiff and the strategies made of them.
 
-    They are typical images, neither the best nor the worst: of L the one whose round trip has the median SSIM,
-    of U the one whose labels have the median Dice.
+    They are typical images: of L the one whose round trip has the median SSIM, of U the one whose labels have the median
+    Dice.
 
     Parameters
     ----------
     run : Run
-        Notebooks 02 and 03 have finished.
-    dice, round_trips : DataFrame
+        Stages 02 and 03 have finished.
+    dice, translation : DataFrame
         Rows of `dice.csv` and `translation.csv`; those of other pairs and folds do not matter.
     """
     p = run.parameters
     dice = dice[(dice["pair"] == p.pair) & (dice["fold"] == p.fold) & (dice["translator"] == TRANSLATOR)]
-    trips = round_trips[(round_trips["pair"] == p.pair) & (round_trips["translator"] == TRANSLATOR)]
-    there = _named(run.source_images(), typical(trips[trips["direction"] == "L->U"], "ssim"))
-    here = _named(run.target_images(), typical(dice, "dice"))
-    translator = translation.trained_translators(run)[TRANSLATOR]
-    labels = strategies.all_pseudo_labels(run, {TRANSLATOR: translator})
-    masks = {name: masks[here.name] for (name, _), masks in labels.items() if name in STRATEGIES}
-    source = {"image": there.image, "mask": run.source_masks()[there.name]}
-    target = {"image": here.image, "truth": run.target_masks()[here.name], **masks}
-    source["translation"] = translation.translated(run, translator, [there], "U")[0].image
-    target["translation"] = translation.translated(run, translator, [here], "L")[0].image
+    trips = translation[(translation["pair"] == p.pair) & (translation["translator"] == TRANSLATOR)]
+    of_l = _named(run.data.source_images, typical(trips[trips["direction"] == "L->U"], "ssim"))
+    of_u = _named(run.data.target_images, typical(dice, "dice"))
+    translator = trained_translators(run)[TRANSLATOR]
+    labels = read_labels(run.stage("03_label"))
+    wanted = {
+        name: method for method in labels if (name := method[0]) in STRATEGIES and method[1] in (TRANSLATOR, "none")
+    }
+    source = {"image": of_l.image, "mask": run.data.source_masks[of_l.name]}
+    target = {"image": of_u.image, "truth": run.data.target_masks[of_u.name]}
+    target |= {name: labels[method][of_u.name] for name, method in wanted.items() if of_u.name in labels[method]}
+    source["translation"] = translator.translate(of_l.image, "U", seed=run.seed)
+    target["translation"] = translator.translate(of_u.image, "L", seed=run.seed)
     both = (run.pair.source, run.pair.target)
-    return Example(source, target, tuple(at.um_per_px for at in both), tuple(at.dataset for at in both))
+    return Example(source, target, tuple(at.um_per_px for at in both), run.pair.datasets)
 
 
 def typical(rows: pd.DataFrame, measure: str) -> str:
@@ -152,29 +131,29 @@ def _named(samples: Iterable[Sample], name: str) -> Sample:
     return next(sample for sample in samples if sample.name == name)
 
 
-def _figures(runs: dict[str, Run | None], kind: str, folder: Path) -> dict[str, Figure]:
+def _figures(grid: Grid, runs: dict[str, Run | None], kind: str, collected: Collected) -> dict[str, Figure]:
     """Return the figures of one kind of pairs, by file name."""
-    one, plan = next(run for run in runs.values() if run), Plan(folder.name)
-    dice, round_trips = (scores(one, folder, table)[lambda t: t["pair"].isin(runs)] for table in TABLES)
-    examples = {pair: example(run, dice, round_trips) if run else why_missing(plan, pair) for pair, run in runs.items()}
-    handed = {f"handoff-{kind}": _handed_off(one)} if one.finished(STAGE) else {}
-    return {
-        **handed,
-        **{f"strategies-{pair}": figures.two_strategies(examples[pair]) for pair, run in runs.items() if run},
-        f"translations-{kind}": figures.translation_examples(examples, round_trips),
-        f"pseudo_labels-{kind}": figures.pseudo_label_examples(examples, dice_table(dice), translator=TRANSLATOR),
-    }
+    dice, translation = (
+        table[(table["protocol"] == PROTOCOL) & (table["split"] == SPLIT) & table["pair"].isin(runs)]
+        for table in (collected.rows["dice"], collected.rows["translation"])
+    )
+    examples = {pair: example(run, dice, translation) if run else why_missing(grid, pair) for pair, run in runs.items()}
+    figures = {f"strategies-{pair}": plotting.two_strategies(examples[pair]) for pair, run in runs.items() if run}
+    figures[f"translations-{kind}"] = plotting.translation_examples(examples, translation)
+    figures[f"pseudo_labels-{kind}"] = plotting.pseudo_label_examples(examples, dice_table(dice), translator=TRANSLATOR)
+    first = next(run for run in runs.values() if run)
+    if first.stage("04_refine").finished:
+        shown = next(labelled_images(first))
+        figures[f"handoff-{kind}"] = plotting.handoff_panel(
+            shown.image, shown.mask, shown.uncertainty, um_per_px=shown.um_per_px
+        )
+    return figures
 
 
-def _handed_off(run: Run) -> Figure:
-    first = next(labelled(run))
-    return figures.handoff_panel(first.image, first.mask, first.uncertainty, um_per_px=first.um_per_px)
-
-
-def _refuse_real_in_repository(runs: dict[str, Run | None], out: Path, to: Path) -> None:
-    real = [pair for pair, run in runs.items() if run and kind_of(run.pair) == "real"]
-    if real and to.resolve().is_relative_to(ROOT) and not to.resolve().is_relative_to(out.resolve()):
+def _refuse_real_elsewhere(grid: Grid, runs: dict[str, Run | None], to: Path) -> None:
+    real = [pair for pair, run in runs.items() if run and kind_of(grid, pair) == "real"]
+    if real and not to.resolve().is_relative_to(Path(grid.out).resolve()):
         raise UserError(
             f"The figures of {', '.join(real)} show real images, which are never committed: choose a folder below "
-            f"{out} or outside the repository."
+            f"{grid.out}."
         )

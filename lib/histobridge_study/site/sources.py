@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge.io.images import read_image, read_mask
+from histobridge.io.images import read_image
+from histobridge.io.masks import read_mask
 from histobridge_study.analysis.tables import in_story_order
-from histobridge_study.config import Pair, load_study
+from histobridge_study.config import ROOT, Pair, load_study
 from histobridge_study.report import collect
 from histobridge_study.report.paper_figures import kind_of, typical
 from histobridge_study.runs import Run, recorded_run

@@ -1,40 +1,33 @@
-"""The refined labels of a finished run, as a hand-off."""
+"""The refined labels of a finished run as a hand-off for annotators."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from histobridge.data.manifest import describe_dataset
-from histobridge.io.images import read_image
-from histobridge_label.export.dataset import Handoff, Labelled, write_handoff
+from histobridge_label.export import Handoff, Labelled, write_handoff
 from histobridge_study.runs import Run
-from histobridge_study.stages.measure import kept_masks
-from histobridge_study.stages.refine import METHOD, STAGE
-
-FOLDER = "handoff"
+from histobridge_study.stages.label import read_labels
+from histobridge_study.stages.refine import METHOD, STAGE, read_uncertainty
 
 
 def hand_off(run: Run) -> Handoff:
     """Write the images of U of a finished run with their refined labels, at the pixel size of the pair.
 
-    It lies in the run's folder; one that is there is written anew, unless its files were edited.
+    The hand-off lies in the folder of the stage. One that is there is written anew, unless its files were edited.
 
     Raises
     ------
     UserError
         If files of an earlier hand-off were edited, or the folder cannot be written.
     """
-    told = json.loads(run.mark(STAGE).read_text())["provenance"]
-    return write_handoff(run.results / FOLDER, labelled(run), {"strategy": "-".join(METHOD), **told})
+    stage = run.stage(STAGE)
+    provenance = {"strategy": "-".join(METHOD), **stage.record()["provenance"]}
+    return write_handoff(stage.folder / "handoff", labelled_images(run), provenance)
 
 
-def labelled(run: Run) -> Iterator[Labelled]:
+def labelled_images(run: Run) -> Iterator[Labelled]:
     """Yield the scored images of U of a finished run with their refined labels and uncertainty."""
-    side, masks = run.pair.target, kept_masks(run, METHOD)
-    modality, unsure = describe_dataset(side.dataset).modality, run.results / "uncertainty" / "-".join(METHOD)
-    for sample in run.scored_images():
-        doubt = read_image(unsure / f"{sample.name}.png")
-        yield Labelled(
-            sample.name, sample.subject, sample.image, masks[sample.name], doubt, side.um_per_px, modality=modality
-        )
+    masks, unsure = read_labels(run.stage(STAGE))[METHOD], read_uncertainty(run)
+    for sample in run.data.scored_images:
+        image = sample.name, sample.subject, sample.image, masks[sample.name], unsure[sample.name]
+        yield Labelled(*image, run.pair.target.um_per_px, modality=run.data.target.modality)

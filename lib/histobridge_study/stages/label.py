@@ -1,123 +1,88 @@
-"""What notebook 03 does: the ways to a pseudo label, run, kept and scored.
-
-=============  ============================================================================================
-`pretrained`   the source segmenter straight on U (baseline)
-`adaptation`   U translated to L, then the source segmenter (U -> L)
-`tutorship`    L translated to U keeps its masks and trains a student, which is applied to U (L -> U)
-`supervised`   a segmenter trained on masks of *other* subjects of U: the upper bound, and no strategy
-=============  ============================================================================================
-
-The three segmenters differ only in what they are given. The source segmenter is trained from scratch, the other two go
-on from its weights: for the same budget they are better and steadier than from scratch, and whatever tutorship
-gains by this, its bound gains too. Only `supervised` is ever given a mask of U. Masks are kept in the run's
-folder and segmenters in the profile's, with what they were made from (`kept.py`), and are taken from there next time.
-"""
+"""Stage 03: the segmenters of a fold, and pseudo labels as files and rows of Dice."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from histobridge.cache import digest, kept
-from histobridge.data.datasets import Sample, of_subjects
-from histobridge.io.files import file_lock
+from histobridge.data.datasets import Sample
 from histobridge.io.images import read_mask, write_mask
-from histobridge.io.progress import ThrottledProgress
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
-from histobridge.translators.base import Translator
-from histobridge_study.runs import Run
-from histobridge_study.stages.translate import translated
+from histobridge.strategies import Examples, cached
+from histobridge_study.runs import Run, Stage
 
-Examples = list[tuple[np.ndarray, np.ndarray]]
-"""Images float32 [H, W] with their masks uint8 [H, W]."""
+STAGE = "03_label"
 
+Method = tuple[str, str]
+"""A strategy and its translator."""
 
-def labelled(images: list[Sample], masks: dict[str, np.ndarray]) -> Examples:
-    """Return images with their masks, which are given by name."""
-    return [(sample.image, masks[sample.name]) for sample in images]
+Labels = Mapping[Method, Mapping[str, np.ndarray]]
+"""Masks uint8 [H, W] by method, then by name of image."""
 
 
 def source_segmenter(run: Run) -> Segmenter:
-    """Train (or load) the segmenter of L on the fold's training subjects."""
-    images = of_subjects(run.source_images(), run.split.source_train)
-    untrained = Segmenter(run.profile.segmenter, seed=_seed(run))
+    """Train (or recall) the segmenter of L on the training subjects of the fold."""
+    untrained = Segmenter(run.profile.segmenter, seed=run.fold_seed)
     name = f"source segmenter of fold {run.parameters.fold}"
-    return _trained(run, name, untrained, labelled(images, run.source_masks()))
+    return cached.fit_segmenter(run.cache, untrained, run.data.training_examples, name=name)
 
 
-def polarity_segmenter(run: Run) -> Segmenter:
-    """Train (or load) the segmenter that is asked about polarity: all of L, whichever fold is run.
+def student_fit(run: Run, source: Segmenter):
+    """Return the `fit` of all students of a fold: trains them, or recalls them.
 
-    The others learn from partly blank crops that there is no axon without a sheath, and find sheaths in a negative too.
-    Whoever is to tell an image from its negative must not look so hard: the judge learns without. Enclosure as is /
-    negative was then 0.51 / 0.74 on SEM, 0.72 / 0.65 on bright field and 0.66 / 0.47 on another TEM, with a second
-    seed 0.44 / 0.70, 0.71 / 0.54 and 0.62 / 0.32.
+    Students continue from the weights of the segmenter of L. For the same budget they are better and steadier than from
+    scratch, and whatever tutorship gains by this, its supervised reference gains too. `fit(examples, start)`
+    continues from another segmenter, for the steps of self-training.
     """
-    settings = run.profile.polarity_segmenter or run.profile.segmenter.model_copy(update={"blank": 0.0})
-    untrained = Segmenter(settings, seed=run.seed)
-    return _trained(run, "judge of polarity", untrained, labelled(run.source_images(), run.source_masks()))
+    return partial(_fit_student, run, source)
 
 
-def student(run: Run, translator: Translator) -> Segmenter:
-    """Train (or load) the student of tutorship: images of L translated to U, with the masks of L."""
-    name, examples = f"tutorship with {translator.name}", synthetic(run, translator)
-    return continued(run, name, source_segmenter(run), examples, steps=run.profile.student_steps)
+def _fit_student(run: Run, source: Segmenter, examples: Examples, start: Segmenter | None = None) -> Segmenter:
+    steps = run.profile.student_steps if start is None else run.profile.refinement.steps
+    untrained = (start or source).warm_start(seed=run.fold_seed, steps=steps)
+    return cached.fit_segmenter(run.cache, untrained, examples, name=f"student of fold {run.parameters.fold}")
 
 
-def synthetic(run: Run, translator: Translator) -> Examples:
-    """Return the fold's training images of L, translated to U, with the masks of L: what tutorship learns from."""
-    images = translated(run, translator, of_subjects(run.source_images(), run.split.source_train), "U")
-    return labelled(images, run.source_masks())
+def predictions(segmenter, samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+    """Return the masks that a segmenter (or a labeller) predicts, by name of image."""
+    return {sample.name: segmenter.predict(sample.image) for sample in samples}
 
 
-def supervised(run: Run) -> tuple[Segmenter, list[Sample]] | None:
-    """Train (or load) the upper bound on development masks of U; return it with the images of left-out subjects.
-
-    Where a subject stands in both splits (bright field's do), its locked images are left out of the folds that train on
-    it. Returns None where fewer than two images of U have a mask to train on, or none is left: then there is no bound.
-    """
-    images, masks = run.target_images(split="development"), run.target_masks(split="development")
-    training = [s for s in of_subjects(images, run.split.target_train) if s.name in masks]
-    held_out = [s for s in run.target_images() if s.subject not in run.split.target_train]
-    if len(training) < 2 or not held_out:
-        return None
-    examples, steps = labelled(training, masks), run.profile.student_steps
-    return continued(run, "supervised bound", source_segmenter(run), examples, steps=steps), held_out
+# --- As files ---------------------------------------------------------------------------------------------------------
 
 
-def pseudo_labels(run: Run, segmenter: Segmenter, images: list[Sample], name: str) -> dict[str, np.ndarray]:
-    """Predict masks by image name, kept as PNGs under pseudo_labels/`name`."""
-    made_from = {"segmenter": segmenter.fingerprint, "images": digest([s.image for s in images])}
-    folder, say = kept(run.results / "pseudo_labels" / name, **made_from), ThrottledProgress()
-    labels = {}
-    for sample in images:
-        path = folder / f"{sample.name}.png"
-        if not path.exists():
-            say(f"{name}, fold {run.parameters.fold}: segmenting {sample.name}, {len(labels) + 1} of {len(images)}")
-            write_mask(path, segmenter.predict(sample.image))
-        labels[sample.name] = read_mask(path)[0]
-    return labels
+def write_labels(stage: Stage, labels: Labels) -> None:
+    """Write pseudo labels as PNGs, `labels`/STRATEGY-TRANSLATOR/IMAGE.png in the stage's folder."""
+    for method, masks in labels.items():
+        for name, mask in masks.items():
+            write_mask(_folder(stage, method) / f"{name}.png", mask)
 
 
-def all_pseudo_labels(run: Run, translators: dict[str, Translator]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """Run every strategy with every translator: masks by image, keyed by (strategy, translator)."""
-    source, images = source_segmenter(run), run.scored_images()
-    labels = {("pretrained", "none"): pseudo_labels(run, source, images, "pretrained-none")}
-    for name, translator in translators.items():
-        if name == "none":
-            continue  # without a translation both strategies are the pre-trained model
-        away = translated(run, translator, images, "L")
-        labels["adaptation", name] = pseudo_labels(run, source, away, f"adaptation-{name}")
-        labels["tutorship", name] = pseudo_labels(run, student(run, translator), images, f"tutorship-{name}")
-    if bound := supervised(run):
-        labels["supervised", "none"] = pseudo_labels(run, *bound, "supervised-none")
-    return labels
+def read_labels(stage: Stage) -> dict[Method, dict[str, np.ndarray]]:
+    """Read the pseudo labels of a finished stage, in the order of its rows of Dice."""
+    table = "dice.csv" if stage.name == STAGE else "refined.csv"
+    methods = pd.read_csv(stage.folder / table)[["strategy", "translator"]].drop_duplicates()
+    return {
+        method: {path.stem: read_mask(path)[0] for path in sorted(_folder(stage, method).glob("*.png"))}
+        for method in methods.itertuples(index=False, name=None)
+    }
 
 
-def dice_rows(run: Run, labels: dict[tuple[str, str], dict[str, np.ndarray]]) -> pd.DataFrame:
+def _folder(stage: Stage, method: Method) -> Path:
+    return stage.folder / "labels" / "-".join(method)
+
+
+# --- As numbers -------------------------------------------------------------------------------------------------------
+
+
+def dice_rows(run: Run, labels: Labels) -> pd.DataFrame:
     """Score pseudo labels against the expert masks; one row an image and class, columns as in reports/dice.csv."""
-    truth, subject = run.target_masks(), {s.name: s.subject for s in run.target_images()}
+    truth, subject = run.data.target_masks, {s.name: s.subject for s in run.data.target_images}
     rows = [
         {"strategy": strategy, "translator": translator, "image": name, "subject": subject[name], **scores}
         for (strategy, translator), masks in labels.items()
@@ -134,12 +99,10 @@ def worst_image(rows: pd.DataFrame) -> str:
     return learned.groupby("image")["dice"].mean().idxmin()
 
 
-def panels(
-    run: Run, translators: dict[str, Translator], labels: dict, name: str
-) -> tuple[np.ndarray, np.ndarray, dict, dict, dict]:
-    """Return what `figures.pseudo_labels` shows of one image: image, truth, masks, translations and Dice as text."""
-    sample = next(s for s in run.target_images() if s.name == name)
-    truth = run.target_masks()[name]
+def panels(run: Run, translators: dict, labels: Labels, name: str) -> tuple[np.ndarray, np.ndarray, dict, dict, dict]:
+    """Return what a figure of pseudo labels shows of one image: image, truth, masks, translations and Dice as text."""
+    sample = next(s for s in run.data.target_images if s.name == name)
+    truth = run.data.target_masks[name]
     masks, translations, dice = {}, {}, {}
     for (strategy, translator), found in labels.items():
         if name in found:
@@ -147,36 +110,5 @@ def panels(
             masks[key] = found[name]
             dice[key] = "  ".join(f"{r['class']} {r['dice']:.2f}" for r in class_scores(truth, found[name]))
             if strategy == "adaptation":
-                translations[key] = translated(run, translators[translator], [sample], "L")[0].image
+                translations[key] = translators[translator].translate(sample.image, "L", seed=run.seed)
     return sample.image, truth, masks, translations, dice
-
-
-def _seed(run: Run) -> int:
-    return run.seed + run.parameters.fold
-
-
-def continued(run: Run, name: str, start: Segmenter, examples: Examples, *, steps: int) -> Segmenter:
-    """Return a segmenter of the fold that goes on from the weights of another, on other examples (kept)."""
-    segmenter = start.warm_start(seed=_seed(run), steps=steps)
-    return _trained(run, f"{name}, fold {run.parameters.fold}", segmenter, examples)
-
-
-def _trained(run: Run, name: str, segmenter: Segmenter, examples: Examples) -> Segmenter:
-    """Train a segmenter (resuming), or return the one that was trained before from the same start and examples.
-
-    They are kept by what they were made from, not by who asked: what L alone teaches (the source segmenter, the judge,
-    the student of negatives) is the same for every pair and protocol. A job that asks for what another is training
-    waits for it.
-    """
-    pairs = [image for image, _ in examples], [mask for _, mask in examples]
-    settings = segmenter.settings.model_dump(mode="json")
-    made_from = {"settings": settings, "seed": segmenter.seed, "start": segmenter.fingerprint, "pairs": digest(pairs)}
-    home = kept(run.segmenters / digest(made_from), **made_from)
-    model, draft = home / "model.pt", home / "model.checkpoint"
-    with file_lock(home / ".lock"):
-        if model.exists():
-            return Segmenter.load(model)
-        segmenter.fit(*pairs, name=name, checkpoint=draft)
-        segmenter.save(model)
-        draft.unlink(missing_ok=True)
-    return segmenter

@@ -1,0 +1,67 @@
+"""The command line: one application, to which each installed package adds its commands.
+
+A package names its module of commands in the entry-point group `histobridge.commands`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from histobridge.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXIT_CODES = "Exit codes: 0 done; 1 a part failed, or a fault of the program; 2 something for you to mend."
+
+app = typer.Typer(
+    help="Label one modality of microscopy, segment another.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Data = Annotated[Path, typer.Option(help="Folder that holds (or will hold) the datasets.")]
+Mirror = Annotated[
+    Path | None,
+    typer.Option(envvar="HISTOBRIDGE_MIRROR", help="Local folder to take files from, by the same checksums."),
+]
+ProfileName = Annotated[str, typer.Option(help="How much is spent: smoke, phantom, cpu or gpu.")]
+Seed = Annotated[int, typer.Option(min=0, help="Added to the seed of the profile.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    for commands in sorted(entry_points(group="histobridge.commands"), key=lambda entry: entry.name):
+        commands.load()
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"histobridge: {error}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@contextmanager
+def progress_to_stderr(as_json: bool) -> Iterator[None]:
+    """Send progress to standard error if standard output is to hold JSON alone."""
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield
+
+
+def print_json(rows: pd.DataFrame | list[dict]) -> None:
+    """Print rows as a JSON array of objects; what is undefined is null."""
+    import pandas as pd  # a second, which help should not cost
+
+    records = pd.DataFrame(rows).to_json(orient="records", double_precision=10)
+    print(json.dumps(json.loads(records), indent=1, ensure_ascii=False))

@@ -1,0 +1,98 @@
+"""Trainings and translations that are remembered: what the pure strategies are handed by the study and the label tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histobridge.cache import Cache, digest
+from histobridge.io.files import file_lock, write_table
+from histobridge.io.images import read_image, write_image
+from histobridge.io.progress import ThrottledProgress
+from histobridge.segmenter import Segmenter
+from histobridge.strategies.basic import Examples
+from histobridge.translators import Domain, SynDiff, Translator
+
+
+def fit_segmenter(cache: Cache, untrained: Segmenter, examples: Examples, *, name: str) -> Segmenter:
+    """Train a segmenter (resuming), or recall the one that was trained from the same start on the same examples.
+
+    Parameters
+    ----------
+    cache : Cache
+    untrained : Segmenter
+        Its settings, seed and weights decide the result, together with the examples.
+    examples : sequence of (image, mask)
+    name : str
+        What the progress lines call it.
+    """
+    images, masks = map(list, zip(*examples, strict=True))
+    start = {"settings": untrained.settings.model_dump(mode="json"), "seed": untrained.seed}
+    start |= {"start": untrained.fingerprint, "examples": digest(images, masks)}
+    folder = cache.folder("models/segmenter", **start)
+    return _trained(folder, untrained, images, masks, name=name)[0]
+
+
+def fit_syndiff(
+    cache: Cache, untrained: SynDiff, source: list[np.ndarray], target: list[np.ndarray]
+) -> tuple[SynDiff, pd.DataFrame]:
+    """Train SynDiff (resuming), or recall it; return it with the losses of every step."""
+    start = {"settings": untrained.settings.model_dump(mode="json"), "sign": untrained.sign, "seed": untrained.seed}
+    folder = cache.folder("models/syndiff", **start, images=digest(source, target))
+    return _trained(folder, untrained, source, target)
+
+
+def _trained(folder: Path, model, *data, **options) -> tuple:
+    """Train a model in its folder, unless that was done. A job that asks for what another one trains waits for it."""
+    file, losses, checkpoint = folder / "model.pt", folder / "losses.csv", folder / "model.checkpoint"
+    with file_lock(folder / ".lock"):
+        if not file.exists():
+            write_table(losses, model.fit(*data, checkpoint=checkpoint, **options))
+            model.save(file)
+            checkpoint.unlink(missing_ok=True)
+    return type(model).load(file), pd.read_csv(losses)
+
+
+@dataclass(frozen=True)
+class CachedTranslator:
+    """A translator (see `Translator`) that remembers its translations, as 8-bit PNGs.
+
+    Attributes
+    ----------
+    translator : Translator
+    cache : Cache
+    progress : callable
+        Called with a line for every translation that is made.
+    """
+
+    translator: Translator
+    cache: Cache
+    progress: ThrottledProgress = ThrottledProgress()
+
+    def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
+        """Translate an image, float32 [H, W] in 0..1, of the other domain `to` L or U, or recall it."""
+        facts = {"translator": self.fingerprint, "seed": seed}
+        path = self.cache.folder(f"translations/{self.name}-to-{to}", **facts) / f"{digest(image)}.png"
+        if not path.exists():
+            self.progress(f"{self.name} to {to}: translating an image of {image.shape[0]} x {image.shape[1]} px")
+            write_image(path, self.translator.translate(image, to, seed=seed))
+        return read_image(path)
+
+    @property
+    def name(self) -> str:
+        """The name of the translator."""
+        return self.translator.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the translator."""
+        return self.translator.fingerprint
+
+    @property
+    def sign(self) -> int:
+        """The polarity of the translator, if it has one."""
+        return self.translator.sign
