@@ -14,7 +14,7 @@ from histobridge.metrics.calibration import review_order
 from histobridge.phantom import phantom
 from histobridge.translators.syndiff import SynDiff
 from histobridge_study import lesson
-from histobridge_study import plotting as figures
+from histobridge_study import plotting
 from histobridge_study.lesson.experiments import CHANGES
 from histobridge_study.lesson.interactive import SCALES
 from histobridge_study.lesson.tour import Tour
@@ -147,16 +147,16 @@ def test_a_scale_too_coarse_for_an_image_is_refused(image):
 
 def test_figures_of_the_lesson_refuse_to_draw_nothing():
     """As all figures do."""
-    for draw in (figures.noise_levels, figures.steps_back, figures.round_trips):
+    for draw in (plotting.noise_levels, plotting.steps_back, plotting.round_trips):
         with pytest.raises(UserError, match="no "):
             draw([])
     with pytest.raises(UserError, match="no "):
-        figures.scales({}, [])
+        plotting.scales({}, [])
 
 
 def test_a_swipe_shows_both_sides_of_its_cut():
     """Left of the cut the first picture, right of it the second, and a line where both are seen."""
-    axes = figures.swiped(np.zeros((4, 8)), np.ones((4, 8)), [1, 0.25], names=("a", "b")).axes
+    axes = plotting.swiped(np.zeros((4, 8)), np.ones((4, 8)), [1, 0.25], names=("a", "b")).axes
     pictures = [np.asarray(each.images[0].get_array()) for each in axes]
     assert pictures[0].max() == 0
     assert pictures[1][0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from histobridge.errors import UserError
 from histobridge.io.resample import resample
 from histobridge.translators.diffusion import diffuse_one_step, vp_schedule
-from histobridge_study import plotting as figures
+from histobridge_study import plotting
 
 SCALES = (0.04, 0.08, 0.16, 0.32)  # µm/px
 SWIPE_POSITIONS = 21
@@ -94,8 +94,8 @@ def noise_slider(image: np.ndarray, *, steps: int = 4, seed: int = 0) -> Interac
     shares = schedule.alpha_bar.tolist()
     levels = [(f"t = {t}, ᾱ = {shares[t]:.2g}", x[0, 0].numpy()) for t, x in enumerate(walk)]
     return Interactive(
-        figures.noise_levels(levels),
-        lambda t: figures.noise_levels(levels[t : t + 1]),
+        plotting.noise_levels(levels),
+        lambda t: plotting.noise_levels(levels[t : t + 1]),
         [f"t = {t}" for t in range(steps + 1)],
         "noise level",
     )
@@ -121,17 +121,17 @@ def scale_slider(images: Mapping[str, np.ndarray], um_per_px: float, *, side: in
 
     def frame(position: int) -> Figure:
         row = {name: pictures[position] for name, pictures in scaled.items()}
-        return figures.translations([(labels[position], row)], um_per_px=SCALES[position], side=side)
+        return plotting.translations([(labels[position], row)], um_per_px=SCALES[position], side=side)
 
-    return Interactive(figures.scales(scaled, SCALES, side=side), frame, labels, "pixel size", start=1)
+    return Interactive(plotting.scales(scaled, SCALES, side=side), frame, labels, "pixel size", start=1)
 
 
 def swipe(before: np.ndarray, after: np.ndarray, *, names: tuple[str, str] = ("before", "after")) -> Interactive:
     """Show two pictures [H, W] of one place, cut by a vertical edge: `before` on its left, `after` on its right."""
     shares = np.linspace(0, 1, SWIPE_POSITIONS)
     return Interactive(
-        figures.swiped(before, after, [1, 0.5, 0], names=names),
-        lambda position: figures.swiped(before, after, [shares[position]], names=names),
+        plotting.swiped(before, after, [1, 0.5, 0], names=names),
+        lambda position: plotting.swiped(before, after, [shares[position]], names=names),
         [f"{share:.0%} {names[0]}" for share in shares],
         "swipe",
         start=SWIPE_POSITIONS // 2,
