@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from histobridge.io.files import write_table
-from histobridge.io.images import check_pixel_size, read_mask
+from histobridge.io.masks import read_mask
+from histobridge.io.resample import check_pixel_size
 from histobridge.metrics.morphometrics import fibres, summary
 
 DECIMALS = 5

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.data.datasets import Sample
-from histobridge.io.images import read_mask, write_mask
+from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, cached
