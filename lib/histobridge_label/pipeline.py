@@ -14,18 +14,19 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from histobridge.display.domains import domains
+from histobridge.display.drawing import save
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, write_table, write_text
 from histobridge_label import labelling, scale, workspace
+from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.inspect_folder import LOCK, TABLE, FolderScan, Found, look
 from histobridge_label.model import MODEL, Model, latest
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.training import train
 from histobridge_label.workspace import Choice
-from histobridge_study import plotting as figures
 from histobridge_study.config import Polarity, profile_of
-from histobridge_study.plotting import Thumbnail
 from histobridge_study.provenance import machine, peak_memory_gib
 
 POLARITIES = {1: "keep", -1: "invert"}
@@ -207,7 +208,7 @@ def first_look(images: Path, out: Path, um_per_px: float | None) -> FolderScan:
     looked = look(images, um_per_px, without=out)
     write_table(out / TABLE, looked.table)
     thumbs = [_thumbnail(one) for one in looked.images]
-    figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
+    save(contact_sheet(thumbs), out / "contact_sheet")
     for told in looked.remarks:
         print(f"  {told}", flush=True)
     return looked
@@ -241,7 +242,7 @@ def scale_picture(labelled: scale.Side, images: list[Found], um_per_px: float, o
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     some = {one.name: labelling.at_scale(one, um_per_px) for one in images[:4]}
     names, sizes = (labelled.dataset, "your images"), (labelled.um_per_px, um_per_px)
-    figures.save(figures.domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
+    save(domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
 
 
 class _Told(NamedTuple):

@@ -1,32 +1,27 @@
-"""The figures, each from arrays or a table: a function takes what is to be seen and returns a `Figure`.
+"""Plots of the study: each function takes arrays or a table and returns a matplotlib `Figure`.
 
-Nothing is shown and no setting of matplotlib stays changed. A returned figure is not known to pyplot, so a
-notebook cell that ends with the call displays it once. What they are drawn with is in `histobridge.display.drawing`.
+A returned figure is closed in pyplot, so a notebook cell that ends with the call shows it once. matplotlib's settings
+stay as they were. Every function raises `UserError` if there is nothing to draw, a column is missing, shapes differ or
+a pixel size is not positive.
 
-Images are float32 [H, W] in 0..1 (their contrast is never stretched), masks uint8 [H, W] with 0 background,
-1 myelin and 2 axon, and pixel sizes in µm/px. Every function raises `UserError` if there is nothing to draw,
-a column is missing, shapes differ or a pixel size is not positive.
-
-============  =================================================================================================
-`images`      what the notebooks look at: domains, translations, pseudo labels
+============  ========================================================================================
+`images`      translations, and pseudo labels beside the expert's mask
 `training`    losses, and the evidence on polarity
 `scores`      Dice and reconstruction
-`morphometry` fibres, and how far pseudo labels and experts agree on them
-`trust`       where a label is unsure, and whether it is as sure as it says; the ablation
-`speed`       the benchmark
-`handoff`     what is handed to annotation tools
-`own`         somebody's own images, before anything is trained
-`method`      the method on one page, from drawn tissue
-`lesson`      what the lesson of notebook 00 shows, one idea each
-`examples`    the published study's figures 2 to 4 (arXiv 2412.02858), from one example of every pair
-============  =================================================================================================
+`calibration` uncertainty, calibration, label-free scores
+`morphometry` fibre measurements against the expert's
+`handoff`     a pseudo label as annotation tools show it
+`examples`    figures 2 to 4 of the published study (figure 1, the method, is `reports/method.svg`)
+`lesson`      notebook 00
+============  ========================================================================================
 """
 
+from histobridge.display.domains import domains
 from histobridge.display.drawing import save
-from histobridge_label.contact_sheet import Thumbnail, contact_sheet
+from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
-from histobridge_study.plotting.images import domains, pseudo_labels, translations
+from histobridge_study.plotting.images import pseudo_labels, translations
 from histobridge_study.plotting.lesson import (
     guided_walk,
     noise_levels,
@@ -36,28 +31,22 @@ from histobridge_study.plotting.lesson import (
     swiped,
     tissue_and_mask,
 )
-from histobridge_study.plotting.method import method_overview
-from histobridge_study.plotting.morphometry import agreement_panels, g_ratio_against_diameter
-from histobridge_study.plotting.scores import dice_bars, reconstruction_bars
-from histobridge_study.plotting.speed import speed
+from histobridge_study.plotting.morphometry import bland_altman_panels, g_ratio_against_diameter
+from histobridge_study.plotting.scores import ablation_bars, dice_bars, reconstruction_bars, simulated_shift_lines
 from histobridge_study.plotting.training import losses, polarity
-from histobridge_study.plotting.trust import ablation_bars, guidance_scatter, ladder_lines, trust_curves, where_to_look
 
 __all__ = [
     "Example",
-    "Thumbnail",
     "ablation_bars",
-    "agreement_panels",
-    "contact_sheet",
+    "bland_altman_panels",
+    "calibration_curves",
     "dice_bars",
     "domains",
     "g_ratio_against_diameter",
-    "guidance_scatter",
     "guided_walk",
     "handoff_panel",
-    "ladder_lines",
+    "label_free_score_scatter",
     "losses",
-    "method_overview",
     "noise_levels",
     "polarity",
     "pseudo_label_examples",
@@ -66,13 +55,12 @@ __all__ = [
     "round_trips",
     "save",
     "scales",
-    "speed",
+    "simulated_shift_lines",
     "steps_back",
     "swiped",
     "tissue_and_mask",
     "translation_examples",
     "translations",
-    "trust_curves",
     "two_strategies",
-    "where_to_look",
+    "uncertainty_panels",
 ]

@@ -1,4 +1,4 @@
-"""What is handed to annotation tools, as each of them will show it."""
+"""A pseudo label as annotation tools display its exported files."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from histobridge.display.drawing import (
     CLASS_COLOURS,
     colour_handles,
     common_side,
-    middle,
     panel,
     panel_grid,
     refuse_other_shapes,
     styled,
 )
+from histobridge.io.images import middle
 from histobridge.io.masks import encode_mask
-from histobridge_label.export.geojson import areas, features
-from histobridge_label.export.instances import fibre_labels
 
-GOLDEN = 0.618034  # of a turn of hue from one fibre to the next: neighbours in number never look alike
+GOLDEN = 0.618034  # turns of hue between one fibre and the next, so that consecutive numbers look different
 
 
 @styled
 def handoff_panel(
     image: np.ndarray, mask: np.ndarray, uncertain: np.ndarray, *, um_per_px: float, side: int = 128
 ) -> Figure:
-    """Show an image and what is handed off with it: mask, numbered fibres, polygons, uncertainty.
+    """Show an image and what is exported with it: mask, numbered fibres, polygons, uncertainty.
 
     Parameters
     ----------
-    image, mask, uncertain : ndarray
-        Image, class mask and uncertainty 0..1, `[H, W]`.
+    image, mask, uncertain : ndarray [H, W]
+        Image, class mask and uncertainty 0..1.
     um_per_px : float
-        Pixel size; fibres are told from specks by it, and it draws a scale bar.
+        Pixel size; it separates fibres from specks and draws a scale bar.
     side : int
-        Side of the central square that is shown, in px, at most; polygons want it small enough to see their steps.
+        Side of the central square that is shown, in px, at most.
     """
+    from histobridge_label.export.instances import fibre_labels  # the other plots do without the label tool
+
     refuse_other_shapes(image, {"mask": mask, "uncertainty": uncertain})
     side = common_side([image], side)
-    fibres = middle(fibre_labels(mask, um_per_px), side)  # numbered in the whole image: cut fibres are not whole
+    fibres = middle(fibre_labels(mask, um_per_px), side)  # numbered before the crop cuts fibres at its border
     image, mask, uncertain = (middle(picture, side) for picture in (image, mask, uncertain))
     pictures = {
         "image": image,
         "mask (AxonDeepSeg)": encode_mask(mask) / 255,
-        "fibres (napari, Fiji)": _coloured(fibres),
+        "fibres (napari, Fiji)": _fibre_colours(fibres),
         "polygons (QuPath)": image,
-        "uncertainty": uncertain,
+        "uncertainty (0 to 1)": uncertain,
     }
     figure, grid = panel_grid(1, len(pictures), gap=0.3)
     for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
@@ -61,21 +61,21 @@ def handoff_panel(
     return figure
 
 
-def _coloured(fibres: np.ndarray) -> np.ndarray:
-    """Return a picture, float [H, W, 3] in 0..1, in which every fibre has a colour and the rest is black."""
-    hue = fibres * GOLDEN % 1
-    value = (fibres > 0).astype(float)
+def _fibre_colours(fibres: np.ndarray) -> np.ndarray:
+    """Return a picture, float [H, W, 3] in 0..1, with one colour a fibre on black."""
+    hue, value = fibres * GOLDEN % 1, (fibres > 0).astype(float)
     return hsv_to_rgb(np.stack([hue, 0.6 * value, 0.95 * value], axis=-1))
 
 
 def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
-    """Draw the outlines and the insides of polygons over a picture, whose pixels are centred on whole numbers."""
+    """Draw filled polygons over a picture. Their corners lie between pixels, whose centres are whole numbers."""
+    from histobridge_label.export.geojson import areas, features
+
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
-        outlines = [_outline(rings) for rings in areas(feature)]
+        outlines = [
+            Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))
+            for rings in areas(feature)
+        ]
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
         axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
-
-
-def _outline(rings: list) -> Outline:
-    return Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))

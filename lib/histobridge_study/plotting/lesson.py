@@ -15,7 +15,6 @@ from histobridge.display.drawing import (
     PAGE,
     VERMILLION,
     colour_handles,
-    middle,
     new_figure,
     overlay,
     panel,
@@ -23,6 +22,7 @@ from histobridge.display.drawing import (
     refuse_empty,
     styled,
 )
+from histobridge.io.images import middle
 
 TILE = 1.75  # inches: of a picture that stands alone
 

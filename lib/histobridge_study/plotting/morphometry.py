@@ -1,4 +1,4 @@
-"""Plots of what was measured: single fibres, and how far pseudo labels and expert masks agree."""
+"""Plots of fibre measurements: agreement between pseudo labels and expert masks, and the g-ratio."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from histobridge.display.drawing import (
     PAGE,
     SMALL,
     VERMILLION,
+    figure_title,
     new_figure,
-    readme_table,
     refuse_empty,
     require_columns,
     styled,
@@ -23,61 +23,57 @@ from histobridge.display.drawing import (
 from histobridge_study.analysis.bland_altman import DENSITY, EXPERT, MEASURES, SEEN, WITHIN, bland_altman, number
 from histobridge_study.analysis.tables import SETTING
 
-AGREEMENT = "How far measurements from pseudo labels and from expert masks agree"
-MEAN = "mean of both"
 FIBRE = ["axon_diameter_um", "g_ratio"]
-MEDIANS = 10  # at most: groups of fibres of like diameter, of at least as many fibres each
+GROUP = 10  # fibres of similar diameter in one median, at least; and at most so many medians
 
 
 @styled
-def agreement_panels(pairs: pd.DataFrame) -> Figure:
-    """Show Bland-Altman plots: a panel a measure, a point an image, lines at the bias and the 95 % limits.
+def bland_altman_panels(pairs: pd.DataFrame) -> Figure:
+    """Show Bland-Altman plots: one panel a measure, one point an image, lines at the bias and the 95 % limits.
 
-    Over each panel stands bias ± 1.96 SD.
+    The title of a panel is bias ± 1.96 SD.
 
     Parameters
     ----------
     pairs : DataFrame
-        From `histobridge_study.analysis.bland_altman.of_best`: one way for each pair, protocol and split. Several of these get a column
-        of panels each, a single one two rows.
+        From `histobridge_study.analysis.bland_altman.of_best`: one method for each pair, protocol and split, which
+        make a column of panels each. A single one is drawn in two rows.
     """
     require_columns(pairs, [*SEEN, "measure", "label", "expert"], "the table of measurements")
     groups = list(pairs.groupby([*SETTING, "strategy", "translator"], sort=False))
     figure = _one_setting(*groups[0]) if len(groups) == 1 else _many_settings(groups)
     figure.supylabel("pseudo label − expert", fontsize=8)
-    figure.legend(handles=_agreement_legend(), loc="outside lower center", ncols=4)
+    figure.legend(handles=_agreement_handles(), loc="outside lower center", ncols=4)
     return figure
 
 
 def _one_setting(key: tuple[str, ...], pairs: pd.DataFrame) -> Figure:
-    """Draw two rows of panels, the measure over each."""
-    figure = new_figure(PAGE, 4.1)
-    grid = figure.subplots(2, 4)
-    for axes, (measure, name) in zip(grid.flat, MEASURES.items(), strict=False):
+    figure = new_figure(PAGE, 4.3)
+    panels = figure.subplots(2, 4).ravel()
+    for axes, (measure, name) in zip(panels, MEASURES.items(), strict=False):
         _agreement_panel(axes, pairs[pairs["measure"] == measure], measure, f"{name}\n")
-    for axes in grid.flat[len(MEASURES) :]:
+        axes.set_xlabel("mean of both")
+    for axes in panels[len(MEASURES) :]:
         axes.set_axis_off()
-    for axes in grid.flat[len(MEASURES) - 4 : len(MEASURES)]:  # those with nothing below them
-        axes.set_xlabel(MEAN)
-    readme_table(figure, f"{AGREEMENT}\n{', '.join(_words(key))}")
+    figure_title(figure, f"Agreement of pseudo labels and expert masks: {', '.join(_setting_words(key))}")
     return figure
 
 
 def _many_settings(groups: list[tuple[tuple, pd.DataFrame]]) -> Figure:
-    """Draw a row of panels for each measure, a column for each setting, which stands over its first panel."""
+    """Draw a row of panels for each measure and a column for each setting, whose name is over its first panel."""
     figure = new_figure(min(PAGE, 0.7 + 2.2 * len(groups)), 1.6 + 1.1 * len(MEASURES))
     grid = figure.subplots(len(MEASURES), len(groups))
     for panels, (key, pairs) in zip(grid.T, groups, strict=True):
-        heading = "\n".join([*_words(key), "", ""])
+        heading = "\n".join([*_setting_words(key), "", ""])
         for axes, measure in zip(panels, MEASURES, strict=True):
             _agreement_panel(axes, pairs[pairs["measure"] == measure], measure, heading)
             heading = ""
     for axes, name in zip(grid[:, 0], MEASURES.values(), strict=True):
         axes.set_ylabel(name.replace(" ", "\n", 1))
     for axes in grid[-1]:
-        axes.set_xlabel(MEAN)
+        axes.set_xlabel("mean of both")
     figure.align_ylabels(grid[:, 0])
-    readme_table(figure, f"{AGREEMENT}: the best label-free masks")
+    figure_title(figure, "Agreement of pseudo labels and expert masks: the best label-free method of each setting")
     return figure
 
 
@@ -100,13 +96,13 @@ def _agreement_panel(axes: Axes, pairs: pd.DataFrame, measure: str, heading: str
         axis.set_major_formatter(EngFormatter(sep="") if measure == DENSITY else "{x:g}")
 
 
-def _words(key: tuple[str, ...]) -> list[str]:
-    """Return pair, protocol, strategy and translator of a group, and the split where it is not the usual one."""
+def _setting_words(key: tuple[str, ...]) -> list[str]:
+    """Return pair, protocol, strategy and translator of a group, and the split unless it is the usual one."""
     pair, protocol, split, *method = key
     return [pair, protocol, *([] if split == "development" else [split]), *method]
 
 
-def _agreement_legend() -> list[Line2D]:
+def _agreement_handles() -> list[Line2D]:
     return [
         Line2D([], [], color="0.2", marker="o", markersize=3, linestyle="", label="image"),
         Line2D([], [], color=GREY, linewidth=0.8, label="no difference"),
@@ -117,51 +113,44 @@ def _agreement_legend() -> list[Line2D]:
 
 @styled
 def g_ratio_against_diameter(fibres: pd.DataFrame, method: tuple[str, str]) -> Figure:
-    """Show the g-ratio of every whole fibre against its axon's diameter: of the expert masks and of one pseudo label.
+    """Show the g-ratio of every complete fibre against the diameter of its axon, for expert masks and one pseudo label.
 
-    Lines are medians of fibres of like diameter; the expert's is repeated beside the pseudo label's.
+    Lines are medians of fibres of similar diameter. The expert's line is repeated beside the pseudo label's.
 
     Parameters
     ----------
     fibres : DataFrame
         Rows of `fibres.csv`: `strategy`, `translator`, `axon_diameter_um`, `g_ratio` and `image_border_touching`.
-    way : (strategy, translator)
-        Whose pseudo labels.
+    method : (strategy, translator)
+        The pseudo label.
     """
     require_columns(fibres, ["strategy", "translator", *FIBRE, "image_border_touching"], "the table of fibres")
-    whole = fibres[~fibres["image_border_touching"] & fibres["g_ratio"].notna()]
-    refuse_empty(whole, "fibres with a sheath")
-    sides = [
-        whole[whole["strategy"] == EXPERT],
-        whole[(whole["strategy"] == method[0]) & (whole["translator"] == method[1])],
-    ]
+    complete = fibres[~fibres["image_border_touching"] & fibres["g_ratio"].notna()]
+    refuse_empty(complete, "fibres with a sheath")
+    expert = complete[complete["strategy"] == EXPERT]
+    label = complete[(complete["strategy"] == method[0]) & (complete["translator"] == method[1])]
     figure = new_figure(PAGE, 2.9)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, side, title in zip(panels, sides, ("expert masks", ", ".join(method)), strict=True):
+    for axes, side, title in zip(panels, (expert, label), ("expert masks", ", ".join(method)), strict=True):
         axes.scatter(*(side[name] for name in FIBRE), s=5, color=GREY, alpha=0.25, linewidth=0, rasterized=True)
+        axes.plot(*medians(expert[FIBRE].to_numpy()), color="black", label="median, expert")
         axes.set(title=f"{title}: {len(side)} fibres, median g-ratio {side['g_ratio'].median():.2f}")
         axes.set_xlabel("axon diameter, µm")
-    lines = ((panels[0], sides[0], "black"), (panels[1], sides[0], "black"), (panels[1], sides[1], VERMILLION))
-    for axes, side, colour in lines:
-        axes.plot(*medians(side[FIBRE].to_numpy()), color=colour)
+    panels[1].plot(*medians(label[FIBRE].to_numpy()), color=VERMILLION, label="median, pseudo label")
     panels[0].set(ylabel="g-ratio", ylim=(0, 1), xlim=(0, None))
-    handles = [
-        Line2D([], [], color=c, label=n) for c, n in (("black", "median, expert"), (VERMILLION, "median, pseudo label"))
-    ]
-    panels[1].legend(handles=handles, loc="lower right")
-    readme_table(figure, "g-ratio against axon diameter, every fibre that has a sheath and is not cut by the border")
+    panels[1].legend(loc="lower right")
+    figure_title(figure, "g-ratio against axon diameter of complete fibres with a sheath")
     return figure
 
 
 def medians(points: np.ndarray) -> np.ndarray:
-    """Return the medians [2, groups] of points [N, 2], grouped by the first of their coordinates.
+    """Return the medians [2, groups] of points [N, 2], grouped by their first coordinate.
 
     >>> medians(np.array([[1.0, 0.5], [2.0, 0.9], [3.0, 0.7]])).tolist()
     [[2.0], [0.7]]
     """
     if not len(points):
         return np.empty((2, 0))
-    groups = np.array_split(
-        points[np.argsort(points[:, 0], kind="stable")], np.clip(len(points) // MEDIANS, 1, MEDIANS)
-    )
+    ordered = points[np.argsort(points[:, 0], kind="stable")]
+    groups = np.array_split(ordered, np.clip(len(points) // GROUP, 1, GROUP))
     return np.array([np.median(group, axis=0) for group in groups]).T

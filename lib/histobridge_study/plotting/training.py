@@ -1,4 +1,4 @@
-"""Plots of a training: its losses, and the evidence on polarity that it starts from."""
+"""Plots of a training: its losses, and the evidence on polarity that precedes it."""
 
 from __future__ import annotations
 
@@ -17,67 +17,65 @@ from histobridge.display.drawing import (
     PAGE,
     PURPLE,
     VERMILLION,
+    figure_title,
     new_figure,
-    readme_table,
     require_columns,
     styled,
 )
 from histobridge.strategies.polarity import INVERT, KEEP, choose_sign
 
+KINDS = {"F": BLUE, "G": VERMILLION}  # non-diffusive and diffusive generators
+CHANCE = 4 * math.log(2)  # the loss of discriminators that guess: two domains, real and translated, each ln 2
+
 
 @styled
 def losses(history: pd.DataFrame) -> Figure:
-    """Show the training of SynDiff: faint lines every step, strong lines their running mean.
+    """Show the training of SynDiff: faint lines are single steps, strong lines their running mean.
 
     Parameters
     ----------
     history : DataFrame
-        One row a step: `step`, `seconds`, `cycle`, `l1`, `identity` where there is one, and `adversarial_`, `critic_`,
-        `logit_real_` and `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators). Each critic loss sums
-        two domains and two terms, so discriminators that only guess have 4 ln 2.
+        One row a step: `step`, `seconds`, `cycle`, `l1`, optionally `identity`, and `adversarial_`, `critic_`,
+        `logit_real_` and `logit_fake_` of `F` (non-diffusive) and `G` (diffusive generators).
     """
-    kinds = {"F": BLUE, "G": VERMILLION}
     parts = ("adversarial", "critic", "logit_real", "logit_fake")
-    needed = ["step", "seconds", "cycle", "l1", *(f"{part}_{kind}" for part in parts for kind in kinds)]
+    needed = ["step", "seconds", "cycle", "l1", *(f"{part}_{kind}" for part in parts for kind in KINDS)]
     require_columns(history, needed, "the training history")
     figure = new_figure(PAGE, 2.5)
-    left, middle, right = figure.subplots(1, 3)
-    _curve(left, history, "cycle", GREEN)
-    _curve(left, history, "l1", PURPLE)
-    if "identity" in history:
-        _curve(left, history, "identity", ORANGE)
-    for kind, colour in kinds.items():
-        _curve(left, history, f"adversarial_{kind}", colour)
-        _curve(middle, history, f"critic_{kind}", colour)
-        _curve(right, history, f"logit_real_{kind}", colour)
-        _curve(right, history, f"logit_fake_{kind}", colour, linestyle="--")
-    middle.axhline(4 * math.log(2), color="black", linestyle=":")
-    right.axhline(0, color="black", linestyle=":")
-    left.set(title="What the generators minimise", xlabel="step", ylabel="loss")
-    middle.set(title="What the discriminators minimise", xlabel="step", ylabel="loss")
-    right.set(title="Can they tell real from fake?", xlabel="step", ylabel="mean logit")
-    figure.legend(handles=_loss_legend(), loc="outside lower center", ncols=4, columnspacing=1.2)
-    minutes = history["seconds"].iloc[-1] / 60
-    readme_table(figure, f"{len(history)} steps of training took {minutes:.1f} minutes")
+    generators, discriminators, logits = figure.subplots(1, 3)
+    for name, colour in {"cycle": GREEN, "l1": PURPLE, "identity": ORANGE}.items():
+        if name in history:
+            _curve(generators, history, name, colour)
+    for kind, colour in KINDS.items():
+        _curve(generators, history, f"adversarial_{kind}", colour)
+        _curve(discriminators, history, f"critic_{kind}", colour)
+        _curve(logits, history, f"logit_real_{kind}", colour)
+        _curve(logits, history, f"logit_fake_{kind}", colour, linestyle="--")
+    discriminators.axhline(CHANCE, color="black", linestyle=":")
+    logits.axhline(0, color="black", linestyle=":")
+    generators.set(title="Losses of the generators", xlabel="step", ylabel="loss")
+    discriminators.set(title="Losses of the discriminators", xlabel="step", ylabel="loss")
+    logits.set(title="Output of the discriminators", xlabel="step", ylabel="mean logit")
+    figure.legend(handles=_loss_handles("identity" in history), loc="outside lower center", ncols=4, columnspacing=1.2)
+    figure_title(figure, f"{len(history)} steps of training took {history['seconds'].iloc[-1] / 60:.1f} minutes")
     return figure
 
 
-def _loss_legend() -> list[Line2D]:
-    lines = {
+def _loss_handles(identity: bool) -> list[Line2D]:
+    styles = {
         "cycle": {"color": GREEN},
         "L1": {"color": PURPLE},
-        "identity": {"color": ORANGE},
+        **({"identity": {"color": ORANGE}} if identity else {}),
         "non-diffusive (F)": {"color": BLUE},
         "diffusive (G)": {"color": VERMILLION},
-        "of real images": {"color": GREY},
-        "of fakes": {"color": GREY, "linestyle": "--"},
+        "real images": {"color": GREY},
+        "translations": {"color": GREY, "linestyle": "--"},
         "chance": {"color": "black", "linestyle": ":"},
     }
-    return [Line2D([], [], label=label, **look) for label, look in lines.items()]
+    return [Line2D([], [], label=label, **style) for label, style in styles.items()]
 
 
 def _curve(axes: Axes, history: pd.DataFrame, name: str, colour: str, **options) -> None:
-    """Draw a strong running mean over the faint values."""
     window = max(1, len(history) // 20)
     mean = history[name].rolling(window, center=True, min_periods=1).mean()
     axes.plot(history["step"], history[name], color=colour, alpha=0.2, linewidth=0.5)
@@ -86,7 +84,7 @@ def _curve(axes: Axes, history: pd.DataFrame, name: str, colour: str, **options)
 
 @styled
 def polarity(evidence: pd.DataFrame) -> Figure:
-    """Show which sign is better anatomy: enclosure of axons by myelin in each image and in its negative.
+    """Show the enclosure of axons by myelin in each image and in its negative: the larger mean gives the sign.
 
     Parameters
     ----------
@@ -98,15 +96,15 @@ def polarity(evidence: pd.DataFrame) -> Figure:
     share = 100 * share[[KEEP, INVERT]]
     figure = new_figure(3.4, 2.9)
     axes = figure.subplots()
-    for pair in share.to_numpy():
-        axes.plot((0, 1), pair, "o-", color=GREY, alpha=0.6, markersize=3, linewidth=0.7)
+    for percentages in share.to_numpy():
+        axes.plot((0, 1), percentages, "o-", color=GREY, alpha=0.6, markersize=3, linewidth=0.7)
     mean = share.mean()
     axes.plot((0, 1), mean, "D-", color=VERMILLION, markersize=7, linewidth=2.2, label="mean")
     for place, value, align in zip((0, 1), mean, ("right", "left"), strict=True):
         axes.text(place, value, f"   {value:.0f} %   ", color=VERMILLION, ha=align, va="center")
-    verdict = "invert" if choose_sign(evidence) == INVERT else "keep"
-    axes.set_title(f"Anatomy says: {verdict} the contrast")
+    decision = "invert" if choose_sign(evidence) == INVERT else "keep"
+    axes.set_title(f"Evidence from anatomy: {decision} the contrast")
     axes.set(xlim=(-0.45, 1.45), ylim=(0, 100), ylabel="myelin in a 3 px ring around axons (%)")
-    axes.set_xticks((0, 1), ["image as it is", "negative"])
+    axes.set_xticks((0, 1), ["image", "negative"])
     axes.legend(loc="lower center")
     return figure

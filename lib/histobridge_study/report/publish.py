@@ -119,11 +119,11 @@ def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
         plotting.save(plotting.ablation_bars(ablation_table(rows["ablation"])), reports / "ablation")
     if "trust" in rows:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
-        plotting.save(plotting.trust_curves(rows["reliability"], rows["sparsification"]), reports / "trust")
+        plotting.save(plotting.calibration_curves(rows["reliability"], rows["sparsification"]), reports / "trust")
     if "guidance" in rows:
         known = with_truth(rows["guidance"], rows["dice"])
         write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
-        plotting.save(plotting.guidance_scatter(known), reports / "guidance")
+        plotting.save(plotting.label_free_score_scatter(known), reports / "guidance")
 
 
 def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
@@ -132,7 +132,7 @@ def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     pairs = paired(rows["morphometrics"])
     write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
     if len(best := of_best(pairs, rows["dice"])):
-        plotting.save(plotting.agreement_panels(best), reports / "agreement")
+        plotting.save(plotting.bland_altman_panels(best), reports / "agreement")
 
 
 def with_tables(text: str, tables: dict[str, pd.DataFrame]) -> str:

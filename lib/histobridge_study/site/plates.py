@@ -62,9 +62,9 @@ def drawings(sources: Sources) -> dict[str, Drawing]:
     measured = of_best(paired(sources.measured), rows) if len(sources.measured) else ()
     if len(measured):
         found["agreement"] = Drawing(
-            lambda: figures.agreement_panels(measured),
+            lambda: figures.bland_altman_panels(measured),
             "A point is an image; between the dashed lines lie 95 % of the differences, if they are about normal.",
-            "figures.agreement_panels(",
+            "figures.bland_altman_panels(",
         )
     return found | _beyond(beyond, rows)
 
@@ -79,9 +79,9 @@ def _beyond(beyond, rows) -> dict[str, Drawing]:
         )
     if len(beyond["guidance"]):
         found["guidance"] = Drawing(
-            lambda: figures.guidance_scatter(with_truth(beyond["guidance"], rows)),
+            lambda: figures.label_free_score_scatter(with_truth(beyond["guidance"], rows)),
             "Scores that see no mask of the target against the true Dice: a point is a run and a way.",
-            "figures.guidance_scatter(",
+            "figures.label_free_score_scatter(",
         )
     return found
 
@@ -92,7 +92,9 @@ def trust_drawing(sources: Sources, pair: str) -> dict[str, Drawing]:
     if not len(bins) or not len(curve):
         return {}
     told = "Above: of pixels so sure, how many are right. Below: the errors left when the most uncertain are gone."
-    return {f"trust-{pair}": Drawing(lambda: figures.trust_curves(bins, curve), told, "figures.trust_curves(")}
+    return {
+        f"trust-{pair}": Drawing(lambda: figures.calibration_curves(bins, curve), told, "figures.calibration_curves(")
+    }
 
 
 _CURVES = ("reliability", "sparsification")
