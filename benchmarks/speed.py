@@ -6,7 +6,7 @@ process of its own, so that its peak memory is its own.
 
     python benchmarks/speed.py [--quick] [--reports FOLDER]
 
-writes bench.csv, bench_growth.csv and bench.json. It takes about ten minutes; nothing else should run meanwhile.
+writes bench.csv, bench_growth.csv and bench.json in ten to twenty minutes. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -141,15 +141,14 @@ def stages(side: int) -> dict[tuple[str, str, str], Callable]:
 
 
 def measure(build: Callable, plain: bool, repeats: int) -> dict[str, float]:
-    """Measure a stage in this process: `seconds`, `amount` done in them, `gflop`, and `peak_memory_gib`."""
+    """Measure one unit of work of a stage in this process: its `seconds`, `gflop`, and `amount` (images or megapixels)."""
     if plain:
         use_plain_pytorch()
-    call, amount, calls, counted = build()
-    took = seconds(call, repeats=repeats) / calls
-    peak = peak_memory_gib()
+    call, amount, units, counted = build()
+    took = seconds(call, repeats=repeats) / units
     with FlopCounterMode(display=False) as counter:
         counted()
-    return {"seconds": took, "amount": amount, "gflop": counter.get_total_flops() / 1e9, "peak_memory_gib": peak}
+    return {"seconds": took, "amount": amount, "gflop": counter.get_total_flops() / 1e9}
 
 
 def compare(tuned: dict[str, float], plain: dict[str, float], peak: float) -> dict[str, float]:
@@ -170,8 +169,7 @@ def compare(tuned: dict[str, float], plain: dict[str, float], peak: float) -> di
 def grow_image(side: int) -> dict[str, float]:
     """Translate and segment one image of `side` px."""
     translate, segment = translation(SynDiffSettings(), side)[0], prediction(SegmenterSettings(), side)[0]
-    took = seconds(lambda: (translate(), segment()), repeats=1, warm_up=0)
-    return {"seconds": took, "peak_memory_gib": peak_memory_gib()}
+    return {"seconds": seconds(lambda: (translate(), segment()), repeats=1, warm_up=0)}
 
 
 def grow_domain(count: int) -> dict[str, float]:
@@ -180,22 +178,22 @@ def grow_domain(count: int) -> dict[str, float]:
 
     s, rng = SynDiffSettings(), torch.Generator().manual_seed(0)
     domain = [torch.rand(1, 128, 128) for _ in range(count)]
-    took = seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)
-    return {"seconds": took, "peak_memory_gib": peak_memory_gib()}
+    return {"seconds": seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)}
 
 
 # --- All of it --------------------------------------------------------------------------------------------------
 
 
-def alone(function: Callable, *arguments):
-    """Return what a function returns in a new process, which ends afterwards."""
+def alone(function: Callable, *arguments) -> dict:
+    """Call a function in a new process; return its result and the peak memory of that process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        return pool.submit(function, *arguments).result() | {"peak_memory_gib": pool.submit(peak_memory_gib).result()}
 
 
 def main(reports: Path, *, quick: bool) -> None:
     """Measure everything and write the tables."""
     found = alone(peaks)
+    del found["peak_memory_gib"]
     best, repeats, rows = max(found.values()), 1 if quick else 3, []
     for (stage, part, unit), build in stages(side=1024 if quick else 2048).items():
         print(stage, flush=True)

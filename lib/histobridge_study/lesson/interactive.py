@@ -34,20 +34,9 @@ def has_front_end() -> bool:
 
 
 class Interactive:
-    """One output: a still picture and, in a front end, a slider with its picture.
+    """One output: a still picture of all positions and, in a front end, a slider with one picture per position.
 
-    Parameters
-    ----------
-    still : Figure
-        All positions side by side.
-    frame : callable
-        Draws the figure of one position, counted from 0.
-    labels : sequence of str
-        Text of the slider at each position.
-    name : str
-        Name of the slider.
-    start : int
-        First position.
+    `frame` draws the figure of a position, counted from 0; `labels` are the texts of the slider, `name` its name.
     """
 
     def __init__(
@@ -102,12 +91,7 @@ def noise_slider(image: np.ndarray, *, steps: int = 4, seed: int = 0) -> Interac
 
 
 def scale_slider(images: Mapping[str, np.ndarray], um_per_px: float, *, side: int = 64) -> Interactive:
-    """Show the central `side` px of each image at each pixel size of `SCALES`.
-
-    Parameters
-    ----------
-    images : mapping of str to ndarray
-        float32 [H, W] in 0..1 by domain, at `um_per_px`.
+    """Show the central `side` px of images float32 [H, W] at each pixel size of `SCALES`.
 
     Raises
     ------
