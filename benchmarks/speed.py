@@ -141,7 +141,7 @@ def stages(side: int) -> dict[tuple[str, str, str], Callable]:
 
 
 def measure(build: Callable, plain: bool, repeats: int) -> dict[str, float]:
-    """Measure one unit of work of a stage in this process: its `seconds`, `gflop`, and `amount` (images or megapixels)."""
+    """Measure one unit of work in this process: its `seconds`, `gflop` and `amount` (images or megapixels)."""
     if plain:
         use_plain_pytorch()
     call, amount, units, counted = build()
