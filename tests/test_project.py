@@ -4,13 +4,14 @@ import json
 import re
 import shutil
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
-from histobridge_study.config import ROOT
 from histobridge_study.report.publish import recompute
 
+ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -29,6 +30,15 @@ def test_every_dependency_is_pinned_exactly():
     asked = _names(project["dependencies"] + project["optional-dependencies"]["test"])
     assert asked <= _names(_pins())
     assert all("==" in pin for pin in _pins())
+
+
+def test_every_package_is_installed():
+    """pyproject.toml lists every package of `lib`, and maps the others to folders that exist."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    mapped = {name: ROOT / folder for name, folder in setuptools["package-dir"].items() if name}
+    in_lib = {".".join(p.parent.relative_to(ROOT / "lib").parts) for p in (ROOT / "lib").rglob("__init__.py")}
+    assert sorted(setuptools["packages"]) == sorted(in_lib | mapped.keys())
+    assert all(folder.is_dir() for folder in mapped.values())
 
 
 def test_conda_users_get_the_same_pins():
@@ -55,7 +65,7 @@ def test_notebooks_carry_a_story_and_nothing_else(path):
 
 
 def test_the_published_rows_recompute_to_every_published_table(tmp_path):
-    """`histobridge recompute` leaves the tables of reports/ and of both READMEs as they are."""
+    """`histobridge publish --recompute` leaves the tables of reports/ and of both READMEs as they are."""
     reports, readme = tmp_path / "reports", tmp_path / "front.md"
     shutil.copytree(ROOT / "reports", reports)
     shutil.copy(ROOT / "README.md", readme)

@@ -5,8 +5,8 @@
 
 The archive states the path, size and sha256 of every file of a published version. The rest follows from BIDS, the
 standard by which such a dataset names its files: the subject and the mask from the path, the pixel size from the JSON
-files beside the images. An image without a pixel size is refused. The archive could not be reached to test this script: check
-the manifest before you commit it.
+files beside the images. An image without a pixel size is refused. The archive could not be reached to test this script,
+so check the manifest before you commit it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The numbers that a profile of study.yaml may set, and their defaults. No network, and no torch, comes with them.
-
-Planning a study, showing help and writing job scripts need the numbers alone, and should not wait for torch.
-"""
+"""The settings of models and training, their defaults and their validation. Importing them does not import torch."""
 
 from __future__ import annotations
 
@@ -13,32 +10,77 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from histobridge.errors import UserError, one_of
 
-YOUNGER = ("histogram-blur", "invert-histogram-blur")
-"""Controls that came when runs had been published. A run without them stays valid, since they change no other row."""
-CONTROLS = ("none", "invert", "histogram", "invert-histogram", *YOUNGER)
-TRANSLATORS = (*CONTROLS, "cycle", "syndiff")
+CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
+"""Names of the classical translators, with which every learned translator is compared."""
+
+TRANSLATOR_CLASSES = {
+    **dict.fromkeys(CONTROLS, "histobridge.translators.controls:Control"),
+    "cycle": "histobridge.translators.syndiff:Cycle",
+    "syndiff": "histobridge.translators.syndiff:SynDiff",
+}
+"""Where the class of every translator is, by name. As text, so that names can be checked without importing torch."""
+
+TRANSLATORS = tuple(TRANSLATOR_CLASSES)
+"""Names of all translators."""
+
 REFINED = "refined"
-"""The strategy that goes beyond the paper; `refinement.py` says what it is."""
+"""Name of the refined strategy, which extends the two strategies of the paper."""
 
 
 class Strict(BaseModel):
-    """Frozen, and an unknown field is a mistake rather than ignored."""
+    """A frozen model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SynDiffSettings(Strict):
-    """The size of SynDiff and its training; the defaults suit two CPU cores.
+    """Size and training of SynDiff; the defaults suit two CPU cores.
 
-    A step takes `accumulate` times `batch` images; `batch` is what a device holds at once.
+    Attributes
+    ----------
+    steps : int
+        Training steps.
+    crop : int
+        Side of a training crop, px.
+    batch : int
+        Images that a device holds at once.
+    accumulate : int
+        Batches whose gradients are summed in one step: a step takes `accumulate * batch` images of either domain.
+    decay : {"linear", "cosine"}
+        How the learning rates fall (see `training.loop.DECAYS`).
+    diffusion_steps : int
+        Steps T from image to noise.
+    beta_min, beta_max : float
+        Noise rates of the variance-preserving schedule at its two ends.
+    width, multipliers, blocks : int, tuple of int, int
+        Diffusive generator: channels, their factor at each level, residual blocks per level.
+    attention : tuple of int
+        Levels of the diffusive generator with self-attention; 0 is the finest.
+    stem : int
+        Every network folds `stem` x `stem` px into channels before its first convolution.
+    latent, embedding : int
+        Length of the latent z, and of the embedding of noise level and latent.
+    cycle_width, cycle_multipliers : int, tuple of int
+        Non-diffusive generator: channels, and their factor at each level.
+    critic_width, critic_multipliers : int, tuple of int
+        Discriminators: channels, and their factor at each level.
+    lr_generator, lr_critic : float
+        Initial learning rates.
+    weight_l1, weight_cycle, weight_identity : float
+        Weights of the L1, cycle and identity losses. The identity loss applies only where the contrast is kept.
+    r1, r1_every : float, int
+        Weight of the R1 penalty, and the interval in steps at which it is added.
+    ema : float
+        Decay of the exponential moving average of the generators' weights, per step.
+    save_every : int
+        Steps between checkpoints.
     """
 
     steps: int = 600
     crop: int = 64
     batch: int = Field(8, ge=1)
-    # Dumped only where they differ from what was done before they existed: older runs and checkpoints still fit.
-    accumulate: int = Field(1, ge=1, exclude_if=lambda value: value == 1)
-    decay: Literal["linear", "cosine"] = Field("linear", exclude_if=lambda value: value == "linear")
+    accumulate: int = Field(1, ge=1)
+    decay: Literal["linear", "cosine"] = "linear"
     diffusion_steps: int = 4
     beta_min: float = 0.1
     beta_max: float = 20.0
@@ -57,7 +99,7 @@ class SynDiffSettings(Strict):
     lr_critic: float = 6e-4
     weight_l1: float = 1.0
     weight_cycle: float = 2.0
-    weight_identity: float = Field(4.0, ge=0)  # where the contrast is kept, else 0
+    weight_identity: float = Field(4.0, ge=0)
     r1: float = 0.08
     r1_every: int = 8
     ema: float = 0.998
@@ -65,16 +107,34 @@ class SynDiffSettings(Strict):
 
     @property
     def joint_batch(self) -> int:
-        """Images a step."""
+        """Images of either domain per step."""
         return self.batch * self.accumulate
 
 
 class SegmenterSettings(Strict):
     """Size and training of the segmenter; the defaults suit two CPU cores.
 
-    `stem` x `stem` pixels are folded into channels before the U-Net and unfolded behind it: half the cost, and twice
-    the field of view, which tells an axon from background of the same grey. `blank` is the share of training crops
-    in which a part is painted over with one grey and called background: an even area is no axon without a sheath.
+    Attributes
+    ----------
+    steps : int
+        Training steps.
+    crop : int
+        Side of a training crop, px.
+    batch : int
+        Crops per step.
+    stem : int
+        The network folds `stem` x `stem` px into channels before the U-Net and unfolds them after it. A stem of 2 costs
+        half as much as 1 and doubles the field of view, which helps to tell an axon from background of the same grey.
+    widths : tuple of six int
+        Channels of MONAI's BasicUNet.
+    lr : float
+        Initial learning rate.
+    zoom : tuple of float
+        Range from which the magnification of the training crops is drawn.
+    blank : float
+        Share of training crops in which a blob is painted over with one grey and labelled as background.
+    save_every : int
+        Steps between checkpoints.
     """
 
     steps: int = 300
@@ -88,33 +148,33 @@ class SegmenterSettings(Strict):
     save_every: int = 100
 
     def for_polarity(self) -> SegmenterSettings:
-        """Return the settings of a segmenter that is asked about polarity: it learns from whole crops only.
+        """Return the settings of the polarity segmenter, which learns from crops without blank parts.
 
-        From partly blank crops a segmenter learns that there is no axon without a sheath, and then finds sheaths in
-        negatives too. A segmenter that is to tell an image from its negative must not.
+        Partly blank crops teach a segmenter that every axon has a sheath. It then finds sheaths in negatives too, and
+        can no longer tell an image from its negative.
         """
         return self.model_copy(update={"blank": 0.0})
 
 
 class RefinementSettings(Strict):
-    """Self-training of strategy `refined`: how many rounds, and how many steps each."""
+    """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
 
 
 class TrainingProfile(Strict):
-    """How much is spent on the models: their settings under one name.
+    """Settings of all models that are trained together.
 
     Attributes
     ----------
     translator : SynDiffSettings
     segmenter : SegmenterSettings
-        Of the segmenter of L.
+        Segmenter of L.
     student_steps : int
-        Students continue from the weights of that segmenter for so many steps.
+        Steps for which students continue from the weights of that segmenter.
     polarity_segmenter : SegmenterSettings, optional
-        Of the segmenter that is asked about polarity; by default `segmenter.for_polarity()`.
+        Segmenter that decides the polarity; by default `segmenter.for_polarity()`.
     refinement : RefinementSettings
     """
 
@@ -126,12 +186,12 @@ class TrainingProfile(Strict):
 
     @property
     def for_polarity(self) -> SegmenterSettings:
-        """The settings of the segmenter that is asked about polarity."""
+        """Settings of the segmenter that decides the polarity."""
         return self.polarity_segmenter or self.segmenter.for_polarity()
 
 
 def training_profiles() -> dict[str, dict]:
-    """Return the settings in `profiles.yaml` by profile, as plain numbers."""
+    """Return the profiles of `profiles.yaml` by name, as plain numbers."""
     return yaml.safe_load(resources.files("histobridge").joinpath("profiles.yaml").read_text(encoding="utf-8"))
 
 
@@ -142,11 +202,25 @@ def training_profile(name: str) -> TrainingProfile:
 
 
 def validated(model: type[Strict], values: dict, name: str):
-    """Return the model made of values; a `UserError` names the first that is wrong, and what `name` they stand in."""
+    """Return a `model` made of `values`.
+
+    Parameters
+    ----------
+    model : type of Strict
+    values : dict
+        The fields of the model.
+    name : str
+        Where the values come from, such as a file name; the error message starts with it.
+
+    Raises
+    ------
+    UserError
+        If a value is wrong; the message names the first one.
+    """
     try:
         return model(**values)
     except ValidationError as error:
-        fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")  # a typing error explains the rest
+        fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")  # a misspelt name explains the rest
         where = ".".join(map(str, fault["loc"]))
         known = f" Known names: {', '.join(model.model_fields)}." if len(fault["loc"]) == 1 else ""
         raise UserError(f"{name}: '{where}': {fault['msg']}.{known}") from error

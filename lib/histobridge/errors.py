@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from math import inf
+from numbers import Real
+
 
 class UserError(Exception):
     """A mistake that the user can correct; the command line prints it without a traceback and exits with code 2.
@@ -22,3 +25,9 @@ def one_of(kind: str, name: str, valid: Iterable[str]) -> str:
     if name not in names:
         raise UserError(f"There is no {kind} '{name}'. Valid: {', '.join(names)}.")
     return name
+
+
+def check_pixel_size(um_per_px: float | None, name: object) -> None:
+    """Raise a `UserError` about `name` unless its pixel size (µm/px) is a positive, finite number."""
+    if not isinstance(um_per_px, Real) or not 0 < um_per_px < inf:
+        raise UserError(f"{name} has the pixel size {um_per_px} µm/px: state the true one, none is guessed.")

@@ -11,7 +11,7 @@ import pandas as pd
 from histobridge.io.files import write_table
 from histobridge.io.masks import read_mask
 from histobridge.io.resample import check_pixel_size
-from histobridge.metrics.morphometrics import fibres, summary
+from histobridge.metrics.morphometrics import fibre_summary, fibres
 
 DECIMALS = 5
 """Of a µm: what lies beyond is far below a pixel."""
@@ -30,7 +30,7 @@ def measure_masks(masks: Iterable[tuple[dict, np.ndarray]], um_per_px: float) ->
     Returns
     -------
     fibres, images : DataFrame
-        A row a fibre (`morphometrics.fibres`), and a row a mask (`morphometrics.summary`).
+        A row a fibre (`morphometrics.fibres`), and a row a mask (`morphometrics.fibre_summary`).
 
     Raises
     ------
@@ -41,7 +41,7 @@ def measure_masks(masks: Iterable[tuple[dict, np.ndarray]], um_per_px: float) ->
     for names, mask in masks:
         found = fibres(mask, um_per_px)
         of_fibres.append(pd.DataFrame({name: [value] * len(found) for name, value in names.items()}).join(found))
-        of_images.append({**names, **summary(mask, found, um_per_px)})
+        of_images.append({**names, **fibre_summary(mask, found, um_per_px)})
     filled = [table for table in of_fibres if len(table)] or of_fibres[:1]  # empty ones would change types of columns
     return pd.concat(filled, ignore_index=True).round(DECIMALS), pd.DataFrame(of_images).round(DECIMALS)
 

@@ -14,7 +14,7 @@ from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 
 Examples = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Images float32 [H, W] in 0..1 with their masks uint8 [H, W], as `corrections.examples` returns them."""
+"""Images float32 [H, W] in 0..1 with their masks uint8 [H, W], as `corrections.training_examples` returns them."""
 
 
 def finetune(
@@ -32,8 +32,8 @@ def finetune(
     segmenter : Segmenter
         Whose weights and settings it starts from: the one that made the labels.
     corrected : sequence of (image, mask)
-        float32 `[H, W]` in 0..1 and uint8 `[H, W]`, at the segmenter's pixel size (see `corrections.examples`). One is
-        enough. Add what must not be forgotten.
+        float32 `[H, W]` in 0..1 and uint8 `[H, W]`, at the segmenter's pixel size (see
+        `corrections.training_examples`). One is enough. Add what must not be forgotten.
     steps : int
         Of training.
     seed : int

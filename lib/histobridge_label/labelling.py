@@ -24,10 +24,10 @@ from histobridge.io.resample import resample
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge_label import scale
-from histobridge_label.export import Handoff, Labelled, edited, names, read_handoff, write_handoff
-from histobridge_label.inspect_folder import Found
+from histobridge_label.export import Handoff, Labelled, edited_files, names, read_handoff, write_handoff
+from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
-from histobridge_label.native_grid import map_on_grid, mask_on_grid
+from histobridge_label.native_grid import resize_map, resize_mask
 from histobridge_study.analysis.recommend import LEAST_ENCLOSED
 from histobridge_study.stages.measure import measured
 
@@ -37,17 +37,17 @@ HANDOFF, LABELS = "handoff", "labels"
 class Kept(NamedTuple):
     """The label of an image and how unsure it is: files at the pixel size of the model."""
 
-    image: Found
+    image: ImageFile
     mask: Path
     unsure: Path
 
 
-def at_scale(one: Found, um_per_px: float) -> np.ndarray:
+def at_scale(one: ImageFile, um_per_px: float) -> np.ndarray:
     """Return an image as a model of this pixel size looks at it, float32 [h, w] in 0..1."""
     return np.clip(resample(one.read(), one.um_per_px, um_per_px, name=one.path), 0, 1)
 
 
-def label_all(model: Model, images: list[Found], out: Path, *, report: Report | None = None) -> list[Kept]:
+def label_all(model: Model, images: list[ImageFile], out: Path, *, report: Report | None = None) -> list[Kept]:
     """Label images, and keep the labels in `out`/labels.
 
     Parameters
@@ -68,7 +68,7 @@ def label_all(model: Model, images: list[Found], out: Path, *, report: Report | 
     return found
 
 
-def _place(one: Found, out: Path, facts: dict) -> Kept:
+def _place(one: ImageFile, out: Path, facts: dict) -> Kept:
     folder = kept(out / LABELS / one.name, image=one.sha256, um_per_px=one.um_per_px, **facts)
     return Kept(one, folder / "mask.png", folder / "uncertainty.png")
 
@@ -103,8 +103,8 @@ def _handed_off(folder: Path) -> Handoff | None:
 def _at_own_grid(found: list[Kept], modality: str | None) -> Iterator[Labelled]:
     for one in found:
         image, shape = one.image.read(), (one.image.height, one.image.width)
-        mask = mask_on_grid(read_mask(one.mask)[0], shape)
-        unsure = map_on_grid(read_image(one.unsure), shape)
+        mask = resize_mask(read_mask(one.mask)[0], shape)
+        unsure = resize_map(read_image(one.unsure), shape)
         about = one.image.um_per_px, one.image.path, modality
         yield Labelled(one.image.name, one.image.subject, image, mask, unsure, *about)
 
@@ -130,10 +130,10 @@ def doubts(model: Model, found: list[Kept], handoff: Handoff) -> list[str]:
     if bare:
         told.append(f"No fibre was found in {', '.join(sorted(bare))}.")
     if masks:
-        told += scale.off_scale(masks, model.axon_px, model.um_per_px)
-        told += scale.unlike(scale.typical_px(masks) * model.um_per_px, model.axon_um_source)
+        told += scale.scale_warnings(masks, model.axon_px, model.um_per_px)
+        told += scale.axon_size_warnings(scale.typical_axon_px(masks) * model.um_per_px, model.axon_um_source)
     if masks and (share := mean_enclosure(masks)) < LEAST_ENCLOSED:
         told.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
-    if changed := edited(handoff):
+    if changed := edited_files(handoff):
         told.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")
     return told

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
-from histobridge_label.corrections import Correction, examples
+from histobridge_label.corrections import Correction, training_examples
 from histobridge_label.model import LOCK, Model, folder_of
 
 STEPS = 100
@@ -43,5 +43,5 @@ def learn_from(folder: Path, corrections: list[Correction], *, steps: int = STEP
         if not changed:
             raise UserError("No label was changed: there is nothing to learn from.")
         names = [one.image for one in changed]
-        model.learned(examples(changed, model.um_per_px), names, steps=steps, seed=seed).save(home)
+        model.learned(training_examples(changed, model.um_per_px), names, steps=steps, seed=seed).save(home)
     return names

@@ -39,7 +39,7 @@ class Model:
     um_per_px : float
         At which it looks at images.
     axon_px : float
-        Typical diameter of the axons of L as it learned from them, px (`scale.typical_px`).
+        Typical diameter of the axons of L as it learned from them, px (`scale.typical_axon_px`).
     translator : SynDiff
         To L: for who wants to see, and for a labeller of L.
     of_translations : bool
@@ -113,7 +113,7 @@ class Model:
         Parameters
         ----------
         corrected : sequence of (image, mask)
-            At `um_per_px`; see `corrections.examples`.
+            At `um_per_px`; see `corrections.training_examples`.
         names : list of str
             Of the images, for the record.
         steps : int

@@ -1,8 +1,7 @@
-"""From the grid of a segmenter back to that of the user's file: masks and maps, extent kept.
+"""Masks and maps resized to the pixel grid of the user's file.
 
-Images are labelled at the pixel size that a segmenter knows, and are given back at their own. Rounding to whole pixels
-loses their exact size on the way (`images.resample_mask` there and back may miss a row), so what is asked for here
-is a shape.
+Images are labelled at the pixel size of a segmenter, and labels are returned at that of the file. The target is a shape
+and not a pixel size, because rounding to whole pixels on the way there and back may lose a row.
 """
 
 from __future__ import annotations
@@ -13,58 +12,44 @@ from skimage.transform import resize
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 
 
-def mask_on_grid(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Bring a class mask to another shape of the same extent, with smooth outlines.
+def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a class mask to a shape of the same extent, with smooth outlines.
 
-    Each class is interpolated linearly and the largest share wins. The nearest pixel alone draws steps where a mask
-    grows: on phantoms labelled perfectly at half of their resolution it reached a Dice of 0.953 / 0.978 (myelin /
-    axon), this 0.962 / 0.983.
+    Each class is interpolated linearly, and the class with the largest share of a pixel wins.
 
     Parameters
     ----------
     mask : ndarray
         uint8 `[H, W]` of classes 0, 1, 2.
     shape : (int, int)
-        Height and width wanted, px.
+        Height and width of the result, px.
 
     Returns
     -------
     ndarray
-        uint8 of that shape. A mask that has it already is returned as it is.
+        uint8 of that shape. A mask that already has it is returned unchanged.
 
     Examples
     --------
-    >>> mask_on_grid(np.array([[0, 2]], dtype=np.uint8), (2, 4)).tolist()
+    >>> resize_mask(np.array([[0, 2]], dtype=np.uint8), (2, 4)).tolist()
     [[0, 0, 2, 2], [0, 0, 2, 2]]
     """
     if mask.shape == tuple(shape):
         return mask
-    largest, found = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+    largest_share, classes = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
     for value in (BACKGROUND, MYELIN, AXON):  # one at a time: an image may be huge
-        share = map_on_grid((mask == value).astype(np.float32), shape)
-        wins = share > largest
-        found[wins], largest[wins] = value, share[wins]
-    return found
+        share = resize_map((mask == value).astype(np.float32), shape)
+        wins = share > largest_share
+        classes[wins], largest_share[wins] = value, share[wins]
+    return classes
 
 
-def map_on_grid(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Bring a map (an uncertainty, a probability) to another shape of the same extent, linearly.
-
-    Parameters
-    ----------
-    values : ndarray
-        float `[H, W]`.
-    shape : (int, int)
-        Height and width wanted, px.
-
-    Returns
-    -------
-    ndarray
-        float32 of that shape, within the range of the values given.
+def resize_map(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a map (an uncertainty, a probability) linearly to a shape of the same extent, as float32.
 
     Examples
     --------
-    >>> map_on_grid(np.array([[0.0, 1.0]]), (1, 4)).tolist()
+    >>> resize_map(np.array([[0.0, 1.0]]), (1, 4)).tolist()
     [[0.0, 0.25, 0.75, 1.0]]
     """
     return resize(values.astype(np.float32), shape, order=1, mode="edge", anti_aliasing=True)

@@ -18,7 +18,6 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge_label.export import Handoff, names
-from histobridge_label.export.dataset import ORDER
 from histobridge_label.inspect_folder import FolderScan
 from histobridge_label.labelling import HANDOFF, Kept, at_scale
 from histobridge_label.model import Model
@@ -50,7 +49,7 @@ class ReportData(NamedTuple):
 
     Attributes
     ----------
-    look : Look
+    look : FolderScan
     model : Model
     found : list of Kept
     handoff : Handoff
@@ -112,7 +111,7 @@ def least_sure_first(report_data: ReportData) -> list[str]:
 
 
 def _order(handoff: Handoff) -> pd.DataFrame:
-    return pd.read_csv(handoff.folder / ORDER, dtype={"image": str})
+    return pd.read_csv(handoff.folder / names.REVIEW_ORDER, dtype={"image": str})
 
 
 # --- Words and tables -----------------------------------------------------------------------------------

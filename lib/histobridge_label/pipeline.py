@@ -12,21 +12,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from histobridge.display.domains import domains
-from histobridge.display.drawing import save
+from histobridge.data.datasets import load_images, load_masks
+from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, write_table, write_text
 from histobridge_label import labelling, scale, workspace
-from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
-from histobridge_label.inspect_folder import LOCK, TABLE, FolderScan, Found, look
+from histobridge_label.find_images import LOCK, TABLE
+from histobridge_label.image_file import ImageFile
+from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model, latest
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.training import train
 from histobridge_label.workspace import Choice
-from histobridge_study.config import Polarity, profile_of
+from histobridge_study import plotting as figures
+from histobridge_study.config import Polarity, load_study, profile_of
+from histobridge_study.plotting import Thumbnail
 from histobridge_study.provenance import machine, peak_memory_gib
 
 POLARITIES = {1: "keep", -1: "invert"}
@@ -205,44 +209,64 @@ def _check(images: Path, out: Path, modality: str | None) -> None:
 
 def first_look(images: Path, out: Path, um_per_px: float | None) -> FolderScan:
     """Look at a folder; write images.csv and the contact sheet."""
-    looked = look(images, um_per_px, without=out)
+    looked = scan_folder(images, um_per_px, exclude=out)
     write_table(out / TABLE, looked.table)
     thumbs = [_thumbnail(one) for one in looked.images]
-    save(contact_sheet(thumbs), out / "contact_sheet")
-    for told in looked.remarks:
+    figures.save(figures.contact_sheet(thumbs), out / "contact_sheet")
+    for told in looked.warnings:
         print(f"  {told}", flush=True)
     return looked
 
 
-def _thumbnail(one: Found) -> Thumbnail:
+def _thumbnail(one: ImageFile) -> Thumbnail:
     shown = one.um_per_px * one.width / one.thumbnail.shape[1]
     note = f"{one.width} × {one.height} px, {one.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
-    return Thumbnail(one.name, one.thumbnail, shown, f"{note}; {one.odd[0]}" if one.odd else note, bool(one.odd))
+    return Thumbnail(
+        one.name, one.thumbnail, shown, f"{note}; {one.warnings[0]}" if one.warnings else note, bool(one.warnings)
+    )
 
 
-def settle(images: list[Found], out: Path, options: LabelOptions, confirm: Confirm | None) -> Choice:
+def settle(images: list[ImageFile], out: Path, options: LabelOptions, confirm: Confirm | None) -> Choice:
     """Settle the scale: as stated, as it was settled before in this folder, or as suggested and confirmed."""
     source = (
         workspace.add_manifest(out, options.manifest) if options.manifest else TOYS.get(options.source, options.source)
     )
     with workspace.brought(out):
         workspace.bring_source(out, source, options.data, options.mirror)
-        labelled, before = scale.source_side(source, out / "data"), workspace.choice_of(out, images)
+        labelled, before = source_images(source, out / "data"), workspace.choice_of(out, images)
         same = before and (before.source, before.source_um_per_px) == (source, labelled.um_per_px)
         work_at = options.work_at or (before.um_per_px if same else None)
         if work_at is None:
-            found = scale.suggest(labelled, images)
+            found = scale.suggest_pixel_size(labelled, images)
             scale_picture(labelled, images, found.um_per_px, out)
             work_at = confirm(found, out / "scale.png") if confirm else found.um_per_px
         scale_picture(labelled, images, work_at, out)
     return Choice(source, labelled.um_per_px, work_at, options.profile, options.seed, options.polarity)
 
 
-def scale_picture(labelled: scale.Side, images: list[Found], um_per_px: float, out: Path) -> None:
+def source_images(dataset: str, data: Path) -> scale.SourceImages:
+    """Read a labelled dataset at the pixel size of study.yaml, or at that at which its axons have a typical size.
+
+    Raises
+    ------
+    UserError
+        If images or masks are not here.
+    """
+    known = {pair.source.dataset: pair.source.um_per_px for pair in load_study().pairs.values()}
+    um_per_px = known.get(dataset)
+    if um_per_px is None:
+        native = float(np.median([record.um_per_px for record in load_dataset(dataset).images]))
+        um_per_px = scale.training_pixel_size(load_masks(dataset, native, data).values(), native)
+    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
+    axon_px = scale.typical_axon_px(load_masks(dataset, um_per_px, data).values())
+    return scale.SourceImages(dataset, um_per_px, images, axon_px)
+
+
+def scale_picture(labelled: scale.SourceImages, images: list[ImageFile], um_per_px: float, out: Path) -> None:
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     some = {one.name: labelling.at_scale(one, um_per_px) for one in images[:4]}
     names, sizes = (labelled.dataset, "your images"), (labelled.um_per_px, um_per_px)
-    save(domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
+    figures.save(figures.domains(labelled.images, some, um_per_px=sizes, names=names), out / "scale")
 
 
 class _Told(NamedTuple):
@@ -265,7 +289,7 @@ def _labelled(model: Model, looked: FolderScan, out: Path, steps: Steps, told: _
     doubts = labelling.doubts(model, found, handoff)
     for doubt in doubts:
         print(f"  {doubt}", flush=True)
-    report_data = ReportData(looked, model, found, handoff, measures, [*looked.remarks, *doubts])
+    report_data = ReportData(looked, model, found, handoff, measures, [*looked.warnings, *doubts])
     page = write_page(out, report_data, command=told.command, model_folder=str(told.model_folder))
     return Done(page, handoff, measures, report_data.remarks, looked.skipped)
 

@@ -1,4 +1,4 @@
-"""What image files say about the size of their pixels: JSON sidecars of BIDS, and the metadata of OME-TIFF."""
+"""The pixel size that an image file comes with: in JSON sidecars of BIDS, or in the metadata of an OME-TIFF."""
 
 from __future__ import annotations
 
@@ -13,81 +13,78 @@ import tifffile
 from histobridge.data.bids import UM, in_um, inherited, sidecars_of
 from histobridge.errors import UserError
 
-SQUARE = 0.01  # relative difference of the sides of a pixel that still passes
+SQUARE = 0.01  # largest relative difference between the sides of a pixel that counts as square
 
 
 class PixelSize(NamedTuple):
-    """µm/px, and who says so."""
+    """A pixel size in µm/px, and where it comes from."""
 
     um_per_px: float
-    said_by: str
+    source: str
 
 
 def pixel_size(path: Path, root: Path) -> PixelSize | None:
-    """Return the pixel size that a sidecar or the file itself states; None if neither does.
+    """Return the pixel size that a sidecar or the file itself gives; None if neither does.
 
     Parameters
     ----------
     path : Path
         The image.
     root : Path
-        The folder of the dataset: sidecars are looked for from the image's folder up to it.
+        The folder of the dataset: sidecars are searched from the image's folder up to this one.
 
     Raises
     ------
     UserError
-        If a size is stated that cannot be used: pixels that are not square, an unknown unit, broken JSON.
+        If the size cannot be used: pixels that are not square, an unknown unit, broken JSON.
     """
-    return of_sidecars(path, root) or of_ome(path)
+    return _from_sidecars(path, root) or _from_ome(path)
 
 
-def of_sidecars(path: Path, root: Path) -> PixelSize | None:
-    """Return the `PixelSize` that the JSON sidecars of BIDS give an image together; None if none has one.
-
-    A sidecar holds for all images below its folder whose name ends alike and has all of its entities, and each field
-    comes from the nearest that has it (BIDS calls this the inheritance principle, see `bids.sidecars_of`).
-    """
+def _from_sidecars(path: Path, root: Path) -> PixelSize | None:
+    """Return the pixel size that the sidecars of an image give together, by BIDS's inheritance principle."""
     folders = [path.parent, *path.parent.parents]
-    jsons = [found for folder in folders[: folders.index(root) + 1] for found in folder.glob("*.json")]
-    names = [found.relative_to(root).as_posix() for found in jsons]
-    fields = {name: _json(root / name) for name in sidecars_of(path.relative_to(root).as_posix(), names)}
-    said, by = inherited(fields.values()), [root / name for name, has in fields.items() if "PixelSize" in has]
-    if not by:
+    jsons = [sidecar for folder in folders[: folders.index(root) + 1] for sidecar in folder.glob("*.json")]
+    names = [sidecar.relative_to(root).as_posix() for sidecar in jsons]
+    fields = {root / name: _read_json(root / name) for name in sidecars_of(path.relative_to(root).as_posix(), names)}
+    sources = [sidecar for sidecar, content in fields.items() if "PixelSize" in content]
+    if not sources:
         return None
-    sides = said["PixelSize"] if isinstance(said["PixelSize"], list) else [said["PixelSize"]] * 2
-    return PixelSize(_square(sides[:2], said.get("PixelSizeUnits"), by[-1]), by[-1].name)
+    merged, source = inherited(fields.values()), sources[-1]
+    size = merged["PixelSize"]
+    sides = size[:2] if isinstance(size, list) else [size] * 2
+    return PixelSize(_square_side_um(sides, merged.get("PixelSizeUnits"), source), source.name)
 
 
-def of_ome(path: Path) -> PixelSize | None:
-    """Return the physical size of the pixels of an OME-TIFF; None if the file is none, or does not say."""
+def _from_ome(path: Path) -> PixelSize | None:
+    """Return the physical pixel size of an OME-TIFF; None if the file is not one, or gives no size."""
     try:
         with tifffile.TiffFile(path) as tiff:
-            said = tiff.ome_metadata
-        pixels = XML.fromstring(said).find(".//{*}Pixels") if said else None
+            metadata = tiff.ome_metadata
+        pixels = XML.fromstring(metadata).find(".//{*}Pixels") if metadata else None
     except (OSError, tifffile.TiffFileError, XML.ParseError):
-        return None  # whether it can be read as an image is told by whoever reads it
+        return None  # reading the image will report a broken file
     if pixels is None or "PhysicalSizeX" not in pixels.attrib:
         return None
     sides = [pixels.get(f"PhysicalSize{axis}", pixels.get("PhysicalSizeX")) for axis in "XY"]
-    return PixelSize(_square(sides, pixels.get("PhysicalSizeXUnit", "µm"), path), "OME metadata")
+    return PixelSize(_square_side_um(sides, pixels.get("PhysicalSizeXUnit", "µm"), path), "OME metadata")
 
 
-def _json(path: Path) -> dict:
+def _read_json(path: Path) -> dict:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is no JSON that can be read: mend or remove it.") from error
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _square(sides: list, unit: str | None, said_by: Path) -> float:
-    """Return the side of a square pixel in µm."""
+def _square_side_um(sides: list, unit: str | None, source: Path) -> float:
     if unit not in UM:
-        raise UserError(f"{said_by} gives a pixel size in '{unit}': write one of {', '.join(UM)}.")
+        raise UserError(f"{source} gives a pixel size in '{unit}': write one of {', '.join(UM)}.")
     try:
         width, height = (in_um(float(side), unit) for side in sides)
     except (TypeError, ValueError):
-        raise UserError(f"{said_by} gives the pixel size {sides}: write two numbers.") from None
+        raise UserError(f"{source} gives the pixel size {sides}: write two numbers.") from None
     if not (0 < width < math.inf and math.isclose(width, height, rel_tol=SQUARE)):
-        raise UserError(f"{said_by} gives pixels of {width:g} × {height:g} µm: only square ones can be used.")
+        raise UserError(f"{source} gives pixels of {width:g} × {height:g} µm: only square ones can be used.")
     return width

@@ -48,7 +48,7 @@ def train(run: Run, *, guide: bool, say: Report) -> Model:
     if guide:
         say("scoring every way without masks")
         method, advice = advised(run, translators, labeller)
-    axon_px = scale.typical_px(run.source_masks().values())
+    axon_px = scale.typical_axon_px(run.source_masks().values())
     facts = {"strategy": "-".join(method), "source": run.pair.source.model_dump(), "axon_px_source": axon_px}
     facts |= {"advice": advice, "provenance": run.provenance()}
     chosen, of_translations = of_method(run, method, translators, labeller)

@@ -31,7 +31,8 @@ from histobridge.errors import UserError
 from histobridge.io.files import write_text
 from histobridge.io.images import write_image
 from histobridge.io.resample import check_pixel_size
-from histobridge_label.inspect_folder import FolderScan, Found
+from histobridge_label.image_file import ImageFile
+from histobridge_label.inspect_folder import FolderScan
 from histobridge_study.config import Polarity, load_study, manifest_folders, profile_of
 from histobridge_study.grid import Plan
 from histobridge_study.runs import Run, forget
@@ -68,7 +69,7 @@ class Choice:
     polarity: Polarity = "auto"
 
 
-def write_workspace(folder: Path, look: FolderScan, choice: Choice) -> list[Found]:
+def write_workspace(folder: Path, look: FolderScan, choice: Choice) -> list[ImageFile]:
     """Write study, manifest and images; return the images that teach. What is there and the same stays untouched.
 
     Raises
@@ -86,7 +87,7 @@ def write_workspace(folder: Path, look: FolderScan, choice: Choice) -> list[Foun
     return teaching
 
 
-def those_that_teach(images: list[Found], choice: Choice) -> list[Found]:
+def those_that_teach(images: list[ImageFile], choice: Choice) -> list[ImageFile]:
     """Return the images that are larger than a training crop at the working scale, evenly chosen if they are many.
 
     Raises
@@ -107,7 +108,7 @@ def those_that_teach(images: list[Found], choice: Choice) -> list[Found]:
     return evenly_chosen(large, number)
 
 
-def choice_of(folder: Path, images: list[Found]) -> Choice | None:
+def choice_of(folder: Path, images: list[ImageFile]) -> Choice | None:
     """Return what a workspace was made for: a run that was broken off asks nothing again.
 
     None if there is none, or if it is of other images or their pixel sizes have changed since.
@@ -184,7 +185,7 @@ def add_manifest(folder: Path, manifest: Path) -> str:
     return described.name
 
 
-def _converted(folder: Path, one: Found) -> dict:
+def _converted(folder: Path, one: ImageFile) -> dict:
     """Write an image as it is learned from, unless it is there; return its record of the manifest."""
     path, mark = folder / f"{one.name}.png", folder / f".{one.name}.sha256"
     if not (path.exists() and mark.exists() and mark.read_text() == one.sha256):

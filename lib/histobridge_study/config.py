@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -70,7 +71,7 @@ class Study(Strict):
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset by its manifest: one beside the study file, else one of the package."""
-        return load_dataset(name, folders=self.manifest_folders)
+        return _load_dataset(name, self.manifest_folders)
 
     @property
     def manifest_folders(self) -> tuple[Path, ...]:
@@ -89,6 +90,12 @@ class Study(Strict):
     def controls(self) -> tuple[str, ...]:
         """The classical translators of this study."""
         return tuple(name for name in self.translators if name not in ("cycle", "syndiff"))
+
+
+@cache
+def _load_dataset(name: str, folders: tuple[Path, ...]) -> Dataset:
+    """Read a manifest once a process: planning asks for each many times."""
+    return load_dataset(name, folders=folders)
 
 
 def load_study(path: Path | str | None = None) -> Study:

@@ -1,4 +1,4 @@
-"""uncertainty.py: numbers of a few pixels that can be worked out by hand."""
+"""Uncertainty, calibration and review order of a few pixels, with answers worked out by hand."""
 
 import math
 
@@ -6,42 +6,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histobridge.metrics.calibration import (
-    BINS,
-    calibration_error,
-    reliability,
-    review_order,
-    share_held,
-    sparsification,
-    tiles,
-    uncertainty,
-)
+from histobridge.metrics.calibration import BINS, calibration_error, reliability, sparsification, uncertainty
+from histobridge.metrics.review import error_recall, review_order, tiles
 
 HALF = np.repeat([0.0, 1.0], 5)
 
 
 def pixels(*probabilities: tuple[float, ...]) -> np.ndarray:
-    """Probabilities [C, 1, W] of a row of pixels."""
+    """Return probabilities [C, 1, W] of a row of pixels."""
     return np.array(probabilities, dtype=float).T[:, None]
 
 
 def right_and_wrong(*counts: tuple[float, int, int]) -> pd.DataFrame:
-    """A table of reliability from (confidence, pixels that are right, pixels that are wrong)."""
+    """Return a table of reliability from (confidence, number of right pixels, number of wrong pixels)."""
     sure = np.concatenate([np.full(right + wrong, c) for c, right, wrong in counts])
     wrongs = np.concatenate([np.arange(right + wrong) >= right for _, right, wrong in counts])
     return reliability(1 - sure, wrongs)
 
 
 def image_of_tiles(*values: float, side: int = 4) -> np.ndarray:
-    """An image of tiles side by side, each of one value."""
+    """Return an image of tiles side by side, each of one value."""
     return np.hstack([np.full((side, side), value) for value in values])
 
 
-# --- Of a pixel -----------------------------------------------------------------------------------------
+# --- Uncertainty -----------------------------------------------------------------------------------------
 
 
-def test_uncertainty_is_what_the_shown_class_lacks():
-    """One minus its probability: little for the likeliest class, most for one that anatomy put in its place."""
+def test_uncertainty_is_one_minus_the_probability_of_the_shown_class():
+    """It is low for the likeliest class and high for a class that postprocessing put in its place."""
     p = pixels((0.7, 0.2, 0.1), (0.7, 0.2, 0.1), (0.0, 0.0, 1.0))
     found = uncertainty(p, np.array([[0, 2, 2]], np.uint8), temperature=1)
     np.testing.assert_allclose(found, [[0.3, 0.9, 0]], atol=1e-5)
@@ -49,13 +41,13 @@ def test_uncertainty_is_what_the_shown_class_lacks():
 
 
 def test_a_temperature_of_two_takes_roots():
-    """0.64 and 0.36 become 0.8 and 0.6 of 1.4, and what had no chance stays without."""
+    """0.64 and 0.36 become 0.8 and 0.6 of 1.4; a probability of 0 stays 0."""
     found = uncertainty(pixels((0.64, 0.36, 0.0)), np.array([[0]], np.uint8), temperature=2)
     assert found.item() == pytest.approx(0.6 / 1.4, abs=1e-3)
 
 
 def test_uncertainty_stays_within_zero_and_one():
-    """Neither a certain class nor an impossible one gives a number that no PNG could hold."""
+    """Certain and impossible classes give numbers in 0..1."""
     found = uncertainty(pixels((1, 0, 0), (1, 0, 0), (1 / 3, 1 / 3, 1 / 3)), np.array([[0, 1, 2]], np.uint8))
     assert found.min() >= 0 and found.max() <= 1
     assert found[0, 0] < 0.01 and found[0, 1] > 0.99 and found[0, 2] == pytest.approx(2 / 3)
@@ -65,7 +57,7 @@ def test_uncertainty_stays_within_zero_and_one():
 
 
 def test_reliability_counts_and_sums_by_confidence():
-    """Three pixels of confidence 0.5, of which two are right, and two that are certain, in the last of the bins."""
+    """Three pixels of confidence 0.5, two of them right, and two certain pixels, which fall into the last bin."""
     table = right_and_wrong((0.5, 2, 1), (1.0, 1, 1))
     assert table["bin"].tolist() == list(range(BINS))
     found = table[table["n"] > 0]
@@ -73,8 +65,8 @@ def test_reliability_counts_and_sums_by_confidence():
     assert found[["n", "confident", "right"]].values.tolist() == [[3, 1.5, 2], [2, 2, 1]]
 
 
-def test_sums_of_images_add_up():
-    """Two images in one table of reliability are the sum of the tables of each."""
+def test_reliability_tables_of_images_add_up():
+    """The table of two images is the sum of their tables."""
     rng = np.random.default_rng(0)
     unsure, wrong = rng.random((2, 8, 9)), rng.random((2, 8, 9)) < 0.3
     one, two, both = (reliability(unsure[part], wrong[part]) for part in (0, 1, slice(None)))
@@ -87,14 +79,14 @@ def test_sums_of_images_add_up():
     [
         ([(0.8, 4, 1)], 0.0),
         ([(0.8, 4, 1), (0.5, 3, 3), (1.0, 7, 0)], 0.0),
-        ([(1.0, 1, 1)], 0.5),  # sure of everything, right by half
-        ([(0.5, 4, 0)], 0.5),  # too modest is as wrong
-        ([(1.0, 6, 0), (0.75, 0, 2)], 2 / 8 * 0.75),  # a bin counts by its pixels
-        ([(1.0, 0, 1), (0.5, 1, 0)], (1 + 0.5) / 2),  # faults of two bins do not cancel
+        ([(1.0, 1, 1)], 0.5),  # certain of everything, half of it wrong
+        ([(0.5, 4, 0)], 0.5),  # underconfidence is an error too
+        ([(1.0, 6, 0), (0.75, 0, 2)], 2 / 8 * 0.75),  # bins are weighted by their pixels
+        ([(1.0, 0, 1), (0.5, 1, 0)], (1 + 0.5) / 2),  # errors of two bins do not cancel
     ],
 )
 def test_calibration_error(counts, error):
-    """The distance of confidence from the share that is right, over pixels."""
+    """It is the mean distance between confidence and accuracy, weighted by pixels."""
     assert calibration_error(right_and_wrong(*counts)) == pytest.approx(error)
 
 
@@ -102,7 +94,7 @@ def test_calibration_error(counts, error):
 
 
 def test_perfect_order_is_the_oracle():
-    """The wrong half taken away pixel by pixel: 5 of 10 wrong, 4 of 9, 3 of 8, and none is left after five."""
+    """Wrong pixels are removed one by one: 5 of 10 are wrong, then 4 of 9, 3 of 8, and none after five steps."""
     curve = sparsification(HALF, HALF == 1, steps=10)
     assert curve["removed"].tolist() == pytest.approx([n / 10 for n in range(10)])
     assert curve["error"].tolist() == pytest.approx([5 / 10, 4 / 9, 3 / 8, 2 / 7, 1 / 6, 0, 0, 0, 0, 0])
@@ -110,21 +102,21 @@ def test_perfect_order_is_the_oracle():
 
 
 def test_the_wrong_order_leaves_the_errors():
-    """Sure where it errs: after five steps only wrong pixels are left."""
+    """If the wrong pixels are the most certain, only wrong pixels are left after five steps."""
     curve = sparsification(HALF, HALF == 0, steps=10)
     assert curve["error"].tolist() == pytest.approx([5 / 10, 5 / 9, 5 / 8, 5 / 7, 5 / 6, 1, 1, 1, 1, 1])
 
 
-def test_random_uncertainty_leaves_the_share_of_errors_where_it_was():
-    """It is worse than the oracle, and takes right and wrong pixels away alike."""
+def test_random_uncertainty_keeps_the_error_rate():
+    """Random removal keeps the error rate constant and is worse than the oracle."""
     rng = np.random.default_rng(0)
     curve = sparsification(rng.random((200, 200)), rng.random((200, 200)) < 0.1)
     np.testing.assert_allclose(curve["error"], 0.1, atol=0.02)
     assert (curve["error"] >= curve["oracle"]).all() and (curve["error"] - curve["oracle"]).mean() > 0.08
 
 
-def test_tiles_cover_an_image_once_or_where_they_must_twice():
-    """The last tile of a row and of a column is moved back to fit; a small image is one tile."""
+def test_tiles_cover_the_whole_image():
+    """The last tile of a row or column is moved back to fit; a small image is one tile."""
     image, seen = np.arange(10 * 18).reshape(10, 18), np.zeros((10, 18), int)
     for top, left, tile in tiles(image, 8):
         assert tile.shape == (8, 8) and tile[0, 0] == image[top, left]
@@ -136,7 +128,7 @@ def test_tiles_cover_an_image_once_or_where_they_must_twice():
 
 
 def test_the_most_uncertain_tile_of_all_images_comes_first():
-    """Tiles of two images in one order, each with its place, its own mean and that of its image."""
+    """Tiles of two images are sorted together; each row has its place, its mean and the mean of its image."""
     order = review_order({"a": image_of_tiles(0.1, 0.6), "b": image_of_tiles(0.3, 0.2, 0.4).T}, side=4)
     assert order[["image", "top_px", "left_px"]].values.tolist() == [
         ["a", 0, 4],
@@ -151,29 +143,29 @@ def test_the_most_uncertain_tile_of_all_images_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("unsure", "top", "held", "most"),
+    ("uncertain", "top", "recall", "bound"),
     [
-        (range(10), 0.2, 1, 1),  # the more errors, the less sure
+        (range(10), 0.2, 1, 1),  # uncertainty grows with the number of errors
         (range(10), 0.1, 12 / 16, 12 / 16),
-        ([0, 0, 0, 0, 0, 0, 0, 0, 1, 0], 0.1, 4 / 16, 12 / 16),  # of the two tiles with errors the lesser one
-        (range(9, -1, -1), 0.2, 0, 1),  # sure where it is wrong
+        ([0, 0, 0, 0, 0, 0, 0, 0, 1, 0], 0.1, 4 / 16, 12 / 16),  # the tile with fewer errors comes first
+        (range(9, -1, -1), 0.2, 0, 1),  # certain where it is wrong
     ],
 )
-def test_share_held_by_the_first_tiles(unsure, top, held, most):
-    """Ten tiles with 16 errors, 4 in the last but one and 12 in the last: so many in the first, so many at most."""
+def test_error_recall_of_the_first_tiles(uncertain, top, recall, bound):
+    """Ten tiles hold 16 errors, 4 in the last but one and 12 in the last: recall of the first tiles, and its bound."""
     wrong = image_of_tiles(*[0] * 10) > 0
     wrong[:1, 32:36] = wrong[:3, 36:40] = True
-    order = review_order({"a": image_of_tiles(*unsure) / 10}, side=4)
-    assert share_held(order, {"a": wrong}, top=top) == (held, most)
+    order = review_order({"a": image_of_tiles(*uncertain) / 10}, side=4)
+    assert error_recall(order, {"a": wrong}, top=top) == (recall, bound)
 
 
 def test_tiles_without_an_expert_mask_are_not_counted():
-    """An image that nobody can judge takes no place among the first, however unsure it is."""
+    """An image without a known truth takes no place among the first tiles, however uncertain it is."""
     order = review_order({"a": image_of_tiles(0.1, 0.3), "unknown": image_of_tiles(0.9, 0.9)}, side=4)
-    assert share_held(order, {"a": image_of_tiles(0, 1) > 0}, top=0.5) == (1, 1)
+    assert error_recall(order, {"a": image_of_tiles(0, 1) > 0}, top=0.5) == (1, 1)
 
 
-def test_without_errors_there_is_nothing_to_hold():
-    """No error, no share: NaN, neither 0 nor 1, and no warning."""
+def test_error_recall_without_errors_is_nan():
+    """Without any error the recall is NaN, without a warning."""
     order = review_order({"a": image_of_tiles(0.1, 0.3)}, side=4)
-    assert all(math.isnan(share) for share in share_held(order, {"a": image_of_tiles(0, 0) > 0}))
+    assert all(math.isnan(share) for share in error_recall(order, {"a": image_of_tiles(0, 0) > 0}))

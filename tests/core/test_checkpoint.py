@@ -1,4 +1,4 @@
-"""checkpoint.py: what is saved comes back, a failed save costs nothing, and what does not fit is refused."""
+"""checkpoint.py: a checkpoint is read as saved, a failed save keeps the old one, and wrong files are refused."""
 
 import errno
 import pickle
@@ -24,27 +24,27 @@ def saved(tmp_path):
 
 
 def save_zeros(path):
-    """Try to replace a checkpoint by another; return the sentence with which that was refused."""
-    with pytest.raises(UserError) as refusal:
+    """Try to replace a checkpoint; return the error."""
+    with pytest.raises(UserError) as error:
         checkpoint.save(path, {"network": {"weight": torch.zeros(2000)}}, SETTINGS)
-    return str(refusal.value)
+    return str(error.value)
 
 
 def refusal(path, settings=None) -> str:
-    """The sentence with which a file is refused."""
+    """The error for a file."""
     with pytest.raises(UserError) as error:
         checkpoint.load(path, settings)
     return str(error.value)
 
 
 def assert_untouched(path):
-    """The checkpoint is the one of the fixture, and no half file lies beside it."""
+    """The checkpoint is that of the fixture, and no other file is beside it."""
     assert torch.equal(checkpoint.load(path)["state"]["network"]["weight"], STATE["network"]["weight"])
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_round_trip(tmp_path):
-    """State and settings come back equal, tensors bit for bit; missing folders are made, old files replaced."""
+    """State and settings are read as saved; missing folders are created and old files replaced."""
     path = tmp_path / "runs" / "0" / "syndiff.pt"
     for value in (1.0, 2.0):
         checkpoint.save(path, {**STATE, "value": torch.tensor([value])}, SETTINGS)
@@ -55,21 +55,21 @@ def test_round_trip(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_nothing_but_tensors_and_plain_numbers(saved, tmp_path):
-    """A checkpoint can be read by PyTorch's safe loader, and a file that would run code is refused, not run."""
+def test_checkpoints_contain_no_code(saved, tmp_path):
+    """PyTorch's safe loader reads a checkpoint, and a file that would run code is refused."""
     assert torch.load(saved, weights_only=True)["format"] == checkpoint.FORMAT
     torch.save({"format": checkpoint.FORMAT, "settings": {}, "state": threading.Thread}, tmp_path / "code.pt")
     assert "code.pt cannot be read" in refusal(tmp_path / "code.pt")
 
 
-def test_a_missing_checkpoint_says_what_to_run(tmp_path):
-    """A file that was never made names the notebook that makes it."""
+def test_the_error_for_a_missing_checkpoint_says_what_to_run(tmp_path):
+    """The error names the notebook that writes the file."""
     assert "no checkpoint" in refusal(tmp_path / "a.pt") and "notebook 02" in refusal(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.99])
 def test_a_truncated_checkpoint_is_refused(saved, share):
-    """A file that was cut off is named, with what to do."""
+    """The error names the file and what to do."""
     whole = saved.read_bytes()
     saved.write_bytes(whole[: int(share * len(whole))])
     assert f"{saved} cannot be read" in refusal(saved) and "Delete it to train anew" in refusal(saved)
@@ -77,27 +77,27 @@ def test_a_truncated_checkpoint_is_refused(saved, share):
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple:UserWarning")
 @pytest.mark.parametrize("content", [torch.zeros(3), [1, 2], {"a": 1}, 3, None], ids=str)
-def test_a_file_of_something_else_is_refused(saved, content):
-    """A file of PyTorch's that is no checkpoint of ours is refused."""
+def test_other_contents_are_refused(saved, content):
+    """A PyTorch file that is no checkpoint is refused."""
     torch.save(content, saved)
     assert f"{saved} cannot be read" in refusal(saved)
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\0" * 500, b"\x89PNG\r\n", b"0.", pickle.dumps(list, protocol=2)])
 def test_a_file_of_another_kind_is_refused(saved, content):
-    """A text, a picture or a pickle is refused in one line, without advice on how to load it unsafely."""
+    """A text, an image or a pickle is refused in one line, without advice to load it unsafely."""
     saved.write_bytes(content)
     assert f"{saved} cannot be read" in refusal(saved)
     assert "\n" not in refusal(saved) and "weights_only" not in refusal(saved)
 
 
 def test_a_folder_in_place_of_a_checkpoint_is_refused(tmp_path):
-    """A folder cannot be read either."""
+    """The error names the folder."""
     assert f"{tmp_path} cannot be read" in refusal(tmp_path)
 
 
 def test_another_format_is_refused(saved, monkeypatch):
-    """A checkpoint of a later version names both versions."""
+    """The error names both format versions."""
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
     assert "has format 1, this version reads 2" in refusal(saved)
 
@@ -112,14 +112,14 @@ def test_another_format_is_refused(saved, monkeypatch):
     ],
 )
 def test_other_settings_are_refused_by_name(saved, now, phrase):
-    """The message names each setting that changed, with its old and its new value, and no other."""
+    """The error names each changed setting with both values, and no other."""
     assert phrase in refusal(saved, now)
     assert checkpoint.load(saved, dict(SETTINGS)) is not None
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("write failed")])
 def test_a_full_disk_keeps_the_old_checkpoint(saved, monkeypatch, error):
-    """When writing breaks off, by Python's error or by PyTorch's, the old file is whole and the half one is gone."""
+    """If writing fails, with an error of Python or of PyTorch, the old file stays and the draft is removed."""
 
     def break_off(content, file):
         file.write(b"half")
@@ -132,7 +132,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(saved, monkeypatch, error):
 
 
 def test_a_disk_that_is_really_full_keeps_the_old_checkpoint(saved):
-    """The same with a limit set by the system, as PyTorch and Python report it."""
+    """A limit set by the operating system has the same effect."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -144,7 +144,7 @@ def test_a_disk_that_is_really_full_keeps_the_old_checkpoint(saved):
 
 
 def test_a_kill_while_saving_keeps_the_old_checkpoint(saved, monkeypatch):
-    """Killed half way, the old file is still whole, and the next save is not disturbed by the remains."""
+    """After a kill the old file is whole, and the next save succeeds."""
 
     def be_killed(content, file):
         file.write(b"half")
@@ -159,7 +159,7 @@ def test_a_kill_while_saving_keeps_the_old_checkpoint(saved, monkeypatch):
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
-    """A file in place of the folder, and a name too long for the disk, give a sentence."""
+    """A file in place of the folder, and a name too long for the disk, raise a UserError."""
     (tmp_path / "file").touch()
     for path in (tmp_path / "file" / "a.pt", tmp_path / "file" / "b" / "a.pt", tmp_path / ("n" * 300 + ".pt")):
         assert f"Could not write {path}" in save_zeros(path)

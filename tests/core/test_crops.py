@@ -1,4 +1,4 @@
-"""crops.py: where crops come from, and which domains give none."""
+"""crops.py: which crops are drawn, and which domains are refused."""
 
 import numpy as np
 import pytest
@@ -11,30 +11,30 @@ NUMBERED = stack(np.arange(300).reshape(15, 20))  # every pixel its own value
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    """A generator of its own for every call."""
+    """A new random generator."""
     return torch.Generator().manual_seed(seed)
 
 
 def origin(crop: torch.Tensor) -> tuple[bool, int]:
-    """Whether a crop of `NUMBERED` was mirrored, and how many quarter turns it made; fails if it is no crop."""
+    """Whether a crop of `NUMBERED` was mirrored, and by how many quarter turns it was turned."""
     for mirror in (False, True):
         for turns in range(4):
             back = torch.rot90(crop.flip(2) if mirror else crop, -turns, (1, 2))
             top, left = divmod(int(back.min()), 20)
             if torch.equal(back, NUMBERED[:, top : top + 6, left : left + 6]):
                 return mirror, turns
-    raise AssertionError("not a crop, whichever way it is turned")
+    raise AssertionError("not a crop of the image")
 
 
 def test_stack_makes_channels():
-    """An image and its mask become two float channels of one tensor."""
+    """Image and mask become two float channels of one tensor."""
     both = stack(np.full((3, 4), 0.5), np.full((3, 4), 2, np.uint8))
     assert both.shape == (2, 3, 4) and both.dtype == torch.float32
     assert (both[0] == 0.5).all() and (both[1] == 2).all()
 
 
-def test_crops_are_windows_of_the_image_turned_all_ways():
-    """Every crop is a window of the image, and all four turns occur, mirrored and not."""
+def test_crops_are_turned_and_mirrored_windows_of_the_image():
+    """All four turns occur, mirrored and not."""
     crops = random_crops([NUMBERED], 6, 200, generator())
     assert crops.shape == (200, 1, 6, 6)
     assert {origin(crop) for crop in crops} == {(mirror, turns) for mirror in (False, True) for turns in range(4)}
@@ -47,25 +47,25 @@ def test_crops_reach_every_corner():
 
 
 def test_channels_of_a_crop_stay_aligned():
-    """Image and mask are cut, turned and mirrored alike."""
+    """Image and mask are cut, turned and mirrored in the same way."""
     crops = random_crops([torch.cat([NUMBERED, 2 * NUMBERED + 1])], 6, 20, generator())
     assert torch.equal(crops[:, 1], 2 * crops[:, 0] + 1)
 
 
 def test_same_generator_same_crops():
-    """The crops are a function of the generator's seed."""
+    """The generator's seed decides the crops."""
     first, again, other = (random_crops([NUMBERED], 6, 4, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_larger_images_are_drawn_more_often():
-    """Images are drawn by the square root of their area: four times the area, twice as often."""
+    """An image of four times the area is drawn twice as often."""
     crops = random_crops([torch.zeros(1, 8, 8), torch.ones(1, 16, 16)], 2, 6000, generator())
     assert crops.mean().item() == pytest.approx(2 / 3, abs=0.02)
 
 
 def test_a_crop_may_be_the_whole_image():
-    """An image of the size of a crop is enough; one row less is refused."""
+    """An image of the size of a crop is accepted, and one with a row less is refused."""
     square = NUMBERED[:, :, :15]
     assert random_crops([square], 15, 1, generator()).sum() == square.sum()
     check_domain([square, square], 15, "U")
@@ -73,8 +73,8 @@ def test_a_crop_may_be_the_whole_image():
         check_domain([square, square[:, 1:]], 15, "U")
 
 
-def test_a_domain_needs_an_image():
-    """One is enough: it may be a whole section. Arrays [H, W] are checked like tensors."""
+def test_a_domain_needs_one_image():
+    """No image is refused, one is accepted; arrays are checked like tensors."""
     with pytest.raises(UserError, match="'U' has no image"):
         check_domain([], 32, "U")
     check_domain([np.zeros((40, 40))], 32, "U")

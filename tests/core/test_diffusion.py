@@ -18,7 +18,7 @@ def at(level: int, n: int = 1) -> torch.Tensor:
 
 
 def weight(function, *, of: int, level: int) -> float:
-    """What a linear function of three images, or of two, gives for 1 in place `of` and 0 elsewhere."""
+    """The value of a linear function of three images, or two, if image `of` is 1 and the others are 0."""
     inputs = [ONE if place == of else ZERO for place in range(3)]
     if function is posterior:
         return function(SCHEDULE, inputs[0], inputs[1], at(level), inputs[2]).item()
@@ -26,8 +26,8 @@ def weight(function, *, of: int, level: int) -> float:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 8, 1000])
-def test_the_image_fades_from_whole_to_nothing(steps):
-    """alpha_bar falls strictly from exactly 1 at level 0 to less than 1e-4 at level T."""
+def test_the_image_fades_completely(steps):
+    """alpha_bar decreases strictly from exactly 1 at level 0 to less than 1e-4 at level T."""
     alpha_bar = vp_schedule(steps).alpha_bar
     assert len(alpha_bar) == steps + 1 == vp_schedule(steps).steps + 1
     assert alpha_bar[0] == 1 and 0 < alpha_bar[-1] < 1e-4
@@ -42,41 +42,40 @@ def test_alpha_bar_integrates_beta():
 
 
 def test_other_betas_give_another_schedule():
-    """A constant beta leaves exp(-beta s): the two ends are both obeyed."""
+    """A constant beta gives exp(-beta s)."""
     alpha_bar = vp_schedule(2, beta_min=3, beta_max=3).alpha_bar
     assert alpha_bar.tolist() == pytest.approx([1, math.exp(-1.5), math.exp(-3)])
 
 
 @pytest.mark.parametrize("level", range(5))
 def test_diffusion_preserves_the_variance(level):
-    """Image and noise of variance one give variance one at each level, the image's share being alpha_bar."""
+    """Image and noise of variance one give variance one at each level, with a share alpha_bar of the image."""
     image, noise = (weight(diffuse, of=place, level=level) for place in (0, 1))
     assert image**2 == pytest.approx(SCHEDULE.alpha_bar[level].item())
     assert image**2 + noise**2 == pytest.approx(1)
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_one_step_more_leads_to_the_next_level(level):
-    """q(x_{t+1} | x_t) after q(x_t | x_0) is q(x_{t+1} | x_0): same mean, same variance."""
+def test_one_more_step_leads_to_the_next_level(level):
+    """q(x_{t+1} | x_t) after q(x_t | x_0) has the mean and variance of q(x_{t+1} | x_0)."""
     image, noise = (weight(diffuse, of=place, level=level) for place in (0, 1))
-    kept, added = (weight(diffuse_one_step, of=place, level=level) for place in (0, 1))
-    assert kept * image == pytest.approx(weight(diffuse, of=0, level=level + 1), abs=1e-6)
-    variance = (kept * noise) ** 2 + added**2
+    factor, added = (weight(diffuse_one_step, of=place, level=level) for place in (0, 1))
+    assert factor * image == pytest.approx(weight(diffuse, of=0, level=level + 1), abs=1e-6)
+    variance = (factor * noise) ** 2 + added**2
     assert variance == pytest.approx(weight(diffuse, of=1, level=level + 1) ** 2)
 
 
 def test_the_last_step_back_returns_the_image():
-    """At level 0 the posterior is x_0 itself, whatever x_1 and the noise."""
+    """At level 0 the posterior is x_0, for any x_1 and noise."""
     x_0, x_1, noise = torch.randn(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(posterior(SCHEDULE, x_0, x_1, at(0, 2), noise), x_0, atol=1e-6, rtol=0)
-    assert torch.equal(
-        posterior(SCHEDULE, x_0, x_1, at(0, 2), noise), posterior(SCHEDULE, x_0, x_1, at(0, 2), 0 * noise)
-    )
+    drawn = posterior(SCHEDULE, x_0, x_1, at(0, 2), noise)
+    torch.testing.assert_close(drawn, x_0, atol=1e-6, rtol=0)
+    assert torch.equal(drawn, posterior(SCHEDULE, x_0, x_1, at(0, 2), 0 * noise))
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
 def test_posterior_agrees_with_bayes(level):
-    """Above level 0, precisions of q(x_t | x_0) and q(x_{t+1} | x_t) add up and weight the mean."""
+    """Above level 0 the precisions of q(x_t | x_0) and q(x_{t+1} | x_t) add up and weight the mean."""
     here, after = (SCHEDULE.alpha_bar[i].item() for i in (level, level + 1))
     alpha = after / here
     precision = 1 / (1 - here) + alpha / (1 - alpha)
@@ -88,11 +87,8 @@ def test_posterior_agrees_with_bayes(level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_posterior_of_the_true_image_cannot_be_told_from_the_forward_process(level):
-    """For the true x_0, simulated (x_t, x_{t+1}) have the same means and covariance drawn either way.
-
-    This is what the discriminator of a perfect generator is shown.
-    """
+def test_posterior_of_the_true_image_equals_the_forward_process(level):
+    """For the true x_0, (x_t, x_{t+1}) have the same means and covariance in both: no discriminator can tell."""
     x_0, *noise = torch.randn(4, 1, 1, 1, 400_000, generator=torch.Generator().manual_seed(level))
     x_0 = 0.3 + 0.5 * x_0
     x_t = diffuse(SCHEDULE, x_0, at(level), noise[0])
@@ -104,14 +100,12 @@ def test_posterior_of_the_true_image_cannot_be_told_from_the_forward_process(lev
 
 
 def test_each_image_of_a_batch_has_its_own_level():
-    """A batch at several levels gives what each image gives alone."""
+    """A batch at several levels gives the same as each image alone."""
     a, b, noise = torch.randn(3, 4, 1, 5, 5, generator=torch.Generator().manual_seed(1))
     levels = torch.tensor([3, 0, 2, 1])
-    for i, level in enumerate(levels):
-        one, file_lock = slice(i, i + 1), level[None]
+    for i in range(4):
+        one = slice(i, i + 1)
         for step in (diffuse, diffuse_one_step):
-            assert torch.equal(step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], file_lock, noise[one]))
-        assert torch.equal(
-            posterior(SCHEDULE, a, b, levels, noise)[one],
-            posterior(SCHEDULE, a[one], b[one], file_lock, noise[one]),
-        )
+            assert torch.equal(step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], levels[one], noise[one]))
+        together = posterior(SCHEDULE, a, b, levels, noise)[one]
+        assert torch.equal(together, posterior(SCHEDULE, a[one], b[one], levels[one], noise[one]))

@@ -115,11 +115,8 @@ def test_given_folders_come_first(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    folders = [
-        tmp_path / "missing",
-        write_manifest(first, [], title="first"),
-        write_manifest(second, [], title="second"),
-    ]
+    own = [write_manifest(folder, [], title=folder.name) for folder in (first, second)]
+    folders = [tmp_path / "missing", *own]
     (second / "sem.yaml").write_text((second / "toy.yaml").read_text().replace("name: toy", "name: sem"))
     assert load_dataset("toy", folders=folders).title == "first"
     assert load_dataset("sem", folders=folders).title == "second" and load_dataset("sem").title != "second"

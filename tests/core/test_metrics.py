@@ -1,4 +1,4 @@
-"""Scores of drawn shapes, whose answers are known by counting."""
+"""Metrics of drawn shapes, whose values follow from counting or from closed forms."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from histobridge.metrics import overlap as metrics
+from histobridge import metrics
 
 SIZE = 128
 
@@ -39,7 +39,7 @@ def tissue(seed: int = 0, *, size: int = SIZE) -> np.ndarray:
 # --- Overlap --------------------------------------------------------------------------------------------
 
 
-def test_dice_and_iou_of_shifted_squares_are_what_counting_gives():
+def test_dice_and_iou_of_shifted_squares_equal_the_counts():
     """Two 10 x 10 squares, 4 px apart: 60 shared of 100 + 100, of 140 in all."""
     true, predicted = np.zeros((2, 30, 30), dtype=bool)
     true[5:15, 5:15] = predicted[5:15, 9:19] = True
@@ -61,7 +61,7 @@ def test_iou_of_shifted_discs_follows_the_lens_formula(shift):
 
 @pytest.mark.parametrize("score", [metrics.dice, metrics.iou])
 def test_empty_masks(score):
-    """Both empty measures nothing (NaN); one empty is a plain miss (0)."""
+    """Two empty masks give NaN; one empty mask gives 0."""
     empty, full = np.zeros((8, 8), dtype=bool), np.ones((8, 8), dtype=bool)
     assert np.isnan(score(empty, empty))
     assert score(empty, full) == score(full, empty) == 0.0
@@ -69,7 +69,7 @@ def test_empty_masks(score):
 
 
 def test_arrays_that_do_not_fit_are_refused():
-    """Other shapes, class masks for boolean ones and the 0/127/255 coding raise ValueError."""
+    """Different shapes, class masks instead of boolean ones and the 0/127/255 coding raise ValueError."""
     mask = fibre()
     with pytest.raises(ValueError, match="one shape"):
         metrics.dice(mask[1:] == 2, mask == 2)
@@ -85,7 +85,7 @@ def test_arrays_that_do_not_fit_are_refused():
 
 
 def test_class_scores_of_a_fibre_that_lost_its_sheath():
-    """The axon is perfect, the myelin missed, and no myelin objects are counted."""
+    """The axon is perfect, the myelin is missed, and no myelin objects are counted."""
     true = fibre()
     myelin, axon = metrics.class_scores(true, np.where(true == 2, true, 0))
     assert axon == {"class": "axon", "dice": 1.0, "iou": 1.0, "n_true": 1, "n_predicted": 1, "f1_50": 1.0}
@@ -94,7 +94,7 @@ def test_class_scores_of_a_fibre_that_lost_its_sheath():
 
 
 def test_class_scores_of_background_are_nan_with_no_objects():
-    """A pair of empty masks has NaN scores and zero axons: left out of means, yet countable."""
+    """A pair of empty masks has NaN scores and zero axons."""
     empty = np.zeros((16, 16), dtype=np.uint8)
     _, axon = metrics.class_scores(empty, empty)
     assert np.isnan([axon["dice"], axon["iou"], axon["f1_50"]]).all()
@@ -102,7 +102,7 @@ def test_class_scores_of_background_are_nan_with_no_objects():
 
 
 def test_axon_instances_keep_chains_of_corners_and_drop_specks():
-    """Eight pixels in a diagonal are one axon; seven are a speck; myelin is none."""
+    """Eight diagonal pixels are one axon, seven are a speck, and myelin is not an axon."""
     mask = np.zeros((30, 30), dtype=np.uint8)
     mask[np.arange(8), np.arange(8)] = 2
     mask[np.arange(7) + 15, np.arange(7)] = 2
@@ -124,7 +124,7 @@ def test_a_hit_needs_the_threshold():
 
 
 def test_a_split_object_is_one_hit_at_most():
-    """Two exact halves both reach IoU 0.5, but one true object can be found only once."""
+    """Two exact halves both reach IoU 0.5, but a true object is matched only once."""
     true = np.ones((4, 4), dtype=int)
     halves = np.repeat([[1, 1, 2, 2]], 4, axis=0)
     match = metrics.instance_f1(true, halves)
@@ -133,7 +133,7 @@ def test_a_split_object_is_one_hit_at_most():
 
 
 def test_no_object_at_all_is_nan_and_one_sided_objects_are_zero():
-    """Nothing to find and nothing found measures nothing; everything missed or invented scores 0."""
+    """Without any object the ratios are NaN; if all objects are missed or invented they are 0."""
     empty, one = np.zeros((5, 5), dtype=int), np.eye(5, dtype=int)
     assert np.isnan(metrics.instance_f1(empty, empty)[:3]).all()
     assert metrics.instance_f1(empty, one) == (0.0, 0.0, 0.0, 0, 1, 0)
@@ -142,7 +142,7 @@ def test_no_object_at_all_is_nan_and_one_sided_objects_are_zero():
 
 @pytest.mark.parametrize("threshold", [0.05, 0.1, 0.15])
 def test_hits_equal_the_dense_optimal_assignment(threshold):
-    """At low thresholds, where matches compete, the sparse count is that of the Hungarian method."""
+    """At low thresholds, where matches compete, the number of hits equals that of the Hungarian method."""
     random = np.random.default_rng(1)
     true, predicted = (np.kron(random.integers(0, 9, (8, 8)), np.ones((2, 2), int)) for _ in range(2))
     predicted = np.where(random.random(true.shape) < 0.4, true, predicted)
@@ -158,8 +158,8 @@ def test_hits_equal_the_dense_optimal_assignment(threshold):
     )
 
 
-def test_a_thousand_instances_take_no_time():
-    """1024 squares, each fourth missing from the prediction: F1 = 2 x 768 / (1024 + 768), in under 2 s."""
+def test_a_thousand_instances_are_matched_fast():
+    """1024 squares, every fourth missing from the prediction: F1 = 2 x 768 / (1024 + 768), in under 2 s."""
     numbers = np.arange(1, 1025).reshape(32, 32)
     square = np.pad(np.ones((20, 20), dtype=int), 6)
     true = np.kron(numbers, square)
@@ -183,7 +183,7 @@ def test_round_trip_of_an_identical_image():
 
 
 def test_round_trip_of_constant_images_has_closed_forms():
-    """Grey 0.4 against 0.5: L1 is 0.1, PSNR 20 dB, and SSIM its luminance term alone."""
+    """Grey 0.4 against 0.5: L1 is 0.1, PSNR is 20 dB, and SSIM reduces to its luminance term."""
     dark, bright = np.full((32, 32), 0.4), np.full((32, 32), 0.5)
     assert metrics.l1(dark, bright) == pytest.approx(0.1)
     assert metrics.psnr(dark, bright) == pytest.approx(20)
@@ -191,7 +191,7 @@ def test_round_trip_of_constant_images_has_closed_forms():
 
 
 def test_an_inverted_round_trip_has_negative_structure():
-    """SSIM falls below zero when every light place turns dark and the mean stays."""
+    """SSIM is negative when light and dark are exchanged and the mean stays."""
     chequered = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((4, 4)))
     assert metrics.ssim(chequered, 1 - chequered) < -0.9
 
@@ -211,7 +211,7 @@ REMAPPINGS = {
 @pytest.mark.parametrize("remap", REMAPPINGS.values(), ids=REMAPPINGS)
 @pytest.mark.parametrize("shift", [(0, 0), (0.5, 0), (2, 0), (-3, 1.5)])
 def test_offset_is_the_shift_under_any_contrast(shift, remap):
-    """A translation moved by a known amount is found within 0.1 px (0.05 px where nothing moved)."""
+    """A known shift is recovered to 0.1 px, and no shift to 0.05 px."""
     source = tissue()
     translated = remap(ndimage.shift(source, shift, mode="reflect"))
     down, right = metrics.offset_vector(source, translated)
@@ -222,14 +222,14 @@ def test_offset_is_the_shift_under_any_contrast(shift, remap):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_offset_survives_lost_detail(seed):
-    """A shift is found though 3 px of detail are smoothed away; normalised to phase it is 0.5 px off."""
+    """A shift is recovered to 0.1 px after a Gaussian blur of 3 px."""
     source = tissue(seed, size=256)
     translated = ndimage.gaussian_filter(ndimage.shift(source, (3, 0), mode="reflect"), 3)
     assert metrics.offset_px(source, translated) == pytest.approx(3, abs=0.1)
 
 
 def test_offset_of_an_image_without_edges_is_nan():
-    """A blank translation has no place, so it must not pass as perfectly in place."""
+    """A blank translation has no position, so its offset is not 0."""
     assert np.isnan(metrics.offset_px(tissue(), np.full((SIZE, SIZE), 0.5, np.float32)))
 
 
@@ -237,18 +237,18 @@ def test_offset_of_an_image_without_edges_is_nan():
 
 
 def smooth_noise(size: int = 512) -> np.ndarray:
-    """Return a stationary random image without any tile border."""
+    """Return a stationary random image without tile borders."""
     return ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(size, size)), 3, mode="wrap")
 
 
 def test_a_seamless_image_has_seam_one():
-    """Borders drawn nowhere in particular are no steeper than the rest: 1 ± 5 %."""
+    """Arbitrary borders are no steeper than the rest: 1 ± 5 %."""
     borders = range(0, 512, 32)
     assert metrics.seam(smooth_noise(), rows=borders, columns=borders) == pytest.approx(1, abs=0.05)
 
 
-def test_a_jump_at_the_borders_is_seen_only_there():
-    """Tiles of alternating brightness have a seam well above 1 at their borders, and none one row off."""
+def test_a_jump_at_the_borders_is_detected_only_there():
+    """Tiles of alternating brightness have a seam well above 1 at their borders, and none one row away."""
     image = smooth_noise()
     image[np.arange(512) // 64 % 2 == 1] += 4 * np.abs(np.diff(image, axis=0)).mean()
     assert metrics.seam(image, rows=range(64, 512, 64)) > 3
@@ -257,7 +257,7 @@ def test_a_jump_at_the_borders_is_seen_only_there():
 
 
 def test_seam_compares_along_one_direction():
-    """Vertical stripes are steep across columns only, and must not hide or feign a seam between rows."""
+    """Vertical stripes are steep across columns only, so they neither hide nor imitate a seam between rows."""
     stripes = np.tile([0.0, 1.0], (8, 4)) + 0.01 * np.arange(8)[:, None]
     assert metrics.seam(stripes, rows=[4]) == pytest.approx(1)
     stripes[4:] += 0.04
@@ -265,7 +265,7 @@ def test_seam_compares_along_one_direction():
 
 
 def test_seam_without_a_border_is_nan_and_one_outside_is_refused():
-    """The image's own edges are no borders."""
+    """The edges of the image are not tile borders."""
     assert np.isnan(metrics.seam(smooth_noise(64), rows=[0, 64]))
     with pytest.raises(ValueError, match="lies outside"):
         metrics.seam(smooth_noise(64), columns=[65])
@@ -275,12 +275,12 @@ def test_seam_without_a_border_is_nan_and_one_outside_is_refused():
 
 
 def test_class_swap_of_the_same_mask_is_zero():
-    """Nothing changes where nothing changed."""
+    """Equal masks have no changed pixel."""
     assert metrics.class_swap(fibre(), fibre()) == (0, 0, 0)
 
 
-def test_class_swap_tells_exchanged_classes_from_lost_ones():
-    """Axon and myelin exchanged moves the whole foreground; a lost sheath moves it to background."""
+def test_class_swap_distinguishes_exchanged_classes_from_lost_ones():
+    """Exchanging axon and myelin changes the whole foreground; a lost sheath becomes background."""
     mask = fibre()
     exchanged = np.array([0, 2, 1], dtype=np.uint8)[mask]
     bare = np.where(mask == 2, mask, 0)
@@ -290,14 +290,14 @@ def test_class_swap_tells_exchanged_classes_from_lost_ones():
 
 
 def test_enclosure_is_one_in_a_sheath_zero_without_and_half_in_half_a_sheath():
-    """A ring of 3 px lies within a sheath of 6 px, or in the background, or half in each."""
+    """A ring of 3 px lies in a sheath of 6 px, in the background, or half in each."""
     whole = fibre()
     bare = np.where(whole == 2, whole, 0)
     half = np.where(np.arange(SIZE) < SIZE // 2, whole, bare)
     assert [metrics.enclosure(mask) for mask in (whole, bare, half)] == [1.0, 0.0, 0.5]
 
 
-def test_enclosure_looks_only_as_far_as_the_ring():
+def test_enclosure_depends_on_the_width_of_the_ring():
     """A stripe with 2 px of myelin on either side fills a ring of 2 px, half of 4 px and a third of 6 px."""
     across = np.abs(np.arange(-20, 21))
     stripe = np.tile(np.select([across < 5, across < 7], [2, 1], 0).astype(np.uint8), (10, 1))
@@ -306,6 +306,6 @@ def test_enclosure_looks_only_as_far_as_the_ring():
 
 
 def test_enclosure_without_an_axon_is_nan():
-    """No axon, no ring, no score."""
+    """Without an axon, or without room for a ring, enclosure is NaN."""
     assert np.isnan(metrics.enclosure(np.ones((9, 9), dtype=np.uint8)))
     assert np.isnan(metrics.enclosure(np.full((9, 9), 2, dtype=np.uint8)))

@@ -1,8 +1,7 @@
 """Fibres of drawn discs and rings, whose measures are known from their radii.
 
-Tolerances are those of pixels. A pixel counts if its middle lies within the circle, which puts the outline up to half a
-pixel off in places and much less on average: of all integer radii up to 40 px around the middle of a pixel, the worst
-case, the diameter from the counted area is never off by more than a third of a pixel.
+A pixel belongs to a disc if its centre lies inside the circle. For all integer radii up to 40 px around the centre of a
+pixel, the worst case, the diameter from the counted area is wrong by at most a third of a pixel.
 """
 
 import time
@@ -17,9 +16,9 @@ from histobridge.metrics.morphometrics import (
     SHEATH,
     aggregate_g_ratio,
     fibre_instances,
+    fibre_summary,
     fibres,
     min_axon_px,
-    summary,
 )
 from histobridge.phantom import draw_geometry
 
@@ -40,7 +39,7 @@ def draw(*rings: tuple[float, float, float, float], size: int = 160) -> np.ndarr
 @pytest.mark.parametrize("um_per_px", [0.05, 0.1, 2.0])
 @pytest.mark.parametrize(("axon", "fibre"), [(12, 20), (30, 40), (8, 30)])
 def test_a_ring_has_the_measures_of_its_circles(axon, fibre, um_per_px):
-    """Diameters are twice the radii, thickness their difference, g-ratio their ratio, areas pi r²."""
+    """Diameters are twice the radii, the thickness is their difference, the g-ratio their ratio, areas are pi r²."""
     (ring,) = fibres(draw((80, 70, axon, fibre)), um_per_px).to_dict("records")
     axon_um, fibre_um = axon * um_per_px, fibre * um_per_px
     third = THIRD * um_per_px
@@ -59,7 +58,7 @@ def test_a_ring_has_the_measures_of_its_circles(axon, fibre, um_per_px):
 
 
 def test_an_ellipse_has_its_eccentricity_and_a_crescent_is_not_solid():
-    """Half axes of 40 and 24 px: eccentricity 0.8. A disc that lost a disc of half its radius is less solid."""
+    """Semi-axes of 40 and 24 px give eccentricity 0.8. A disc with a bite of half its radius is less solid."""
     down, right = np.mgrid[:160, :160] - 80
     ellipse = np.where((down / 24) ** 2 + (right / 40) ** 2 <= 1, 2, 0).astype(np.uint8)
     assert fibres(ellipse, 0.1)["eccentricity"].item() == pytest.approx(0.8, abs=0.01)
@@ -67,8 +66,8 @@ def test_an_ellipse_has_its_eccentricity_and_a_crescent_is_not_solid():
     assert fibres(bitten, 0.1)["solidity"].item() < 0.85 < 0.95 < fibres(ellipse, 0.1)["solidity"].item()
 
 
-def test_touching_fibres_part_at_the_neck_between_them():
-    """A thick fibre and a thin one that touch keep their own sheaths, though one sheath is four times the other."""
+def test_touching_fibres_are_divided_at_the_neck_between_them():
+    """A thick fibre and a thin one that touch keep their own sheaths, though one sheath is four times as large."""
     thick, thin = (80, 60, 20, 35), (80, 106, 8, 12)
     apart = fibres(draw(thick, (80, 130, 8, 12)), 0.1)
     touching = fibres(draw(thick, thin), 0.1)
@@ -77,8 +76,8 @@ def test_touching_fibres_part_at_the_neck_between_them():
         assert touching[column].tolist() == pytest.approx(apart[column].tolist(), rel=0.03), column
 
 
-def test_a_shared_sheath_is_shared_out_whole_and_evenly():
-    """Two equal axons in one oblong of myelin get half of it each, and nothing is counted twice or lost."""
+def test_a_shared_sheath_is_divided_completely_and_evenly():
+    """Two equal axons in one block of myelin get half of it each; no pixel is lost or counted twice."""
     mask = np.zeros((60, 120), dtype=np.uint8)
     mask[10:50, 10:110] = 1
     mask[22:38, 25:41] = mask[22:38, 79:95] = 2
@@ -90,24 +89,24 @@ def test_a_shared_sheath_is_shared_out_whole_and_evenly():
     assert set(labels[:, :50].ravel()) == {0, labels[30, 30]}
 
 
-def test_myelin_without_an_axon_belongs_to_no_fibre_but_to_the_area_fraction():
-    """A lone clump of myelin adds to MVF and to no sheath."""
+def test_myelin_without_an_axon_counts_only_in_the_area_fraction():
+    """An isolated piece of myelin adds to the MVF but to no sheath."""
     mask = draw((60, 60, 10, 15))
     before = fibres(mask, 0.1)
     mask[120:140, 120:140] = 1
     after = fibres(mask, 0.1)
     assert after.equals(before)
-    found = summary(mask, after, 0.1)["mvf"] * mask.size
+    found = fibre_summary(mask, after, 0.1)["mvf"] * mask.size
     assert found == pytest.approx(400 + 100 * before["myelin_area_um2"].sum())
 
 
-def test_the_border_flag_goes_by_the_whole_fibre_and_its_fibres_stay_out_of_the_means():
-    """A fibre whose sheath alone reaches the last row is cut; density and fractions count it, means do not."""
+def test_fibres_at_the_border_are_flagged_and_left_out_of_the_means():
+    """A fibre whose sheath reaches the last row is flagged; density and area fractions include it, means do not."""
     mask = draw((80, 80, 12, 20), (159 - 25, 40, 20, 25), (60, 0, 10, 14))
     table = fibres(mask, 0.1).sort_values("y_px")
     assert table["image_border_touching"].tolist() == [True, False, True]
     assert not axon_instances(mask)[-1].any()
-    numbers = summary(mask, table, 0.1)
+    numbers = fibre_summary(mask, table, 0.1)
     assert (numbers["n_fibres"], numbers["n_measured"]) == (3, 1)
     assert numbers["axon_diameter_um_mean"] == pytest.approx(2.4, abs=0.1 * THIRD)
     assert np.isnan(numbers["axon_diameter_um_sd"])
@@ -115,26 +114,26 @@ def test_the_border_flag_goes_by_the_whole_fibre_and_its_fibres_stay_out_of_the_
     assert numbers["avf"] == np.mean(mask == 2)
 
 
-def test_an_axon_without_myelin_is_measured_as_an_axon_and_counted_apart():
-    """It has a diameter and no g-ratio, and is no fibre of the density or the means."""
+def test_an_axon_without_myelin_is_counted_separately():
+    """It has a diameter but no g-ratio, and does not enter the density or the means."""
     mask = draw((40, 40, 12, 20), (110, 110, 25, 0))
     table = fibres(mask, 0.1)
     bare = table.iloc[1]
     assert bare["axon_diameter_um"] == pytest.approx(5, abs=0.1 * THIRD)
     assert bare["myelin_area_um2"] == 0
     assert bare[SHEATH].isna().all()
-    numbers = summary(mask, table, 0.1)
+    numbers = fibre_summary(mask, table, 0.1)
     assert (numbers["n_fibres"], numbers["n_unmyelinated"], numbers["n_measured"]) == (1, 1, 1)
     assert numbers["axon_diameter_um_mean"] == pytest.approx(2.4, abs=0.1 * THIRD)
     assert numbers["density_per_mm2"] == pytest.approx(1 / (16e-3) ** 2)
 
 
-def test_an_empty_mask_has_no_fibres_and_says_so_in_numbers():
-    """No rows but all columns; counts, density and fractions are 0, what has nothing to average is NaN."""
+def test_an_empty_mask_has_no_fibres():
+    """The table has no rows but all columns; counts, density and fractions are 0, means are NaN."""
     mask = np.zeros((50, 40), dtype=np.uint8)
     table = fibres(mask, 0.1)
     assert table.columns.tolist() == FIBRE_COLUMNS and len(table) == 0
-    numbers = summary(mask, table, 0.1)
+    numbers = fibre_summary(mask, table, 0.1)
     assert [numbers[n] for n in ("n_fibres", "n_unmyelinated", "n_measured", "density_per_mm2", "mvf", "avf")] == [
         0
     ] * 6
@@ -142,15 +141,15 @@ def test_an_empty_mask_has_no_fibres_and_says_so_in_numbers():
 
 
 def test_means_medians_and_deviations_are_those_of_the_single_fibres():
-    """Axons of 10, 14 and 30 px radius: mean 18, median 14, sample SD 10.6 px."""
+    """Axons with radii of 10, 14 and 30 px have mean 18, median 14 and sample SD 10.6 px."""
     mask = draw((30, 30, 10, 14), (30, 110, 14, 20), (110, 70, 30, 40))
-    numbers = summary(mask, fibres(mask, 1.0), 1.0)
+    numbers = fibre_summary(mask, fibres(mask, 1.0), 1.0)
     found = [numbers[f"axon_diameter_um_{how}"] / 2 for how in ("mean", "median", "sd")]
     assert found == pytest.approx([18, 14, np.std([10, 14, 30], ddof=1)], abs=THIRD)
 
 
-def test_specks_are_dropped_as_the_axon_count_drops_them():
-    """The axons are those of `metrics.axon_instances`; at fine pixels a disc below 0.2 µm is a speck as well."""
+def test_specks_are_dropped_as_in_axon_instances():
+    """The axons are those of `axon_instances`; at small pixel sizes a disc below 0.2 µm is a speck too."""
     mask = draw((50, 50, 10, 15), (120, 120, 3, 6))
     mask[5:7, 5:8] = 2  # 6 px
     assert len(fibres(mask, 0.1)) == len(np.unique(axon_instances(mask))) - 1 == 2
@@ -159,10 +158,10 @@ def test_specks_are_dropped_as_the_axon_count_drops_them():
     assert min_axon_px(0.02) == pytest.approx(np.pi * 5**2, abs=1)
 
 
-def test_the_aggregate_g_ratio_is_that_of_equal_fibres_and_follows_the_formula():
-    """Equal rings have the g-ratio of each as a whole; by the formula, AVF 0.3 and MVF 0.4 give 0.6547."""
+def test_the_aggregate_g_ratio_follows_the_formula():
+    """Equal rings have one g-ratio, individually and in aggregate; AVF 0.3 and MVF 0.4 give 0.6547."""
     mask = draw((40, 40, 15, 25), (40, 120, 15, 25), (120, 80, 15, 25))
-    numbers = summary(mask, fibres(mask, 0.1), 0.1)
+    numbers = fibre_summary(mask, fibres(mask, 0.1), 0.1)
     assert numbers["aggregate_g_ratio"] == pytest.approx(0.6, abs=THIRD / 25)
     assert numbers["aggregate_g_ratio"] == pytest.approx(numbers["g_ratio_mean"])
     assert aggregate_g_ratio(mvf=0.4, avf=0.3) == pytest.approx((0.3 / 0.7) ** 0.5)
@@ -172,23 +171,23 @@ def test_the_aggregate_g_ratio_is_that_of_equal_fibres_and_follows_the_formula()
 
 @pytest.mark.parametrize("um_per_px", [None, 0, -0.1, float("nan"), float("inf"), "0.1"])
 def test_a_missing_or_absurd_pixel_size_is_refused(um_per_px):
-    """Nothing is guessed: not even an empty mask is measured."""
+    """No pixel size is guessed, not even for an empty mask."""
     mask = np.zeros((9, 9), dtype=np.uint8)
     with pytest.raises(UserError, match="none is guessed"):
         fibres(mask, um_per_px)
     with pytest.raises(UserError, match="none is guessed"):
-        summary(mask, fibres(mask, 0.1), um_per_px)
+        fibre_summary(mask, fibres(mask, 0.1), um_per_px)
 
 
 def test_a_mask_in_the_levels_of_a_file_is_refused():
-    """0/127/255 would hold neither myelin nor axon."""
+    """The coding 0/127/255 is not a class mask."""
     with pytest.raises(ValueError, match="0, 1 and 2 only"):
         fibres(draw((80, 80, 10, 20)) * np.uint8(127), 0.1)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_phantom_is_measured_as_it_was_drawn(seed):
-    """Fibre by fibre, areas are those of the geometry that drew the mask, and so are diameters and g-ratios."""
+    """The diameters of every fibre equal those of the geometry that drew the mask."""
     tissue = draw_geometry(seed, (256, 256), 0.1)
     table = fibres(tissue.mask, 0.1)
     owner = tissue.labels[table["y_px"].round().astype(int), table["x_px"].round().astype(int)]
@@ -201,10 +200,10 @@ def test_a_phantom_is_measured_as_it_was_drawn(seed):
         assert fibre["fibre_diameter_um"] == pytest.approx(2 * np.sqrt(whole / np.pi), rel=0.01)
 
 
-def test_a_megapixel_takes_less_than_a_second():
-    """A thousand fibres on 1024 × 1024 px; measured 0.5 s on a busy core, allowed 2 s."""
+def test_a_megapixel_is_measured_fast():
+    """A thousand fibres on 1024 × 1024 px are measured in less than 2 s of processor time."""
     one = draw((16, 16, 8, 12), size=32)
     mask = np.tile(one, (32, 32))
     begun = time.process_time()
-    assert summary(mask, fibres(mask, 0.1), 0.1)["n_fibres"] == 1024
+    assert fibre_summary(mask, fibres(mask, 0.1), 0.1)["n_fibres"] == 1024
     assert time.process_time() - begun < 2

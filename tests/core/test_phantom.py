@@ -1,4 +1,4 @@
-"""Phantoms: each modality has the right contrast, and its image the mask of its tissue."""
+"""Phantoms: each modality has the contrast of real images, and equal seeds give equal masks."""
 
 from dataclasses import fields
 
@@ -14,12 +14,12 @@ from histobridge.phantom import RENDERERS, draw_geometry, phantom, render
 
 @pytest.fixture(scope="module")
 def tissue():
-    """One cross section of 40 µm × 40 µm, drawn once for this file; treated as read-only."""
+    """Return one cross section of 40 µm × 40 µm, drawn once for this file; treated as read-only."""
     return draw_geometry(0, (400, 400))
 
 
 def class_means(image, mask):
-    """Mean grey of background, myelin and axon."""
+    """Return the mean grey value of background, myelin and axon."""
     return [image[mask == value].mean() for value in (BACKGROUND, MYELIN, AXON)]
 
 
@@ -37,15 +37,15 @@ def test_other_seeds_give_other_noise(tissue):
 
 def test_two_modalities_of_one_seed_share_the_mask():
     """Equal seeds give a pair: different images of the same tissue."""
-    views = {modality: phantom(modality, 4, (80, 80)) for modality in RENDERERS}
-    reference = views["tem"]
-    for modality, (image, mask) in views.items():
+    images = {modality: phantom(modality, 4, (80, 80)) for modality in RENDERERS}
+    reference = images["tem"]
+    for modality, (image, mask) in images.items():
         assert np.array_equal(mask, reference[1])
         assert modality == "tem" or not np.array_equal(image, reference[0])
 
 
 def test_rendering_leaves_the_geometry_alone():
-    """A renderer paints on its own canvas."""
+    """A renderer does not change the geometry."""
     geometry = draw_geometry(2, (64, 64))
     before = {field.name: np.copy(getattr(geometry, field.name)) for field in fields(geometry)}
     for modality in RENDERERS:
@@ -57,7 +57,7 @@ def test_rendering_leaves_the_geometry_alone():
 @pytest.mark.parametrize("modality", RENDERERS)
 @pytest.mark.parametrize("shape", [(64, 64), (48, 131), (8, 8)])
 def test_contract_of_image_and_mask(modality, shape):
-    """An image is float32 in 0..1, a mask uint8 in 0..2, both of the shape asked for, odd ones included."""
+    """An image is float32 in 0..1, a mask uint8 in 0..2, both of the requested shape, odd ones included."""
     image, mask = phantom(modality, 3, shape)
     assert image.shape == mask.shape == shape
     assert (image.dtype, mask.dtype) == (np.float32, np.uint8)
@@ -68,7 +68,7 @@ def test_contract_of_image_and_mask(modality, shape):
 @pytest.mark.parametrize("modality", RENDERERS)
 @pytest.mark.parametrize("um_per_px", [0.05, 0.1, 0.217])
 def test_sign_of_the_contrast(modality, um_per_px):
-    """Myelin is darker than axon and background in TEM and bright field, brighter in SEM, at every jitter."""
+    """Myelin is darker than axon and background in TEM and bright field, brighter in SEM, for every seed."""
     sign = -1 if modality == "sem" else 1
     geometry = draw_geometry(8, (192, 192), um_per_px)
     for seed in range(5):
@@ -87,7 +87,7 @@ def test_class_means_are_those_of_real_images(modality, real):
 
 @pytest.mark.parametrize("modality", ["bf", "tem-other"])
 def test_axons_are_stained_unequally(tissue, modality):
-    """The cores of the axons differ in grey from one to the next, far more than in SEM."""
+    """The grey value differs between axons far more than in SEM."""
     core = np.where(tissue.axon_depth > 0.5, tissue.labels, 0)
     numbers = np.unique(core)[1:]
     spread = {one: np.std(ndimage.mean(render(tissue, one, 0), core, numbers)) for one in (modality, "sem")}
@@ -95,7 +95,7 @@ def test_axons_are_stained_unequally(tissue, modality):
 
 
 def test_renderings_of_one_modality_differ_in_brightness(tissue):
-    """Every image has its own contrast and brightness, as from a real microscope."""
+    """Images of one modality differ in contrast and brightness, as those of a real microscope do."""
     for modality in RENDERERS:
         means = [class_means(render(tissue, modality, seed), tissue.mask) for seed in range(6)]
         assert (np.std(means, axis=0) > 0.005).all(), modality
@@ -115,7 +115,7 @@ def test_tem_shows_organelles_dark(tissue):
 
 
 def test_unknown_modality_lists_the_valid_ones():
-    """A wrong name is answered with the right ones, before any tissue is drawn."""
+    """An unknown modality is refused with the valid names, before any tissue is drawn."""
     for call in (lambda: phantom("xray", 0), lambda: render(draw_geometry(0, (16, 16)), "xray", 0)):
         with pytest.raises(UserError, match="bf, sem, tem, tem-other"):
             call()

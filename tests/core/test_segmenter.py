@@ -1,4 +1,4 @@
-"""segmenter.py: it learns what can be learned, answers in the right form, and its crops keep their masks."""
+"""segmenter.py and augmentation.py: it learns from grey values, and augmented crops fit their masks."""
 
 from functools import partial
 
@@ -9,18 +9,19 @@ import torch
 from histobridge.config import SegmenterSettings
 from histobridge.errors import UserError
 from histobridge.metrics.overlap import dice
-from histobridge.segmenter import Segmenter, augmented_crops
+from histobridge.segmenter import Segmenter
+from histobridge.training.augmentation import augmented_crops
 from histobridge.training.crops import stack
 from histobridge.training.loop import step_generator
 from histobridge.training.sliding_window import over_windows
 
 ODD = (70, 53)
 GREYS = np.array([0.5, 0.1, 0.9], np.float32)
-"""Grey of background, myelin and axon in what is drawn here."""
+"""Grey value of background, myelin and axon."""
 
 
 def fibres(seed: int, side: int = 96) -> np.ndarray:
-    """A mask of round fibres, each axon in a sheath of 4 px."""
+    """A mask of round fibres with sheaths of 4 px."""
     rng, mask = np.random.default_rng(seed), np.zeros((side, side), np.uint8)
     rows, columns = np.indices(mask.shape)
     for row in range(16, side, 32):
@@ -42,8 +43,8 @@ def trained():
     return segmenter, history
 
 
-def test_learns_what_grey_alone_tells(trained):
-    """Forty steps are enough for a Dice above 0.9 on fibres never seen; the loss falls."""
+def test_learns_classes_that_differ_in_grey(trained):
+    """Forty steps give a Dice above 0.9 on new fibres, and the loss falls."""
     segmenter, history = trained
     mask = fibres(99)
     predicted = segmenter.predict(GREYS[mask])
@@ -51,8 +52,8 @@ def test_learns_what_grey_alone_tells(trained):
     assert history["loss"][-5:].mean() < 0.5 * history["loss"][:5].mean()
 
 
-def test_answers_in_the_right_form(trained):
-    """A mask uint8 of 0, 1, 2 and probabilities float32 that sum to one, of the image's own odd shape."""
+def test_masks_and_probabilities_agree(trained):
+    """The mask is uint8 0, 1, 2, the probabilities are float32 and sum to one, both with the shape of the image."""
     image = GREYS[fibres(5)][: ODD[0], : ODD[1]]
     mask, probabilities = trained[0].predict(image), trained[0].probabilities(image)
     assert mask.shape == ODD and mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1, 2}
@@ -63,13 +64,13 @@ def test_answers_in_the_right_form(trained):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 200)])
-def test_the_smallest_images_are_answered(trained, shape):
-    """A few pixels get a mask too."""
+def test_the_smallest_images_get_a_mask(trained, shape):
+    """Images of a few pixels are padded."""
     assert trained[0].predict(np.full(shape, 0.5, np.float32)).shape == shape
 
 
 def test_small_windows_give_the_same_mask(trained, monkeypatch):
-    """An image larger than a window is segmented as in one piece, but for a few pixels."""
+    """Less than 2 % of the pixels differ between one window and several."""
     image = GREYS[fibres(7, 160)]
     whole = trained[0].predict(image)
     monkeypatch.setattr("histobridge.segmenter.over_windows", partial(over_windows, largest=96, overlap=32))
@@ -77,15 +78,15 @@ def test_small_windows_give_the_same_mask(trained, monkeypatch):
 
 
 def test_save_and_load(trained, tmp_path):
-    """A loaded segmenter answers bit for bit like the saved one, and knows its settings and seed."""
+    """A loaded segmenter gives the same probabilities, bit for bit, and has the same settings and seed."""
     trained[0].save(tmp_path / "it.pt")
     loaded, image = Segmenter.load(tmp_path / "it.pt"), GREYS[fibres(5)]
     np.testing.assert_array_equal(loaded.probabilities(image), trained[0].probabilities(image))
     assert (loaded.settings, loaded.seed) == (trained[0].settings, trained[0].seed)
 
 
-def test_the_seed_chooses_the_first_weights(tiny_segmenter):
-    """Same seed, same network at the start, whatever was drawn before; another seed, another."""
+def test_the_seed_decides_the_initial_weights(tiny_segmenter):
+    """The same seed gives the same weights, whatever was drawn before; another seed gives others."""
 
     def weights(seed):
         torch.rand(3)
@@ -95,7 +96,7 @@ def test_the_seed_chooses_the_first_weights(tiny_segmenter):
 
 
 def test_fit_refuses_what_cannot_be_cropped(tiny_segmenter, drawn):
-    """No image, or one smaller than a crop, is refused under the name of what is trained."""
+    """The error for no image, or one smaller than a crop, contains the name of the model."""
     images, masks = zip(*drawn["tem"], strict=True)
     with pytest.raises(UserError, match="'student' has no image"):
         Segmenter(tiny_segmenter).fit([], [], name="student")
@@ -114,25 +115,25 @@ def crops(settings: SegmenterSettings, step: int = 0, side: int = 96) -> tuple[t
 
 @pytest.mark.parametrize("zoom", [0.6, 0.77, 1, 1.4, 2])
 def test_augmented_crops_keep_image_and_mask_aligned(zoom):
-    """At any zoom and turn image and mask fit best as they are, and equally worse one pixel to either side."""
+    """At any zoom image and mask correlate best without a shift, and equally less one pixel to either side."""
     image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(zoom, zoom), blank=0.0))
     assert image.shape == mask.shape == (16, 1, 48, 48) and set(mask.unique().tolist()) == {0, 1, 2}
     grey = torch.from_numpy(GREYS)[mask.long()]
     for axis in (2, 3):
-        before, there, after = (_fit(image, grey.roll(shift, axis)) for shift in (-1, 0, 1))
-        assert there > 0.85 and there > max(before, after) + 0.03
-        assert before == pytest.approx(after, abs=0.3 * (there - max(before, after)))
+        before, unshifted, after = (_correlation(image, grey.roll(shift, axis)) for shift in (-1, 0, 1))
+        assert unshifted > 0.85 and unshifted > max(before, after) + 0.03
+        assert before == pytest.approx(after, abs=0.3 * (unshifted - max(before, after)))
 
 
-def _fit(image: torch.Tensor, grey: torch.Tensor) -> float:
-    """Mean correlation of the inner pixels of crops, each with its own brightness and contrast."""
+def _correlation(image: torch.Tensor, grey: torch.Tensor) -> float:
+    """Mean over the crops of the correlation of their inner pixels."""
     pairs = zip(image[..., 4:-4, 4:-4].flatten(1), grey[..., 4:-4, 4:-4].flatten(1), strict=True)
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
 
 
 @pytest.mark.parametrize(("zoom", "ratio"), [(0.5, 0.5), (2, 2)])
 def test_zoom_magnifies(zoom, ratio):
-    """Zoom 2 shows outlines half as densely: there are as many classes, but half the borders a pixel."""
+    """At zoom 2 there are half as many class borders per pixel."""
 
     def borders(value):
         found = [crops(SegmenterSettings(crop=48, batch=8, zoom=(value, value)), step)[1] for step in range(5)]
@@ -142,13 +143,13 @@ def test_zoom_magnifies(zoom, ratio):
 
 
 def test_a_zoom_beyond_the_image_takes_all_of_it():
-    """Where a crop at low zoom would be larger than the image, the image is enough."""
+    """A crop that would be larger than the image is cut to it."""
     image, mask = crops(SegmenterSettings(crop=48, batch=2, zoom=(0.1, 0.1)), side=64)
     assert image.shape == mask.shape == (2, 1, 48, 48)
 
 
 def test_contrast_varies_but_polarity_does_not():
-    """Brightness and contrast differ from crop to crop, but without class shifts dark sheaths stay dark."""
+    """Brightness and contrast differ between crops, but sheaths stay darker than background and axons."""
     image, mask = crops(SegmenterSettings(crop=48, batch=16, zoom=(1, 1), blank=0.0))
     greys = torch.tensor([[one[classes == value].mean() for value in (1, 0, 2)] for one, classes in
                           zip(image, mask, strict=True)])  # fmt: skip
@@ -157,26 +158,26 @@ def test_contrast_varies_but_polarity_does_not():
 
 
 def test_blank_parts_are_even_and_background():
-    """Every crop has a part of 5 to 45 %, of one grey but for a little noise, that is background; the rest stays."""
+    """A part of 5 to 45 % of every crop has one grey, little noise and the class background; the rest is unchanged."""
     settings = SegmenterSettings(crop=48, batch=16, zoom=(1, 1), blank=1.0)
     (painted, mask), (plain, same) = crops(settings), crops(settings.model_copy(update={"blank": 0.0}))
     part = painted != plain
     assert ((part.float().mean((1, 2, 3)) > 0.04) & (part.float().mean((1, 2, 3)) < 0.46)).all()
     assert (mask[part] == 0).all() and torch.equal(mask[~part], same[~part])
-    assert (same[part] > 0).any()  # fibres are painted over too
+    assert (same[part] > 0).any()  # fibres are painted over
     greys = [one[where] for one, where in zip(painted, part, strict=True)]
     assert all(grey.std() < 0.09 for grey in greys)
     assert torch.stack([grey.mean() for grey in greys]).std() > 0.2
 
 
 def test_blank_is_the_share_of_crops():
-    """With 0 no crop is painted, with 0.5 about half of many."""
+    """With 0.5 about half of the crops are partly blank, with 0 none."""
     half, none = (SegmenterSettings(crop=32, batch=64, zoom=(1, 1), blank=share) for share in (0.5, 0.0))
     painted = (crops(half)[0] != crops(none)[0]).flatten(1).any(1)
     assert 16 < painted.sum() < 48
 
 
 def test_crops_are_a_function_of_the_step(tiny_segmenter):
-    """The same step gives the same crops, another step others."""
+    """The step decides the crops."""
     first, again, other = (crops(tiny_segmenter, step)[0] for step in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)

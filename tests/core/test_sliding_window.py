@@ -1,4 +1,4 @@
-"""tiling.py: windows leave no trace, and noise belongs to the image, not to the window."""
+"""sliding_window.py: windows leave no trace, and noise depends on the place in the image, not on the window."""
 
 from itertools import pairwise
 
@@ -15,12 +15,12 @@ SHAPES = [(7, 300), (53, 70), (64, 64), (65, 129), (200, 131)]
 
 
 def ramp(shape: tuple[int, int]) -> np.ndarray:
-    """An image in which no two rows and no two columns are alike, in -1..1."""
+    """An image in -1..1 in which all pixels differ."""
     return np.linspace(-1, 1, shape[0] * shape[1], dtype=np.float32).reshape(shape)
 
 
 def canvas(height: int, width: int, *, seed: int = 0, draw: int = 0, top: int = 0, left: int = 0) -> np.ndarray:
-    """A part of the plane of noise, as an array [height, width]."""
+    """A part of a plane of noise, as an array [height, width]."""
     noise = noise_canvas(seed, draw, (slice(top, top + height), slice(left, left + width)))
     assert noise.shape == (1, 1, height, width)
     return noise[0, 0].numpy()
@@ -29,7 +29,7 @@ def canvas(height: int, width: int, *, seed: int = 0, draw: int = 0, top: int = 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("overlap", [0, 8, 32])
 def test_identity_returns_the_image(shape, overlap):
-    """A network that does nothing gives the image back, smaller than a window, larger, odd or thin."""
+    """The identity returns images that are smaller or larger than a window, odd or thin."""
     image = ramp(shape)
     result = over_windows(image, lambda piece, place: piece, largest=64, overlap=overlap)
     assert result.shape == (1, *shape) and result.dtype == np.float32
@@ -37,7 +37,7 @@ def test_identity_returns_the_image(shape, overlap):
 
 
 def test_channels_stay_apart():
-    """Each channel that a network makes is blended on its own."""
+    """Every output channel is blended separately."""
     image = ramp((70, 53))
     result = over_windows(image, lambda piece, place: torch.cat([piece, -2 * piece], 1), largest=32, overlap=8)
     np.testing.assert_allclose(result, np.stack([image, -2 * image]), atol=2e-6)
@@ -45,7 +45,7 @@ def test_channels_stay_apart():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_fit_the_network(shape):
-    """The sides of a window are multiples of 32, equal, and never above the largest asked for."""
+    """All windows have the sides that `window_side` gives."""
     seen = set()
 
     def network(piece, place):
@@ -60,7 +60,7 @@ def test_windows_fit_the_network(shape):
 @pytest.mark.parametrize("largest", [96, 512, 768])
 @pytest.mark.parametrize("overlap", [0, 16, 64])
 def test_windows_are_few_and_fit_the_image(largest, overlap):
-    """Of any image: as few windows as the largest would need, overlapping enough, each under 32 px too large."""
+    """No more windows than with the largest side, enough overlap, and less than 32 px too large."""
     for side in [*range(1, 400, 7), 511, 512, 513, 1024, 6300, 16384]:
         window = window_side(side, largest=largest, overlap=overlap)
         starts = window_starts(side, window, overlap)
@@ -70,8 +70,8 @@ def test_windows_are_few_and_fit_the_image(largest, overlap):
         assert all(after - before <= window - overlap for before, after in pairwise(starts))
 
 
-def test_windows_begin_where_they_are_said_to():
-    """The borders at which seams are looked for are those of the windows that a network is given."""
+def test_windows_begin_at_the_documented_borders():
+    """The network gets the windows of `window_starts`."""
     begun = set()
 
     def network(piece, place):
@@ -82,8 +82,8 @@ def test_windows_begin_where_they_are_said_to():
     assert sorted(begun) == window_starts(1000, window_side(1000, largest=320, overlap=64), 64) and len(begun) == 4
 
 
-def test_a_window_knows_its_place():
-    """The place handed to the network is where its piece lies in the image."""
+def test_the_network_gets_the_place_of_a_window():
+    """The place is that of the window in the image."""
     image = ramp((150, 97))
 
     def network(piece, place):
@@ -96,7 +96,7 @@ def test_a_window_knows_its_place():
 
 @pytest.mark.parametrize(("overlap", "low", "high"), [(32, 0.9, 1.1), (0, 2, np.inf)])
 def test_windows_that_disagree_are_blended(overlap, low, high):
-    """Windows of alternating brightness leave no seam where they overlap by half, and a steep one where they touch."""
+    """Windows of alternating brightness leave no seam if they overlap by half, and a seam if they only touch."""
     image = phantom("tem", 5, (256, 256))[0]
     step = 64 - overlap
     result = over_windows(
@@ -108,23 +108,23 @@ def test_windows_that_disagree_are_blended(overlap, low, high):
     assert low < seam(result[0], rows=borders, columns=borders) < high
 
 
-def test_the_image_is_left_alone():
-    """A network that writes into its window does not write into the image."""
+def test_the_image_is_not_changed():
+    """A network may write into its window."""
     image = ramp((40, 40))
     over_windows(image, lambda piece, place: piece.mul_(0), largest=64, overlap=8)
     np.testing.assert_array_equal(image, ramp((40, 40)))
 
 
 @pytest.mark.parametrize(("top", "left", "height", "width"), [(0, 0, 1, 1), (63, 64, 2, 64), (10, 70, 150, 33)])
-def test_a_window_sees_the_noise_of_the_whole(top, left, height, width):
-    """The noise of a window is the window of the noise."""
+def test_a_window_gets_the_noise_of_the_whole_image(top, left, height, width):
+    """The noise of a window is the same part of the noise of the image."""
     whole = canvas(3 * BLOCK, 2 * BLOCK, seed=3, draw=1)
     part = canvas(height, width, seed=3, draw=1, top=top, left=left)
     np.testing.assert_array_equal(part, whole[top : top + height, left : left + width])
 
 
 def test_noise_is_standard_normal_and_white():
-    """Mean 0, variance 1, kurtosis 3, and no correlation with neighbours or with the next square."""
+    """Mean 0, variance 1, fourth moment 3, and no correlation with neighbours or the next square."""
     noise = canvas(512, 512)
     assert noise.dtype == np.float32
     assert noise.mean() == pytest.approx(0, abs=0.01)
@@ -135,7 +135,7 @@ def test_noise_is_standard_normal_and_white():
 
 
 def test_planes_are_independent():
-    """Another seed or draw, and the two exchanged, give uncorrelated noise; the same give the same."""
+    """Another seed or draw, or the two exchanged, gives uncorrelated noise; the same give the same."""
     planes = [canvas(128, 128, seed=seed, draw=draw) for seed, draw in [(0, 0), (1, 0), (0, 1), (2, 3), (3, 2)]]
     correlations = np.corrcoef([plane.ravel() for plane in planes])
     np.testing.assert_allclose(correlations, np.eye(5), atol=0.04)
@@ -143,7 +143,7 @@ def test_planes_are_independent():
 
 
 def test_borders_are_where_windows_begin_and_end():
-    """A step where a window ends is a seam as much as one where the next begins."""
+    """A step at any of the borders is measured as a seam."""
     borders = window_borders(1000)
     for border in set(borders) - {0, 1000}:
         image = np.random.default_rng(0).random((8, 1000)) * 0.01

@@ -15,18 +15,18 @@ EIGHT = np.ones((3, 3))  # a pixel's neighbourhood, corners included
 
 @pytest.fixture(scope="module")
 def tissue():
-    """One cross section of 40 µm × 40 µm, drawn once for this file; treated as read-only."""
+    """Return one cross section of 40 µm × 40 µm, drawn once for this file; treated as read-only."""
     return draw_geometry(0, (400, 400))
 
 
 @pytest.fixture(scope="module", params=[0.05, 0.1, 0.217, 0.4])
 def scaled(request):
-    """Tissue at pixel sizes from fine to the coarsest allowed, where sheaths are about a pixel thick."""
+    """Return tissue at pixel sizes from fine to the coarsest allowed, where sheaths are about a pixel thick."""
     return draw_geometry(3, (300, 300), request.param)
 
 
 def complete_fibres(geometry):
-    """Numbers of the fibres that the image border does not cut, with their fibre and axon areas in pixels."""
+    """Return the labels of the fibres that the border does not cut, with their fibre and axon areas in pixels."""
     rim = np.concatenate([geometry.labels[[0, -1]].ravel(), geometry.labels[:, [0, -1]].ravel()])
     fibre = np.bincount(geometry.labels.ravel())
     axon = np.bincount(geometry.labels[geometry.mask == AXON], minlength=fibre.size)
@@ -35,7 +35,7 @@ def complete_fibres(geometry):
 
 
 def axon_diameters(geometry):
-    """Equivalent diameters in pixels of the axons that the image border does not cut."""
+    """Return the equivalent diameters in pixels of the axons that the border does not cut."""
     _, _, axon = complete_fibres(geometry)
     return 2 * np.sqrt(axon / np.pi)
 
@@ -53,7 +53,7 @@ def test_other_seeds_give_other_tissue():
 
 
 def test_every_axon_is_enclosed_by_its_own_myelin(scaled):
-    """Around an axon lies myelin of the same fibre, corners included; no axon touches the background."""
+    """Every neighbour of an axon, diagonal ones included, is myelin of the same fibre."""
     ring = ndimage.binary_dilation(scaled.mask == AXON, EIGHT) & (scaled.mask != AXON)
     assert (scaled.mask[ring] == MYELIN).all()
     nearest = ndimage.grey_dilation(np.where(scaled.mask == AXON, scaled.labels, 0), footprint=EIGHT)
@@ -112,12 +112,12 @@ def test_area_fractions():
 
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.45, 0.6])
 def test_fibre_fraction_is_what_is_drawn(share):
-    """The share of the area that is asked for is covered, within a few percent of the area."""
+    """The drawn share of fibres is the requested one, to within 6 % of the area."""
     assert (draw_geometry(1, (400, 400), fibre_fraction=share).mask > 0).mean() == pytest.approx(share, abs=0.06)
 
 
 def test_outlines_are_not_circles(tissue):
-    """A typical fibre is clearly wider one way than another; a drawn disc would not be."""
+    """A typical fibre is clearly wider in one direction than in another."""
     angle = np.arange(8) * np.pi / 8
     directions = np.stack([np.sin(angle), np.cos(angle)])
     numbers, _, _ = complete_fibres(tissue)
@@ -126,14 +126,14 @@ def test_outlines_are_not_circles(tissue):
 
 
 def test_halving_the_pixel_size_shows_the_same_tissue_twice_as_large():
-    """Sizes are in µm: the same field of view at half the pixel size is the same tissue, in finer pixels."""
+    """The same field of view at half the pixel size shows the same tissue in finer pixels."""
     coarse, fine = draw_geometry(7, (160, 200), 0.1), draw_geometry(7, (320, 400), 0.05)
     assert 1.9 < np.median(axon_diameters(fine)) / np.median(axon_diameters(coarse)) < 2.1
     assert (fine.mask[::2, ::2] == coarse.mask).mean() > 0.93
 
 
 def test_background_holds_structures_that_look_like_axons(tissue):
-    """Unmyelinated axons and nuclei are background, and there are enough small axons to fool a segmenter."""
+    """Unmyelinated axons and nuclei are background, and there are many unmyelinated axons."""
     assert (tissue.mask[tissue.small_depth > 0] == BACKGROUND).all()
     assert (tissue.mask[tissue.nucleus_depth > 0] == BACKGROUND).all()
     assert not ((tissue.small_depth > 0) & (tissue.nucleus_depth > 0)).any()
@@ -141,7 +141,7 @@ def test_background_holds_structures_that_look_like_axons(tissue):
 
 
 def test_organelles_lie_within_axons(tissue):
-    """Mitochondria sit in axons, myelinated or not, and never reach a sheath."""
+    """Mitochondria lie in axons, myelinated or not, and never reach a sheath."""
     organelle = tissue.organelle_depth > 0
     assert organelle.any()
     assert ((tissue.mask == AXON) | (tissue.small_depth > 0))[organelle].all()
@@ -159,14 +159,14 @@ def test_organelles_lie_within_axons(tissue):
     ],
 )
 def test_impossible_sizes_are_refused(options, word):
-    """A size that cannot be drawn is named, with its range."""
+    """A size that cannot be drawn is refused by name."""
     with pytest.raises(UserError, match=word):
         draw_geometry(0, **options)
 
 
 @pytest.mark.parametrize("scale_px", [1, 3, 12.5])
 def test_noise_is_smooth_and_of_unit_variance(scale_px):
-    """Mean 0, variance about 1, and neighbours more alike the larger the features."""
+    """Noise has mean 0 and variance about 1, and larger features make neighbours more similar."""
     noise = smooth_noise(np.random.default_rng(0), (400, 500), scale_px)
     assert noise.shape == (400, 500)
     assert abs(noise.mean()) < 0.1 and noise.std() == pytest.approx(1, abs=0.1)
@@ -174,7 +174,7 @@ def test_noise_is_smooth_and_of_unit_variance(scale_px):
 
 
 def test_tissue_grows_where_torch_flushes_denormal_numbers():
-    """Seed 20102 pushes many cells to the edge, where the search tree once overflowed the stack (a crash)."""
+    """Many cells at the edge do not overflow the stack of the search tree (seed 20102 once did)."""
     import histobridge.training.device  # noqa: F401  # flushes
 
     assert draw_geometry(20102, (160, 160)).mask.shape == (160, 160)

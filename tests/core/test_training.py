@@ -1,4 +1,4 @@
-"""training.py: a broken-off training repeats what an unbroken one would have done, bit for bit, and NaN stops it."""
+"""loop.py and the two trainings: a resumed training repeats an uninterrupted one bit for bit, and NaN stops it."""
 
 import math
 
@@ -6,44 +6,44 @@ import numpy as np
 import pytest
 import torch
 
+from histobridge.config import training_profile
 from histobridge.errors import UserError
 from histobridge.io.progress import ThrottledProgress
 from histobridge.segmenter import Segmenter, SegmenterTraining
 from histobridge.training import checkpoint as checkpoints
-from histobridge.training import loop as training
+from histobridge.training import loop
 from histobridge.training.crops import stack
 from histobridge.training.distributed import fabric
 from histobridge.training.loop import cosine_decay, linear_decay, step_generator, train
 from histobridge.translators.syndiff_training import SynDiffTraining
-from histobridge_study.config import load_study
 
 MODELS = ("syndiff", "segmenter")
 
 
 class Counter:
-    """A trainee that adds up what the generators of its steps draw; its loss is what `losses` lists, or 1."""
+    """A training that adds up one random number per step; its loss is given by `losses`, then 1."""
 
     def __init__(self, losses=()):
         self.total, self.steps, self.losses = torch.zeros(()), [], losses
 
     def step(self, number):
-        """Add one random number, whatever the loss."""
+        """Add the random number of this step."""
         self.total = self.total + torch.rand((), generator=step_generator(0, number))
         self.steps.append(number)
         return {"good": 1.0, "bad": self.losses[number] if number < len(self.losses) else 1.0}
 
     def state(self):
-        """The sum."""
+        """Return the sum."""
         return {"total": self.total}
 
     def restore(self, state):
-        """Take up a sum."""
+        """Continue from a sum."""
         self.total = state["total"]
 
 
 @pytest.fixture
 def start(drawn, tiny_syndiff, tiny_segmenter):
-    """A function that returns a fresh training of a real model: SynDiff or the segmenter."""
+    """A function that returns a new training of SynDiff or of the segmenter."""
 
     def begin(model: str, *, seed: int = 0, sign: int = -1, **changes):
         if model == "segmenter":
@@ -55,14 +55,14 @@ def start(drawn, tiny_syndiff, tiny_segmenter):
     return begin
 
 
-def run(trainee, steps=6, *, checkpoint=None, report=lambda line: None, save_every=2):
-    """Train quietly."""
+def run(training, steps=6, *, checkpoint=None, report=lambda line: None, save_every=2):
+    """Train without output."""
     options = dict(name="it", settings={"steps": 6}, save_every=save_every)
-    return train(trainee, steps, checkpoint=checkpoint, report=report, **options)
+    return train(training, steps, checkpoint=checkpoint, report=report, **options)
 
 
 def kill_at(step: int):
-    """A report that ends the process, as far as Python can, when `step` steps are done."""
+    """A report that interrupts the training after `step` steps."""
 
     def report(line):
         if f"step {step} of" in line:
@@ -80,30 +80,45 @@ def leaves(state) -> list[torch.Tensor]:
     return [] if state is None else [torch.as_tensor(state)]
 
 
-def assert_same(first, second):
-    """Two trainees are in the same state, bit for bit: weights, averages, optimisers."""
+def same_state(first, second) -> bool:
+    """Whether two trainings have the same weights, averages and optimisers, bit for bit."""
     first, second = leaves(first.state()), leaves(second.state())
     assert len(first) == len(second) > 0
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def gradients(training: SynDiffTraining) -> list[torch.Tensor]:
+    """A list to which every optimiser step adds its gradients, as one vector."""
+    found = []
+
+    def note(optimiser, *_):
+        found.append(torch.cat([p.grad.flatten() for p in optimiser.param_groups[0]["params"]]))
+
+    for optimiser in (training.generator_optimiser, training.critic_optimiser):
+        optimiser.register_step_pre_hook(note)
+    return found
+
+
+# --- Resuming -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_killed_and_resumed_is_the_same_as_unbroken(start, tmp_path, model):
-    """Two steps saved, one lost in a kill, two more: the same weights and losses as four in one go, bit for bit."""
+def test_a_resumed_training_equals_an_uninterrupted_one(start, tmp_path, model):
+    """Two saved steps, one lost by a kill and two more give the weights and losses of four steps in one go."""
     path = tmp_path / "it.pt"
     whole, broken, resumed = start(model), start(model), start(model)
     expected = run(whole, 4)
     with pytest.raises(KeyboardInterrupt):
         run(broken, 4, checkpoint=path, report=kill_at(3))
     found = run(resumed, 4, checkpoint=path)
-    assert_same(resumed, whole)
+    assert same_state(resumed, whole)
     losses = expected.columns.drop("seconds")
     assert found[losses].equals(expected[losses]) and found["seconds"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("killed_at", range(1, 7))
-def test_a_kill_costs_no_more_than_the_steps_since_the_last_save(tmp_path, killed_at):
-    """Wherever it is killed, the second run starts at the last save and ends where an unbroken run does."""
+def test_a_kill_loses_only_the_steps_since_the_last_save(tmp_path, killed_at):
+    """A second run starts at the last save and ends like an uninterrupted run."""
     path, whole, resumed = tmp_path / "it.pt", Counter(), Counter()
     run(whole)
     with pytest.raises(KeyboardInterrupt):
@@ -112,105 +127,50 @@ def test_a_kill_costs_no_more_than_the_steps_since_the_last_save(tmp_path, kille
     assert resumed.steps[0] == (killed_at - 1) // 2 * 2 and torch.equal(resumed.total, whole.total)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_seed_is_all_that_matters(start, model):
-    """Same seed, same weights, whatever was drawn elsewhere in between; another seed, other weights."""
-    first, again, other = start(model), start(model), start(model, seed=1)
-    run(first, 2)
-    torch.manual_seed(99)
-    run(again, 2)
-    assert_same(first, again)
-    run(other, 1)
-    with pytest.raises(AssertionError):
-        assert_same(first, other)
+def test_a_finished_training_is_not_repeated(tmp_path):
+    """A complete checkpoint gives its history and state without a step."""
+    path, first, second = tmp_path / "it.pt", Counter(), Counter()
+    before, after = run(first, checkpoint=path, save_every=100), run(second, checkpoint=path)
+    assert second.steps == [] and torch.equal(first.total, second.total) and after.equals(before)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_training_changes_every_weight(start, model):
-    """No weight is forgotten by the optimisers: after some steps each parameter has moved."""
-    trainee = start(model)
-    networks = ("generators", "critics", "average") if model == "syndiff" else ("network",)
-    before = {f"{part}.{name}": p.clone() for part in networks for name, p in getattr(trainee, part).named_parameters()}
-    run(trainee, 3)
-    after = {f"{part}.{name}": p for part in networks for name, p in getattr(trainee, part).named_parameters()}
-    assert [name for name in before if torch.equal(before[name], after[name])] == []
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    """Training does not continue with other settings."""
+    path = tmp_path / "it.pt"
+    run(Counter(), checkpoint=path)
+    with pytest.raises(UserError, match="steps: 6 then, 7 now"):
+        train(Counter(), 7, name="it", settings={"steps": 7}, checkpoint=path)
 
 
-def test_generators_learn_at_every_level_they_will_be_asked(start):
-    """SynDiff draws the noisy image at levels 1 to T, never the clean level 0, as `translate` will."""
-    trainee, levels = start("syndiff"), set()
-    for domain in "LU":
-        generator = trainee.generators[f"G_{domain}"]
-        generator.register_forward_pre_hook(lambda module, inputs: levels.update(inputs[2].tolist()))
-    run(trainee, 3)
-    assert levels == {1, 2, 3, 4}
+def test_seconds_count_training_only(tmp_path, monkeypatch):
+    """Seconds before an interruption are added, the interruption is not."""
+    clock = iter(range(0, 10_000, 1))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    path = tmp_path / "it.pt"
+    with pytest.raises(KeyboardInterrupt):
+        run(Counter(), checkpoint=path, report=kill_at(3))
+    for _ in range(1000):
+        next(clock)
+    assert run(Counter(), checkpoint=path)["seconds"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
-def gradients(trainee: SynDiffTraining) -> list[torch.Tensor]:
-    """A list to which every optimiser step adds its gradients, as one vector."""
-    found = []
-
-    def note(optimiser, *_):
-        found.append(torch.cat([p.grad.flatten() for p in optimiser.param_groups[0]["params"]]))
-
-    for optimiser in (trainee.generator_optimiser, trainee.critic_optimiser):
-        optimiser.register_step_pre_hook(note)
-    return found
+# --- Divergence -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("in_float32")
-@pytest.mark.parametrize(("batch", "accumulate"), [(2, 2), (1, 4)])
-def test_micro_batches_make_the_step_of_the_whole_batch(start, batch, accumulate):
-    """Gradients, R1's included, and losses are those of four images at once, and so is the step after."""
-    whole = start("syndiff", batch=4)
-    parts = start("syndiff", batch=batch, accumulate=accumulate)
-    expected, found = gradients(whole), gradients(parts)
-    for number in range(2):
-        assert parts.step(number) == pytest.approx(whole.step(number), rel=1e-4, abs=1e-6)
-    for mine, theirs in zip(found, expected, strict=True):
-        assert torch.linalg.norm(mine - theirs) < 1e-3 * torch.linalg.norm(theirs)
-
-
-def test_no_micro_batch_is_left_out(start):
-    """Each of four images changes the gradient: with one put in the place of another the gradient is not the same."""
-    whole, parts = start("syndiff", batch=4), start("syndiff", batch=1, accumulate=4)
-    expected, found = gradients(whole), gradients(parts)
-    whole.step(0)
-    original = parts._parts
-    parts._parts = lambda number: (lambda p, w: ([*p[:3], p[0]], w))(*original(number))
-    parts.step(0)
-    assert torch.linalg.norm(found[1] - expected[1]) > 1e-2 * torch.linalg.norm(expected[1])
-
-
-def test_the_published_size_takes_a_whole_step(drawn):
-    """The profile gpu, at full width on one crop of 64 px: every loss is finite and every network has moved."""
-    settings = load_study().profiles["gpu"].translator.model_copy(update={"crop": 64, "batch": 1})
-    source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
-    trainee = SynDiffTraining(fabric(), settings, 1, 0, source, target)
-    before = [p.detach().clone() for net in (trainee.generators, trainee.critics) for p in net.parameters()]
-    assert all(map(math.isfinite, trainee.step(0).values()))
-    after = [p for net in (trainee.generators, trainee.critics) for p in net.parameters()]
-    assert all(torch.isfinite(p).all() for p in after)
-    last = [n.unet.last.weight for n in trainee.generators.values()]  # the residual starts at zero: the rest waits
-    assert all(p.abs().max().item() == pytest.approx(1.6e-4, rel=0.01) for p in last)
-    assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) > 20
-
-
-RATES = [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")]
-
-
-@pytest.mark.parametrize(("model", "rate"), RATES)
+@pytest.mark.parametrize(
+    ("model", "rate"), [("syndiff", "lr_generator"), ("syndiff", "lr_critic"), ("segmenter", "lr")]
+)
 def test_a_diverging_training_stops(start, tmp_path, model, rate):
-    """A learning rate far too high ends in a sentence that names a loss, not in a useless model."""
-    trainee = start(model)
-    trainee.settings = trainee.settings.model_copy(update={rate: 1e30})
+    """A learning rate far too high ends in an error that names the loss."""
+    training = start(model)
+    training.settings = training.settings.model_copy(update={rate: 1e30})
     with pytest.raises(UserError, match=r"it stopped at step \d: the loss .* is not finite.*learning rate"):
-        run(trainee, checkpoint=tmp_path / "it.pt")
+        run(training, checkpoint=tmp_path / "it.pt")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path, bad):
-    """The message names the loss and the checkpoint, which holds the steps before the last save."""
+def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path, bad):
+    """The error names the loss and the checkpoint, from which training can continue."""
     path = tmp_path / "it.pt"
     with pytest.raises(UserError, match=r"step 3: the loss bad is not finite.*stays in .*it\.pt"):
         run(Counter([1, 1, 1, bad]), checkpoint=path)
@@ -221,15 +181,15 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(tmp_path, bad):
     assert healthy.steps == [2, 3, 4, 5]
 
 
-def test_nan_before_the_first_save_promises_no_checkpoint(tmp_path):
-    """Where nothing was saved yet, the message does not send the user to a file that is not there."""
+def test_an_error_before_the_first_save_names_no_checkpoint(tmp_path):
+    """The error says that nothing was saved."""
     for path in (None, tmp_path / "it.pt"):
         with pytest.raises(UserError, match="Nothing was saved"):
             run(Counter([math.nan]), checkpoint=path)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
-    """Losses are those of before the step: a step that breaks the weights must not replace a good checkpoint."""
+    """A step that breaks the weights after its loss was computed does not replace a good checkpoint."""
 
     class Breaks(Counter):
         def step(self, number):
@@ -240,86 +200,138 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     path = tmp_path / "it.pt"
     with pytest.raises(UserError):
         run(Breaks(), checkpoint=path)
-    assert torch.isfinite(checkpoints.load(path)["state"]["trainee"]["total"])
+    assert torch.isfinite(checkpoints.load(path)["state"]["training"]["total"])
 
 
-def test_history_has_a_row_a_step():
-    """Step, each loss by its name, and the seconds so far."""
+# --- Reports --------------------------------------------------------------------------------------------
+
+
+def test_history_has_one_row_per_step():
+    """The columns are the step, each loss by its name, and the seconds so far."""
     history = run(Counter([0.5]), 3)
     assert history.columns.tolist() == ["step", "good", "bad", "seconds"]
     assert history["step"].tolist() == [0, 1, 2] and history["bad"].tolist() == [0.5, 1, 1]
     assert history["seconds"].is_monotonic_increasing
 
 
-def test_a_finished_training_is_not_repeated(tmp_path):
-    """With a complete checkpoint no step is run; the history and the state are those of before."""
-    path, first, second = tmp_path / "it.pt", Counter(), Counter()
-    before, after = run(first, checkpoint=path, save_every=100), run(second, checkpoint=path)
-    assert second.steps == [] and torch.equal(first.total, second.total) and after.equals(before)
-
-
-def test_time_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    """Seconds count training only: those before a break are added, the break is not."""
-    clock = iter(range(0, 10_000, 1))
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
-    path = tmp_path / "it.pt"
-    with pytest.raises(KeyboardInterrupt):
-        run(Counter(), checkpoint=path, report=kill_at(3))
-    for _ in range(1000):
-        next(clock)
-    assert run(Counter(), checkpoint=path)["seconds"].tolist() == [1, 2, 3, 4, 5, 6]
-
-
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    """Nobody continues a training by accident with other settings."""
-    path = tmp_path / "it.pt"
-    run(Counter(), checkpoint=path)
-    with pytest.raises(UserError, match="steps: 6 then, 7 now"):
-        train(Counter(), 7, name="it", settings={"steps": 7}, checkpoint=path)
-
-
-def test_progress_lines(monkeypatch):
-    """Each step reports its number, the pace, the time left and the losses."""
+def test_progress_lines_show_step_pace_time_left_and_losses(monkeypatch):
+    """Every step reports one line."""
     clock = iter(range(0, 10_000, 30))
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
     lines = []
     run(Counter([0.25]), 4, report=lines.append)
     assert lines[0] == "it: step 1 of 4, 30.00 s a step, 1.5 min left  |  good 1.000  bad 0.250"
     assert len(lines) == 4 and lines[-1].startswith("it: step 4 of 4, 30.00 s a step, 0.0 min left")
 
 
-def test_the_default_report_prints_now_and_then(monkeypatch, capsys):
-    """The first line comes at once, later ones not before ten seconds have passed."""
+def test_the_default_report_prints_every_ten_seconds(monkeypatch, capsys):
+    """The first line is printed, later ones only after ten seconds."""
     clock = iter([0.0, 0.0, 9.0, 10.0, 10.0, 11.0, 25.0, 25.0])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
-    say = ThrottledProgress(10)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    report = ThrottledProgress(10)
     for word in ("first", "early", "second", "soon", "third"):
-        say(word)
+        report(word)
     assert capsys.readouterr().out.split() == ["first", "second", "third"]
 
 
+# --- Random numbers and learning rates ------------------------------------------------------------------
+
+
 def test_each_step_has_its_own_random_numbers():
-    """Steps and seeds draw independent numbers; step and seed again draw the same."""
+    """Other steps and seeds draw other numbers; the same step and seed draw the same."""
     drawn = {(s, n): torch.rand(3, generator=step_generator(s, n)).tolist() for s in (0, 1) for n in (0, 1, 2)}
     assert len(set(map(tuple, drawn.values()))) == 6
     assert drawn[1, 2] == torch.rand(3, generator=step_generator(1, 2)).tolist()
 
 
-def test_the_learning_rate_is_constant_and_then_falls_to_zero():
-    """1 up to the middle, then a straight line that would reach 0 after the last step."""
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_depend_on_the_seed_alone(start, model):
+    """The same seed gives the same weights whatever else was drawn; another seed gives others."""
+    first, again, other = start(model), start(model), start(model, seed=1)
+    run(first, 2)
+    torch.manual_seed(99)
+    run(again, 2)
+    run(other, 1)
+    assert same_state(first, again) and not same_state(first, other)
+
+
+def test_linear_decay_is_constant_and_then_falls_to_zero():
+    """The factor is 1 up to the middle and then a straight line to 0."""
     factors = np.array([linear_decay(step, 10) for step in range(11)])
     np.testing.assert_allclose(factors, [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0], atol=1e-12)
 
 
-def test_the_cosine_falls_from_one_to_zero():
-    """cos²(pi s / 2 S) in closed form, the identity of half angles; settings choose it by name."""
+def test_cosine_decay_falls_from_one_to_zero():
+    """The factor is cos²(pi s / 2 S), by the half-angle identity."""
     steps = np.arange(11)
     factors = np.array([cosine_decay(step, 10) for step in steps])
     np.testing.assert_allclose(factors, np.cos(np.pi * steps / 20) ** 2, atol=1e-12)
 
 
-def test_what_looks_like_its_target_already_is_left_alone(start):
-    """Where the contrast is kept, changing an image of the domain itself costs: nothing at the start, little later."""
+@pytest.mark.parametrize(("decay", "factor"), [("linear", 1.0), ("cosine", 0.75)])
+def test_the_setting_decay_sets_both_learning_rates(start, decay, factor):
+    """After a third of the steps, linear decay has not begun and the cosine is at (1 + cos 60°) / 2."""
+    training = start("syndiff", decay=decay)
+    training.step(2)  # of 6
+    s = training.settings
+    assert training.generator_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_generator)
+    assert training.critic_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_critic)
+
+
+# --- Steps ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_training_changes_every_weight(start, model):
+    """After three steps every parameter has moved."""
+    training = start(model)
+    networks = ("generators", "critics", "average") if model == "syndiff" else ("network",)
+
+    def weights():
+        return {f"{part}.{k}": p.clone() for part in networks for k, p in getattr(training, part).named_parameters()}
+
+    before = weights()
+    run(training, 3)
+    after = weights()
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+
+
+def test_diffusive_generators_learn_at_the_levels_of_the_translation(start):
+    """SynDiff trains at levels 1 to T, never at the clean level 0."""
+    training, levels = start("syndiff"), set()
+    for domain in "LU":
+        generator = training.generators[f"G_{domain}"]
+        generator.register_forward_pre_hook(lambda module, inputs: levels.update(inputs[2].tolist()))
+    run(training, 3)
+    assert levels == {1, 2, 3, 4}
+
+
+@pytest.mark.usefixtures("in_float32")
+@pytest.mark.parametrize(("batch", "accumulate"), [(2, 2), (1, 4)])
+def test_accumulated_batches_equal_one_large_batch(start, batch, accumulate):
+    """Gradients (with R1), losses and the next step are those of four images at once."""
+    whole = start("syndiff", batch=4)
+    parts = start("syndiff", batch=batch, accumulate=accumulate)
+    expected, found = gradients(whole), gradients(parts)
+    for number in range(2):
+        assert parts.step(number) == pytest.approx(whole.step(number), rel=1e-4, abs=1e-6)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.linalg.norm(mine - theirs) < 1e-3 * torch.linalg.norm(theirs)
+
+
+def test_every_accumulated_batch_counts(start):
+    """Replacing the last of four batches by the first changes the gradient."""
+    whole, parts = start("syndiff", batch=4), start("syndiff", batch=1, accumulate=4)
+    expected, found = gradients(whole), gradients(parts)
+    whole.step(0)
+    original = parts._draw_parts
+    parts._draw_parts = lambda number: (lambda p, w: ([*p[:3], p[0]], w))(*original(number))
+    parts.step(0)
+    assert torch.linalg.norm(found[1] - expected[1]) > 1e-2 * torch.linalg.norm(expected[1])
+
+
+def test_the_identity_loss_keeps_images_of_the_target_domain(start):
+    """It applies where the contrast is kept, is zero at the start, and a large weight keeps it small."""
     assert "identity" not in run(start("syndiff", sign=-1))
     assert "identity" not in run(start("syndiff", sign=1, weight_identity=0.0))
     free, bound = (run(start("syndiff", sign=1, weight_identity=w))["identity"] / w for w in (1e-6, 100.0))
@@ -327,18 +339,15 @@ def test_what_looks_like_its_target_already_is_left_alone(start):
     assert 0 < bound.iloc[-1] < 0.7 * free.iloc[-1]
 
 
-@pytest.mark.parametrize(("decay", "factor"), [("linear", 1.0), ("cosine", 0.75)])
-def test_the_decay_of_the_settings_sets_both_rates(start, decay, factor):
-    """A third of the way, linear decay has not begun and the cosine is at (1 + cos 60°) / 2."""
-    trainee = start("syndiff", decay=decay)
-    trainee.step(2)  # of 6
-    s = trainee.settings
-    assert trainee.generator_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_generator)
-    assert trainee.critic_optimiser.param_groups[0]["lr"] == pytest.approx(factor * s.lr_critic)
-
-
-def test_settings_of_before_are_the_settings_of_now(tiny_syndiff):
-    """A setting added later is not dumped at its default, so that older checkpoints and folders still fit."""
-    assert not {"decay", "accumulate"} & tiny_syndiff.model_dump().keys()
-    changed = tiny_syndiff.model_copy(update={"decay": "cosine", "accumulate": 3})
-    assert type(changed)(**changed.model_dump(mode="json")) == changed
+def test_the_published_size_takes_a_step(drawn):
+    """With the profile `gpu`, on one crop of 64 px, all losses are finite and all networks move."""
+    settings = training_profile("gpu").translator.model_copy(update={"crop": 64, "batch": 1})
+    source, target = ([stack(2 * image - 1) for image, _ in drawn[m]] for m in ("tem", "sem"))
+    training = SynDiffTraining(fabric(), settings, 1, 0, source, target)
+    before = [p.detach().clone() for net in (training.generators, training.critics) for p in net.parameters()]
+    assert all(map(math.isfinite, training.step(0).values()))
+    after = [p for net in (training.generators, training.critics) for p in net.parameters()]
+    assert all(torch.isfinite(p).all() for p in after)
+    last = [n.unet.last.weight for n in training.generators.values()]  # the residual starts at zero: the rest waits
+    assert all(p.abs().max().item() == pytest.approx(1.6e-4, rel=0.01) for p in last)
+    assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) > 20

@@ -1,4 +1,4 @@
-"""translator.py: closed forms of the controls, where SynDiff starts, what the seed does, and no trace of tiles."""
+"""Translators: closed forms of the controls, files, where SynDiff starts, its seed, and no trace of windows."""
 
 import functools
 from itertools import pairwise
@@ -12,11 +12,9 @@ from histobridge.errors import UserError
 from histobridge.metrics.translation_checks import seam
 from histobridge.phantom import phantom
 from histobridge.training.sliding_window import OVERLAP, over_windows
-from histobridge.translators import syndiff as translators
-from histobridge.translators.controls import Control
+from histobridge.translators import Control, Cycle, SynDiff, load_translator
+from histobridge.translators import syndiff as module
 from histobridge.translators.diffusion import posterior
-from histobridge.translators.saved import load_translator
-from histobridge.translators.syndiff import Cycle, SynDiff
 
 ODD = (70, 53)
 RNG = np.random.default_rng(0)
@@ -26,19 +24,19 @@ SQUARED = RNG.random((3, 50, 70)).astype(np.float32) ** 2
 
 @functools.cache
 def control(name: str) -> Control:
-    """A control that has seen uniform grey values in L and squared ones, mostly dark, in U."""
+    """A control fitted to uniform grey values in L and to squared ones, mostly dark, in U."""
     fitted = Control(name)
     fitted.fit(list(UNIFORM), list(SQUARED))
     return fitted
 
 
 def in_windows(monkeypatch, *, largest: int, overlap: int) -> None:
-    """Let translators see images through such windows."""
-    monkeypatch.setattr(translators, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
+    """Let translators use windows of this size."""
+    monkeypatch.setattr(module, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
 
 
-def awake(settings, *, kind=SynDiff, sign: int = 1):
-    """A SynDiff whose residuals are no longer zero, as after some training, without the training."""
+def trained(settings, *, kind=SynDiff, sign: int = 1):
+    """A SynDiff whose residuals are not zero, as after some training."""
     syndiff = kind(settings, sign=sign)
     rng = torch.Generator().manual_seed(0)
     for generator in syndiff.generators.values():
@@ -56,7 +54,7 @@ def image():
 
 
 def test_none_is_the_identity(image):
-    """`none` gives the image itself, in both directions."""
+    """`none` returns the image, in both directions."""
     for to in "LU":
         np.testing.assert_array_equal(control("none").translate(image, to), image)
 
@@ -67,7 +65,7 @@ def there_and_back(translator, image):
 
 
 def test_invert_twice_is_the_identity(image):
-    """`invert` is 1 - image, and its own inverse."""
+    """`invert` returns 1 - image and is its own inverse."""
     np.testing.assert_array_equal(control("invert").translate(image, "U"), 1 - image)
     np.testing.assert_allclose(there_and_back(control("invert"), image), image, atol=1e-7)
 
@@ -80,13 +78,13 @@ def test_matching_maps_quantiles(name, flip):
 
 
 def test_matching_goes_both_ways():
-    """To U and back to L returns the image, up to the finite samples; to its own domain changes little."""
+    """The round trip returns the image, up to sampling; matching to the own domain changes little."""
     np.testing.assert_allclose(there_and_back(control("histogram"), UNIFORM[0]), UNIFORM[0], atol=0.03)
     np.testing.assert_allclose(control("histogram").translate(UNIFORM[0], "L"), UNIFORM[0], atol=0.03)
 
 
-def test_every_image_of_a_domain_counts_alike():
-    """Quantiles are pooled over images, not pixels: a small dark one and a large bright one give half and half."""
+def test_all_images_of_a_domain_have_the_same_weight():
+    """A small dark and a large bright image give half dark and half bright pixels."""
     fitted = Control("histogram")
     dark, bright = 0.4 * UNIFORM[0, :10, :10], 0.6 + 0.4 * UNIFORM[1]
     fitted.fit(list(UNIFORM), [dark, bright])
@@ -95,7 +93,7 @@ def test_every_image_of_a_domain_counts_alike():
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_controls_keep_shape_type_and_range(name, image):
-    """float32 in 0..1 of the same shape, the same for every seed, and the image is left alone."""
+    """The result is float32 in 0..1 and the same for every seed, and the input is not changed."""
     before = image.copy()
     result = control(name).translate(image, "U", seed=0)
     assert result.shape == ODD and result.dtype == np.float32
@@ -104,8 +102,8 @@ def test_controls_keep_shape_type_and_range(name, image):
     np.testing.assert_array_equal(image, before)
 
 
-def test_an_unknown_name_lists_the_known_ones(tmp_path):
-    """A misspelt control or translator is answered with the right names."""
+def test_the_error_for_an_unknown_name_lists_the_valid_names(tmp_path):
+    """Controls and translators list their own names."""
     known = "histogram, histogram-blur, invert, invert-histogram, invert-histogram-blur, none"
     with pytest.raises(UserError, match=known):
         Control("inverted")
@@ -117,10 +115,10 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
-def test_what_is_loaded_translates_like_what_was_saved(name, tmp_path, image, tiny_syndiff):
-    """Each translator comes back from its file under its name, with the same translations both ways, bit for bit."""
+def test_a_loaded_translator_translates_like_the_saved_one(name, tmp_path, image, tiny_syndiff):
+    """Every translator is found by its name and gives the same translations, bit for bit."""
     kinds = {"syndiff": SynDiff, "cycle": Cycle}
-    saved = awake(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
+    saved = trained(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
     saved.save(tmp_path / "it.pt")
     loaded = load_translator(name, tmp_path / "it.pt")
     assert loaded.name == name
@@ -129,8 +127,8 @@ def test_what_is_loaded_translates_like_what_was_saved(name, tmp_path, image, ti
 
 
 def test_cycle_and_syndiff_share_a_file(tmp_path, image, tiny_syndiff):
-    """What one of the two saved, the other can read; they differ in the generators that they use."""
-    syndiff = awake(tiny_syndiff)
+    """Each reads the file of the other, and they use different generators."""
+    syndiff = trained(tiny_syndiff)
     syndiff.save(tmp_path / "it.pt")
     cycle = load_translator("cycle", tmp_path / "it.pt")
     cycle.save(tmp_path / "again.pt")
@@ -140,14 +138,14 @@ def test_cycle_and_syndiff_share_a_file(tmp_path, image, tiny_syndiff):
 
 
 def test_sign_and_seed_are_saved(tmp_path, tiny_syndiff):
-    """The polarity a translator started at is part of it, and so is its seed."""
+    """Sign, seed and settings are read from the file."""
     SynDiff(tiny_syndiff, sign=-1, seed=7).save(tmp_path / "it.pt")
     loaded = SynDiff.load(tmp_path / "it.pt")
     assert (loaded.sign, loaded.seed, loaded.settings) == (-1, 7, tiny_syndiff)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    """A control's file is no SynDiff, and that is said in a sentence."""
+    """The file of a control is not accepted as SynDiff, and the error names the file."""
     control("invert").save(tmp_path / "it.pt")
     with pytest.raises(UserError, match=r"it\.pt"):
         load_translator("syndiff", tmp_path / "it.pt")
@@ -158,8 +156,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", [SynDiff, Cycle])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_untrained_is_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
-    """Before training, sign 1 is the identity and sign -1 the negative, in both directions and for every seed."""
+def test_an_untrained_translator_gives_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
+    """Before training sign 1 gives the image and sign -1 the negative, in both directions."""
     for to in "LU":
         result = kind(tiny_syndiff, sign=sign).translate(image, to, seed=3)
         np.testing.assert_allclose(result, image if sign == 1 else 1 - image, atol=1e-6)
@@ -168,32 +166,32 @@ def test_untrained_is_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
 
 @pytest.mark.parametrize("shape", [ODD, (9, 64), (31, 200)])
 @pytest.mark.parametrize("kind", [SynDiff, Cycle])
-def test_shape_and_range_are_kept(kind, shape, tiny_syndiff):
-    """Odd, thin and small images keep their shape; a wild translation still lies in 0..1."""
+def test_translations_have_the_shape_of_the_image_and_lie_in_0_to_1(kind, shape, tiny_syndiff):
+    """Odd, thin and small images keep their shape."""
     image = np.random.default_rng(1).random(shape, dtype=np.float32)
-    result = awake(tiny_syndiff, kind=kind).translate(image, "U")
+    result = trained(tiny_syndiff, kind=kind).translate(image, "U")
     assert result.shape == shape and result.dtype == np.float32
     assert result.min() >= 0 and result.max() <= 1 and result.std() > 0.01
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 50)])
-def test_the_smallest_images_pass(shape, tiny_syndiff):
-    """A few pixels are an image too."""
+def test_the_smallest_images_are_translated(shape, tiny_syndiff):
+    """Images of a few pixels are padded."""
     image = np.full(shape, 0.25, np.float32)
     np.testing.assert_allclose(SynDiff(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
 
 
-def test_the_seed_chooses_among_plausible_translations(image, tiny_syndiff):
-    """SynDiff: same seed, same translation; another seed, another one. Cycle has one only."""
-    syndiff, cycle = awake(tiny_syndiff), awake(tiny_syndiff, kind=Cycle)
+def test_the_seed_decides_the_translation_of_syndiff(image, tiny_syndiff):
+    """The same seed gives the same translation and another seed another one; Cycle ignores it."""
+    syndiff, cycle = trained(tiny_syndiff), trained(tiny_syndiff, kind=Cycle)
     first = syndiff.translate(image, "U", seed=0)
     np.testing.assert_array_equal(first, syndiff.translate(image, "U", seed=0))
     assert np.abs(first - syndiff.translate(image, "U", seed=1)).mean() > 1e-3
     np.testing.assert_array_equal(cycle.translate(image, "U", seed=0), cycle.translate(image, "U", seed=1))
 
 
-def test_sampling_walks_down_the_levels(tiny_syndiff):
-    """From the canvas of level T, each level T..1 is asked once and left by the posterior with a canvas of its own."""
+def test_translation_goes_through_all_levels(tiny_syndiff):
+    """The generator is called once at each level T..1, and the posterior leads to the next with its own noise."""
     syndiff, seen = SynDiff(tiny_syndiff, sign=1), []
 
     class Certain(torch.nn.Module):
@@ -204,7 +202,7 @@ def test_sampling_walks_down_the_levels(tiny_syndiff):
     syndiff.generators["G_U"] = Certain()
     result = syndiff.translate(np.full((32, 32), 0.2, np.float32), "U", seed=9)
     np.testing.assert_allclose(result, 0.75, atol=1e-6)  # 0.5 in -1..1
-    canvas = [translators.noise_canvas(9, draw, (slice(0, 32), slice(0, 32))) for draw in range(5)]
+    canvas = [module.noise_canvas(9, draw, (slice(0, 32), slice(0, 32))) for draw in range(5)]
     assert [level for _, level, _ in seen] == [4, 3, 2, 1]
     torch.testing.assert_close(seen[0][0], canvas[4])
     for (noisy, level, _), (following, _, _) in pairwise(seen):
@@ -213,25 +211,25 @@ def test_sampling_walks_down_the_levels(tiny_syndiff):
         torch.testing.assert_close(following, expected)
 
 
-def test_the_two_directions_are_two_networks(image, tiny_syndiff):
-    """To L and to U are different generators."""
-    syndiff = awake(tiny_syndiff)
-    there = syndiff.translate(image, "U", seed=2)
-    assert np.abs(there - syndiff.translate(image, "L", seed=2)).mean() > 1e-3
+def test_the_two_directions_use_different_networks(image, tiny_syndiff):
+    """Translations to L and to U differ."""
+    syndiff = trained(tiny_syndiff)
+    to_u = syndiff.translate(image, "U", seed=2)
+    assert np.abs(to_u - syndiff.translate(image, "L", seed=2)).mean() > 1e-3
 
 
-def test_latents_are_not_taken_from_the_canvas(tiny_syndiff):
-    """The latents and the noise of the image are drawn independently: no number occurs in both."""
-    latents = torch.cat(translators._latents(0, 4, 32)).cpu().numpy()
+def test_latents_are_independent_of_the_noise(tiny_syndiff):
+    """No number occurs both in the latents and in the noise of the image."""
+    latents = torch.cat(module._latents(0, 4, 32)).cpu().numpy()
     for draw in range(5):
-        plane = translators.noise_canvas(0, draw, (slice(0, 64), slice(0, 64))).numpy()
+        plane = module.noise_canvas(0, draw, (slice(0, 64), slice(0, 64))).numpy()
         assert not np.isin(latents, plane).any()
     assert np.linalg.matrix_rank(latents) == 4
 
 
 def test_no_seam_where_windows_meet(tiny_syndiff, monkeypatch):
-    """With 64 px of overlap, as windows have, borders are as smooth as in one piece, within 5 %."""
-    image, syndiff = phantom("tem", 5, (256, 256))[0], awake(tiny_syndiff)
+    """With the default overlap, borders of windows are as smooth as in one piece, within 5 %."""
+    image, syndiff = phantom("tem", 5, (256, 256))[0], trained(tiny_syndiff)
     whole = syndiff.translate(image, "U")
     ratios = {}
     for overlap, borders in ((OVERLAP, [96, 160]), (0, [128])):  # where windows of 160 and of 128 px begin and end
@@ -239,26 +237,26 @@ def test_no_seam_where_windows_meet(tiny_syndiff, monkeypatch):
         tiled = syndiff.translate(image, "U")
         ratios[overlap] = seam(tiled, rows=borders, columns=borders) / seam(whole, rows=borders, columns=borders)
     assert ratios[OVERLAP] == pytest.approx(1, abs=0.05)
-    assert abs(ratios[0] - 1) > 0.05  # tiles that only touch are told
+    assert abs(ratios[0] - 1) > 0.05  # windows that only touch are detected
 
 
-def test_windows_share_one_canvas_of_noise(tiny_syndiff, monkeypatch):
-    """In windows or in one piece the translation is the same; were each window given its own noise, it would not be."""
-    image, syndiff = phantom("tem", 5, (128, 128))[0], awake(tiny_syndiff)
-    whole, canvas = syndiff.translate(image, "U"), translators.noise_canvas
+def test_windows_share_the_noise_of_the_image(tiny_syndiff, monkeypatch):
+    """A translation in windows is closer to that in one piece than with separate noise for each window."""
+    image, syndiff = phantom("tem", 5, (128, 128))[0], trained(tiny_syndiff)
+    whole, canvas = syndiff.translate(image, "U"), module.noise_canvas
     in_windows(monkeypatch, largest=96, overlap=32)
     tiled = syndiff.translate(image, "U")
 
     def from_the_corner(seed, draw, place):
         return canvas(seed, draw, tuple(slice(0, side.stop - side.start) for side in place))
 
-    monkeypatch.setattr(translators, "noise_canvas", from_the_corner)
+    monkeypatch.setattr(module, "noise_canvas", from_the_corner)
     faulty = syndiff.translate(image, "U")
     assert np.abs(tiled - whole).mean() < 0.6 * np.abs(faulty - whole).mean()
 
 
-def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
-    """After `fit` translations have left their start; from a finished checkpoint they are the same without training."""
+def test_fit_changes_translations_and_resumes(drawn, tiny_syndiff, tmp_path):
+    """After `fit` translations differ from the start, and a finished checkpoint gives the same ones."""
     source, target = ([image for image, _ in drawn[modality]] for modality in ("tem", "sem"))
     settings = tiny_syndiff.model_copy(update={"steps": 2})
     first, again = SynDiff(settings, sign=-1), SynDiff(settings, sign=-1)
@@ -272,7 +270,7 @@ def test_fit_gives_the_averaged_generators(drawn, tiny_syndiff, tmp_path):
 
 @pytest.mark.parametrize("bad", ["source", "target"])
 def test_fit_names_the_domain_that_is_too_small(bad, drawn, tiny_syndiff):
-    """A domain without an image, or of images smaller than a crop, is named before any training."""
+    """The error for no image, or images smaller than a crop, names the domain."""
     good = [image for image, _ in drawn["tem"]]
     name = {"source": r"L \(labelled\)", "target": r"U \(unlabelled\)"}[bad]
     for images, word in (([], "no image"), ([image[:20] for image in good], r"\(20, 64\) px")):

@@ -37,8 +37,8 @@ from histobridge.strategies.tta import tta_views
 from histobridge.translators.syndiff import SynDiff
 from histobridge_label import labelling, page, training, workspace
 from histobridge_label import pipeline as own_label
-from histobridge_label.export import edited, names, read_handoff
-from histobridge_label.inspect_folder import look
+from histobridge_label.export import edited_files, names, read_handoff
+from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.learning import learn_from
 from histobridge_label.model import ASIDE, CARD, Model, latest
 from histobridge_label.pipeline import LabelOptions, apply_model, label_folder
@@ -114,10 +114,10 @@ def copied(labelled, tmp_path):
 def test_a_workspace_is_a_study_whose_single_fold_leaves_nothing_out(images, tmp_path):
     """The library finds the images by the name `own` while it is open, and no longer; what is there stays."""
     choice = Choice("phantom-tem", 0.1, 0.05, "smoke", seed=3)
-    looked = look(images, 0.1, report=quiet)
+    looked = scan_folder(images, 0.1, report=quiet)
     assert len(write_workspace(tmp_path, looked, choice)) == 3
     assert choice_of(tmp_path, looked.images) == choice
-    assert choice_of(tmp_path, look(images, 0.2, report=quiet).images) is None  # another scale is right then
+    assert choice_of(tmp_path, scan_folder(images, 0.2, report=quiet).images) is None  # another scale is right then
     with opened(tmp_path) as run:
         assert [sample.image.shape for sample in run.target_images()] == [(256, 256)] * 3
         assert run.split.source_train == {f"tem-{letter}" for letter in "abcde"} and not run.split.source_left_out
@@ -135,7 +135,7 @@ def test_a_changed_image_is_learned_from_anew(tmp_path):
     choice, read = Choice("phantom-tem", 0.1, 0.1, "smoke"), []
     for seed in (80, 99):
         write_image(folder / "a80.png", phantom("sem", seed, (SIDE, SIDE))[0])
-        write_workspace(tmp_path / "out", look(folder, 0.1, report=quiet), choice)
+        write_workspace(tmp_path / "out", scan_folder(folder, 0.1, report=quiet), choice)
         with opened(tmp_path / "out") as run:
             read.append((run.target_images()[0].image, runs.data_checksum("own")))
     assert read[0][1] != read[1][1]
@@ -151,7 +151,7 @@ def test_all_of_l_trains_where_there_is_one_fold():
 
 def test_small_images_do_not_teach_and_many_are_thinned(images, tmp_path, monkeypatch):
     """They are labelled all the same; with none left, it says what to do."""
-    found = look(images, 0.1, report=quiet).images
+    found = scan_folder(images, 0.1, report=quiet).images
     choice = Choice("phantom-tem", 0.1, 0.1, "smoke")
     assert those_that_teach(found, choice) == found
     monkeypatch.setattr(workspace, "MOST_PX", 2 * SIDE * SIDE)
@@ -162,10 +162,7 @@ def test_small_images_do_not_teach_and_many_are_thinned(images, tmp_path, monkey
 
 def test_a_source_must_have_masks_and_be_here(tmp_path, monkeypatch):
     """What is missing is told with the name of the source."""
-    monkeypatch.setattr("histobridge.data.download.ATTEMPTS", 0)
-    monkeypatch.setattr(
-        "histobridge.data.download.download", lambda *_: __import__("histobridge.data.download").fetching.Answer()
-    )
+    monkeypatch.setattr("histobridge.data.download._download", lambda *_: "no network in this test")
     with pytest.raises(UserError, match="files of tem cannot be had"):
         workspace.bring_source(tmp_path, "tem", tmp_path / "data", None)
     bare = load_dataset("sem").model_dump(exclude_none=True)
@@ -235,7 +232,7 @@ def test_the_same_command_goes_on_and_asks_nothing_again(labelled, images, optio
 
 def test_labelling_that_is_broken_off_goes_on_with_the_next_image(labelled, images, tmp_path, monkeypatch):
     """What was labelled before is not labelled again."""
-    model, found = Model.load(labelled[0]), look(images, 0.1, report=quiet).images
+    model, found = Model.load(labelled[0]), scan_folder(images, 0.1, report=quiet).images
     seen, label = [], Model.label
 
     def until_killed(model, image):
@@ -281,7 +278,7 @@ def test_images_without_any_fibre_are_told(labelled, tmp_path):
     write_image(folder / "noise.png", 0.5 + 0.01 * np.random.default_rng(0).standard_normal((SIDE, SIDE)))
     model = Model.load(labelled[0])
     blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
-    found = labelling.label_all(blind, look(folder, 0.1, report=quiet).images, tmp_path / "out", report=quiet)
+    found = labelling.label_all(blind, scan_folder(folder, 0.1, report=quiet).images, tmp_path / "out", report=quiet)
     handoff = labelling.hand_off(blind, found, tmp_path / "out", modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.doubts(blind, found, handoff)
     assert labelling.measure(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
@@ -523,7 +520,7 @@ def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
     path = handoff.file(handoff.images["image"][0], names.COMBINED)
     write_mask(path, np.zeros((SIDE, SIDE), np.uint8))
     again = label_folder(images, copied, options, um_per_px=0.1)
-    assert edited(again.handoff) and any("were edited" in told for told in again.remarks)
+    assert edited_files(again.handoff) and any("were edited" in told for told in again.remarks)
     with pytest.raises(UserError, match="was edited since"):
         label_folder(images, copied, options, um_per_px=0.1, modality="SEM")
 
@@ -550,7 +547,7 @@ def test_the_scale_is_confirmed_or_another_one_is_given(monkeypatch, tmp_path, i
     from histobridge_study.cli.own import _confirm
 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    found, options = look(images, 0.1, report=quiet).images, LabelOptions(manifest=source, profile="smoke")
+    found, options = scan_folder(images, 0.1, report=quiet).images, LabelOptions(manifest=source, profile="smoke")
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
     suggested = own_label.settle(found, tmp_path, options, _confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)

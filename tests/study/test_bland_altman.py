@@ -1,4 +1,4 @@
-"""Bland and Altman's numbers, by hand; and who is compared with whom."""
+"""Bland and Altman's numbers by hand, and which labels are compared with which expert masks."""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,15 @@ import pytest
 
 from histobridge_study.analysis.bland_altman import (
     EXPERT,
+    IMAGE_KEYS,
     MEASURES,
-    SEEN,
-    agreement,
     agreement_overview,
+    best_method_pairs,
     bland_altman,
+    format_measure,
+    limits_of_agreement,
     measures_overview,
-    number,
-    of_best,
-    paired,
+    pair_with_expert,
 )
 
 
@@ -37,75 +37,79 @@ def dice(**mean: float) -> pd.DataFrame:
 
 
 def test_four_numbers_by_hand():
-    """Differences 1, 3, 1, 3: bias 2, SD sqrt(4/3), limits 2 ± 1.96 SD; the experts' mean is 25."""
+    """Differences 1, 3, 1, 3 give bias 2, SD sqrt(4/3) and limits 2 ± 1.96 SD; the experts' mean is 25."""
     found = bland_altman([10, 20, 30, 40], [11, 23, 31, 43])
     sd = (4 / 3) ** 0.5
     assert found == pytest.approx((4, 25, 2, sd, 2 - 1.96 * sd, 2 + 1.96 * sd))
 
 
-def test_what_is_undefined_in_either_is_left_out():
-    """A pair with NaN does not count; one image has a bias but no limits; none has nothing."""
+def test_undefined_pairs_are_left_out():
+    """A pair with NaN does not count; one image has a bias but no limits; no image gives NaN."""
     assert bland_altman([1, np.nan, 3, 5], [2, 9, np.nan, 8]) == bland_altman([1, 5], [2, 8])
     one = bland_altman([1], [3])
     assert one[:3] == (1, 1, 2)
     assert np.isnan(one[3:]).all()
-    nothing = bland_altman([np.nan], [3])
-    assert nothing.n == 0 and np.isnan(nothing[1:]).all()
+    empty = bland_altman([np.nan], [3])
+    assert empty.n == 0 and np.isnan(empty[1:]).all()
 
 
 def test_an_image_counts_once_whatever_the_folds():
-    """Folds are averaged before images are compared: n is the number of images, and their SD is not the folds'."""
+    """Folds are averaged first, so n is the number of images and the SD is over images."""
     label = [("tutorship", "syndiff", image, fold, value) for image, fold, value in
              (("a", 0, 1.0), ("a", 1, 3.0), ("b", 0, 5.0), ("b", 1, 5.0))]  # fmt: skip
     expert = [(EXPERT, "none", image, fold, value) for image, value in (("a", 1.0), ("b", 2.0)) for fold in (0, 1)]
-    table = agreement(paired(rows(*label, *expert)))
+    table = limits_of_agreement(pair_with_expert(rows(*label, *expert)))
     assert len(table) == len(MEASURES)
     for row in table.itertuples():
         assert (row.n, row.expert, row.bias, row.subjects) == (2, 1.5, 2.0, 2)
         assert row.sd == pytest.approx(2**0.5)  # of the differences 1 and 3
 
 
-def test_labels_meet_the_expert_of_their_own_pair_only():
-    """Images of one name in two pairs are not mixed up, and an image without an expert mask is left out."""
+def test_labels_are_compared_with_the_expert_of_their_own_pair():
+    """Equal image names in two pairs are kept apart, and an image without an expert mask is left out."""
     one = rows(
         ("pretrained", "none", "a", 0, 5.0), ("pretrained", "none", "new", 0, 9.0), (EXPERT, "none", "a", 0, 4.0)
     )
     other = rows(("pretrained", "none", "a", 0, 5.0), (EXPERT, "none", "a", 0, 1.0), pair="tem-bf")
-    table = agreement(paired(pd.concat([one, other]))).groupby("pair")["bias"].first()
+    table = limits_of_agreement(pair_with_expert(pd.concat([one, other]))).groupby("pair")["bias"].first()
     assert table.to_dict() == {"tem-sem": 1.0, "tem-bf": 4.0}
-    assert set(paired(one)["image"]) == {"a"}
+    assert set(pair_with_expert(one)["image"]) == {"a"}
 
 
-def test_dice_chooses_the_best_label_free_way():
-    """Not the bound, whatever its Dice; a pair that dice.csv does not know has no best way."""
+def test_dice_chooses_the_best_label_free_method():
+    """The bound is never chosen, and a pair without Dice has no best method."""
     methods = (("pretrained", "none"), ("adaptation", "invert"), ("tutorship", "syndiff"), ("supervised", "none"))
-    table = paired(rows(*((*method, "a", 0, 2.0) for method in methods), (EXPERT, "none", "a", 0, 1.0)))
+    table = pair_with_expert(rows(*((*method, "a", 0, 2.0) for method in methods), (EXPERT, "none", "a", 0, 1.0)))
     scores = {"pretrained_none": 0.2, "adaptation_invert": 0.7, "tutorship_syndiff": 0.6, "supervised_none": 0.9}
-    best = of_best(table, dice(**scores))
+    best = best_method_pairs(table, dice(**scores))
     assert set(zip(best["strategy"], best["translator"], strict=True)) == {("adaptation", "invert")}
     assert len(best) == len(MEASURES)
-    assert len(of_best(table.assign(pair="tem-bf"), dice(**scores))) == 0
+    assert len(best_method_pairs(table.assign(pair="tem-bf"), dice(**scores))) == 0
 
 
-def test_nothing_measured_gives_empty_tables_with_their_columns():
-    """Notebook 04 shows them before any run is measured."""
-    nothing = of_best(paired(pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])), dice(pretrained_none=0.5))
-    table = agreement_overview(agreement(nothing))
+def test_empty_measurements_give_empty_tables_with_their_columns():
+    """The report shows these tables before any run is measured."""
+    pairs = best_method_pairs(
+        pair_with_expert(pd.DataFrame(columns=[*IMAGE_KEYS, "fold", *MEASURES])), dice(pretrained_none=0.5)
+    )
+    table = agreement_overview(limits_of_agreement(pairs))
     assert len(table) == 0
     assert {"measure", "n", "bias", "lower", "upper"} <= set(table)
 
 
-def test_the_overview_names_measures_and_rounds_each_to_what_it_tells():
-    """Densities come without decimals, the rest with three; differences have a sign, undefined ones a dash."""
-    table = agreement(paired(rows(("pretrained", "none", "a", 0, 1500.25), (EXPERT, "none", "a", 0, 1000.0))))
+def test_the_overview_names_and_rounds_measures():
+    """Densities have no decimals, others have three; differences have a sign; NaN is a dash."""
+    table = limits_of_agreement(
+        pair_with_expert(rows(("pretrained", "none", "a", 0, 1500.25), (EXPERT, "none", "a", 0, 1000.0)))
+    )
     text = agreement_overview(table).set_index("measure")
     assert text.loc["fibres / mm²", ["n", "expert", "bias", "sd"]].tolist() == ["1", "1000", "+500", "–"]
     assert text.loc["g-ratio", "bias"] == "+500.250"
-    assert number(-0.0314, "mvf", sign="") == "-0.031"
+    assert format_measure(-0.0314, "mvf", sign="") == "-0.031"
 
 
 def test_the_measures_of_one_run_are_averaged_over_its_images():
-    """The expert stands where the rows have it, first; densities have no decimals."""
+    """Methods stay in the order of the rows; densities have no decimals."""
     text = measures_overview(
         rows((EXPERT, "none", "a", 0, 1.0), (EXPERT, "none", "b", 0, 2.0), ("p", "none", "a", 0, 4))
     )

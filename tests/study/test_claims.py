@@ -1,4 +1,4 @@
-"""claims.py: each rule on drawn rows that make its claim hold, fail and stay undecided; numbers come from the rows."""
+"""Each claim holds, is refuted or stays undecided on constructed rows, as its rule states."""
 
 import itertools
 
@@ -25,18 +25,17 @@ from histobridge_study.analysis.claims import (
 )
 from histobridge_study.analysis.tables import CLASSES, DICE_COLUMNS, image_values
 
-WAYS = {"tutor": ("tutorship", "syndiff"), "adapt": ("adaptation", "syndiff"), "pre": ("pretrained", "none")}
-WAYS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "bound": ("supervised", "none")}
-WAYS |= {"refined": ("refined", "syndiff")}
-UNSURE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that may be none
-
-LITTLE = np.array([0.01, 0.03, 0.01, 0.03, 0.01, 0.03])  # a lead of 0.02, more or less
+METHODS = {"tutor": ("tutorship", "syndiff"), "adapt": ("adaptation", "syndiff"), "pre": ("pretrained", "none")}
+METHODS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "bound": ("supervised", "none")}
+METHODS |= {"refined": ("refined", "syndiff")}
+NOISE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that is not significant
+SMALL = np.array([0.01, 0.03, 0.01, 0.03, 0.01, 0.03])  # a lead of about 0.02
 
 
 def rows(pair: str, dice: dict[str, object], classes=CLASSES, folds=(0, 1)) -> pd.DataFrame:
-    """Rows of six images of six subjects, two folds: a Dice (one, or one an image) for each way."""
+    """Return rows of six images of six subjects in two folds: one Dice, or one for each image, of each method."""
     found = [
-        {"pair": pair, "strategy": WAYS[method][0], "translator": WAYS[method][1], "class": c, "fold": fold}
+        {"pair": pair, "strategy": METHODS[method][0], "translator": METHODS[method][1], "class": c, "fold": fold}
         | {"image": f"image{i}", "subject": f"subject{i}", "dice": value}
         for method, values in dice.items()
         for c, fold in itertools.product(classes, folds)
@@ -47,7 +46,7 @@ def rows(pair: str, dice: dict[str, object], classes=CLASSES, folds=(0, 1)) -> p
 
 
 def values(*parts) -> pd.DataFrame:
-    """Values of images from (pair, dice by way, and perhaps classes)."""
+    """Return the image values of parts (pair, Dice by method, and optionally classes)."""
     return image_values(pd.concat([rows(*part) for part in parts]))
 
 
@@ -57,21 +56,21 @@ def values(*parts) -> pd.DataFrame:
         ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, HOLDS),
         ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.6, "adapt": 0.7, "pre": 0.2}, REFUTED),
         ({"tutor": 0.7, "adapt": 0.6, "pre": 0.8}, {"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, REFUTED),
-        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.7 + UNSURE, "pre": 0.2}, UNDECIDED),
+        ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.7 + NOISE, "pre": 0.2}, UNDECIDED),
         ({"tutor": 0.7, "adapt": 0.6, "pre": 0.2}, {"tutor": 0.7, "adapt": 0.6}, UNDECIDED),
-        ({"tutor": 0.6, "adapt": 0.7}, {"tutor": 0.6, "adapt": 0.7}, REFUTED),  # whatever the missing row would say
+        ({"tutor": 0.6, "adapt": 0.7}, {"tutor": 0.6, "adapt": 0.7}, REFUTED),  # the missing row cannot change this
     ],
 )
 def test_tutorship_is_best_in_both_classes_over_both_rivals(axon, myelin, verdict):
-    """One lost comparison refutes; one open or missing leaves it undecided."""
+    """One lost comparison refutes the claim; an open or missing one leaves it undecided."""
     found = tutorship_is_best(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
     assert found.verdict == verdict
 
 
 BEST = {"adapt": 0.7, "tutor": 0.6, "pre": 0.2}
 WORSE = {"adapt": 0.6, "tutor": 0.7, "pre": 0.2}
-NOT_EVEN_BETTER_THAN_NOTHING = {"adapt": 0.6, "tutor": 0.5, "pre": 0.7}
-LEVEL = {"adapt": 0.7, "tutor": 0.7 + UNSURE, "pre": 0.2}
+WORSE_THAN_PRETRAINED = {"adapt": 0.6, "tutor": 0.5, "pre": 0.7}
+LEVEL = {"adapt": 0.7, "tutor": 0.7 + NOISE, "pre": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -81,14 +80,14 @@ LEVEL = {"adapt": 0.7, "tutor": 0.7 + UNSURE, "pre": 0.2}
         (BEST, WORSE, HOLDS),
         (LEVEL, BEST, HOLDS),
         (WORSE, WORSE, REFUTED),
-        (WORSE, NOT_EVEN_BETTER_THAN_NOTHING, REFUTED),
+        (WORSE, WORSE_THAN_PRETRAINED, REFUTED),
         (WORSE, LEVEL, UNDECIDED),
         (LEVEL, LEVEL, UNDECIDED),
         (WORSE, {"adapt": 0.7, "tutor": 0.6}, UNDECIDED),
     ],
 )
 def test_adaptation_can_be_best_in_one_class(axon, myelin, verdict):
-    """To be able to win asks for one class; to be refuted, for a defeat in each."""
+    """A win in one class is enough for the claim; it is refuted by a defeat in each."""
     found = adaptation_can_be_best(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
     assert found.verdict == verdict
 
@@ -99,12 +98,12 @@ def test_adaptation_can_be_best_in_one_class(axon, myelin, verdict):
         (0.2, 0.49, HOLDS),
         (0.2, 0.51, REFUTED),
         (0.6, 0.7, REFUTED),
-        (0.2, 0.5 + UNSURE, UNDECIDED),
+        (0.2, 0.5 + NOISE, UNDECIDED),
         (0.2, np.nan, UNDECIDED),
     ],
 )
 def test_the_pretrained_model_fails_below_a_half(axon, myelin, verdict):
-    """In both classes; one that works refutes it."""
+    """Both classes must fail; one that works refutes the claim."""
     found = pretrained_fails(values(("p", {"pre": axon}, ["axon"]), ("p", {"pre": myelin}, ["myelin"])), "p")
     assert found.verdict == verdict
 
@@ -115,11 +114,11 @@ def test_the_pretrained_model_fails_below_a_half(axon, myelin, verdict):
         (0.8, 0.7, 0.6, HOLDS),
         (0.6, 0.7, 0.5, REFUTED),
         (0.8, 0.6, 0.7, REFUTED),
-        (0.8, 0.7, 0.7 + UNSURE, UNDECIDED),
+        (0.8, 0.7, 0.7 + NOISE, UNDECIDED),
     ],
 )
 def test_quality_falls_from_pair_to_pair(near, moderate, far, verdict):
-    """Both steps down; a step up refutes. The better of SynDiff's strategies counts, not the other nor the bound."""
+    """Both steps must go down; a step up refutes. Only the better of SynDiff's strategies counts."""
     parts = [
         (pair, {"tutor": dice, "adapt": 0.1, "bound": 0.9, "cycle": 0.9, "pre": 0.9})
         for pair, dice in zip(PAIRS, (near, moderate, far), strict=True)
@@ -128,7 +127,7 @@ def test_quality_falls_from_pair_to_pair(near, moderate, far, verdict):
 
 
 def test_a_missing_pair_leaves_the_order_open_unless_the_others_contradict():
-    """Two of three pairs: undecided if they fall, refuted if they rise."""
+    """With two of three pairs the claim is undecided if they fall and refuted if they rise."""
     for far, verdict in ((0.6, UNDECIDED), (0.8, REFUTED)):
         found = quality_falls_with_distance(values((MODERATE, {"tutor": 0.7}), (FAR, {"tutor": far})))
         assert found.verdict == verdict
@@ -136,7 +135,7 @@ def test_a_missing_pair_leaves_the_order_open_unless_the_others_contradict():
 
 
 def round_trips(pair: str, **ssim: float) -> pd.DataFrame:
-    """Rows of translation.csv: two images and both directions, all of one SSIM; PSNR rises and L1 falls with it."""
+    """Return rows of translation.csv: two images, both directions, one SSIM; PSNR rises and L1 falls with it."""
     found = [
         {"pair": pair, "translator": translator, "direction": d, "image": i, "ssim": s, "psnr": 40 * s, "l1": 1 - s}
         for translator, s in ssim.items()
@@ -155,7 +154,7 @@ def round_trips(pair: str, **ssim: float) -> pd.DataFrame:
     ],
 )
 def test_reconstruction_follows_dice_if_ranks_agree(ssim, verdict):
-    """Three pairs of three translators: the same order, the opposite one, and one that is neither."""
+    """Nine cells in the same order hold, in the opposite order refute, in a mixed order stay undecided."""
     dice = np.arange(1, 10).reshape(3, 3) / 10
     found = values(
         *((p, dict(zip(("pre", "invert", "cycle"), d, strict=True))) for p, d in zip(PAIRS, dice, strict=True))
@@ -168,7 +167,7 @@ def test_reconstruction_follows_dice_if_ranks_agree(ssim, verdict):
 
 
 def test_a_rank_correlation_needs_cells():
-    """Five are too few, six are enough; the supervised bound has no translator and is none."""
+    """Five cells are too few and six are enough; the supervised bound is not a cell."""
     methods = {"pre": 0.1, "invert": 0.2, "cycle": 0.3, "bound": 0.9}
     trips = [round_trips(pair, none=0.1, invert=0.2, cycle=0.3) for pair in PAIRS[:2]]
     found, both = values(*((pair, methods) for pair in PAIRS[:2])), pd.concat(trips)
@@ -182,23 +181,23 @@ def test_a_rank_correlation_needs_cells():
     ("tutor", "invert", "pre", "verdict"),
     [
         (0.7, 0.7, 0.2, HOLDS),
-        (0.71, 0.7, 0.2, HOLDS),  # surely ahead, but by less than is worth a training
+        (0.71, 0.7, 0.2, HOLDS),  # significantly ahead, but by a negligible amount
         (0.6, 0.7, 0.2, HOLDS),
-        (0.7, 0.3, 0.8, HOLDS),  # to do nothing is a control too
+        (0.7, 0.3, 0.8, HOLDS),  # the pre-trained model is a control too
         (0.73, 0.7, 0.2, REFUTED),
-        (0.7 + LITTLE, 0.7, 0.2, UNDECIDED),  # surely ahead, but perhaps by less
-        (0.7 + UNSURE, 0.7, 0.2, UNDECIDED),
+        (0.7 + SMALL, 0.7, 0.2, UNDECIDED),  # significantly ahead, but perhaps by a negligible amount
+        (0.7 + NOISE, 0.7, 0.2, UNDECIDED),
         (0.7, np.nan, np.nan, UNDECIDED),
     ],
 )
 def test_a_trivial_control_equals_unless_syndiff_is_ahead_by_more_than_is_negligible(tutor, invert, pre, verdict):
-    """SynDiff's best against the best control; neither `cycle`, which is learned, nor the bound is one."""
+    """SynDiff's best is compared with the best control; `cycle`, which is learned, and the bound are not controls."""
     methods = {"tutor": tutor, "adapt": 0.1, "invert": invert, "pre": pre, "cycle": 0.95, "bound": 0.95}
     assert trivial_control_suffices(values(("p", methods)), "p").verdict == verdict
 
 
 def test_one_class_ahead_refutes_a_control():
-    """Equal axons do not make up for myelin that only SynDiff finds."""
+    """The claim is refuted if SynDiff is ahead in one class only."""
     equal, ahead = {"tutor": 0.7, "invert": 0.7}, {"tutor": 0.7, "invert": 0.5}
     found = trivial_control_suffices(values(("p", equal, ["axon"]), ("p", ahead, ["myelin"])), "p")
     assert found.verdict == REFUTED
@@ -213,20 +212,20 @@ NEAR_ENOUGH, TOO_FAR = 0.95 * 0.8 + 0.01, 0.95 * 0.8 - 0.01
     [
         ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9, "bound": 0.8}, HOLDS),
         ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": TOO_FAR, "bound": 0.8}, REFUTED),
-        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.95 * 0.8 + UNSURE, "bound": 0.8}, UNDECIDED),
+        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.95 * 0.8 + NOISE, "bound": 0.8}, UNDECIDED),
         ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9}, UNDECIDED),
-        ({"refined": TOO_FAR, "bound": 0.8}, {"bound": 0.8}, REFUTED),  # whatever the missing row would say
+        ({"refined": TOO_FAR, "bound": 0.8}, {"bound": 0.8}, REFUTED),  # the missing row cannot change this
         ({"tutor": 0.9, "bound": 0.8}, {"tutor": 0.9, "bound": 0.8}, UNDECIDED),
     ],
 )
 def test_refined_is_near_at_a_share_of_the_bound_in_both_classes(axon, myelin, verdict):
-    """0.95 of the supervised Dice: a class below refutes; one that is open or missing leaves it undecided."""
+    """A class below 0.95 of the bound refutes the claim; an open or missing one leaves it undecided."""
     found = refined_nears_the_bound(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
     assert found.verdict == verdict
 
 
 def test_refined_and_the_bound_are_compared_on_the_images_of_both():
-    """An image that the bound has not scored says nothing, however bad `refined` is on it."""
+    """An image that the bound has not scored is left out."""
     found = values(("p", {"refined": [0.1, *[0.8] * 5], "bound": [np.nan, *[0.8] * 5]}))
     near = refined_nears_the_bound(found, "p")
     assert near.verdict == HOLDS
@@ -235,7 +234,7 @@ def test_refined_and_the_bound_are_compared_on_the_images_of_both():
 
 
 def test_evidence_is_composed_from_the_rows():
-    """Other rows, other numbers; the subjects drawn are named."""
+    """The evidence shows the means of the rows and the number of subjects."""
     for tutor, adapt, text in (
         (0.7, 0.6, "0.700 less {} 0.600 = +0.100"),
         (0.31, 0.42, "0.310 less {} 0.420 = -0.110"),
@@ -247,8 +246,8 @@ def test_evidence_is_composed_from_the_rows():
 
 
 def test_the_reason_names_what_decided():
-    """What is open, and what is missing, by name."""
-    level = tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.7 + UNSURE, "pre": 0.2})), "p")
+    """The reason lists the comparisons that are open or missing."""
+    level = tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.7 + NOISE, "pre": 0.2})), "p")
     leads = [f"{c}: tutorship syndiff less adaptation syndiff" for c in CLASSES]
     assert level.why == "left open by: " + ", ".join(leads)
     lacking = tutorship_is_best(values(("p", {"tutor": 0.7, "adapt": 0.6})), "p")
@@ -259,14 +258,14 @@ def test_the_reason_names_what_decided():
 
 
 def test_without_rows_every_claim_is_undecided():
-    """No number, no verdict, no error."""
+    """Empty tables give undecided claims without evidence."""
     found = claims(rows("p", {"pre": 0.1})[:0], round_trips("p", none=1.0)[:0])
     assert set(found["verdict"]) == {UNDECIDED}
     assert set(found["evidence"]) == {"–"}
 
 
-def test_each_claim_is_judged_on_its_pair():
-    """One study in which tutorship wins on SEM, adaptation on BF, and inverting is enough on the near pair only."""
+def test_each_claim_is_tested_on_its_pair():
+    """Each verdict follows from the rows of the pair that the claim names."""
     good = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4}
     parts = [
         rows(NEAR, good | {"tutor": 0.8, "pre": 0.8}),
@@ -284,7 +283,7 @@ def test_each_claim_is_judged_on_its_pair():
 
 
 def test_refined_rows_change_no_claim_of_the_paper():
-    """Whether `refined` is perfect or useless, the other claims keep their numbers; its own are judged by it."""
+    """The rows of `refined` affect only its own claims."""
     methods = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4, "bound": 0.8}
     trips = pd.concat([round_trips(pair, none=0.1, invert=0.2, syndiff=0.3) for pair in PAIRS])
     without = claims(pd.concat([rows(pair, methods) for pair in PAIRS]), trips)
@@ -296,7 +295,7 @@ def test_refined_rows_change_no_claim_of_the_paper():
 
 
 def test_other_protocols_and_splits_stay_out():
-    """Rows of the locked test or of the inductive protocol are judged by themselves only."""
+    """Rows of another split or protocol do not affect the verdicts."""
     study = rows(MODERATE, {"tutor": 0.7, "adapt": 0.6, "pre": 0.3})
     other = rows(MODERATE, {"tutor": 0.1, "adapt": 0.6, "pre": 0.3})
     trips = round_trips(MODERATE, none=1.0)

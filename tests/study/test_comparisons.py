@@ -1,4 +1,4 @@
-"""comparisons.py: what is compared with what, on which images, and what is said of too few of them."""
+"""Paired tests: which methods are compared, on which images, and the notes on too few images."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from histobridge_study.analysis.tables import image_values
 
 
 def family(n: int, **dice: float) -> pd.DataFrame:
-    """Rows of `n` images: SynDiff's tutorship at 0.7 and more, and others that differ from it by about `dice`."""
+    """Return rows of `n` images: SynDiff's tutorship from 0.7 upwards, and others that differ from it by `dice`."""
     images = 0.7 + np.arange(n) / 100
     found = [rows(list(images), strategy="tutorship", translator="syndiff")]
     for method, less in dice.items():
@@ -20,7 +20,7 @@ def family(n: int, **dice: float) -> pd.DataFrame:
 
 
 def test_the_best_syndiff_strategy_is_compared_with_every_label_free_row():
-    """SynDiff's other strategy, controls and the pre-trained model; not the bound, and not itself."""
+    """It is compared with SynDiff's other strategy, controls and the pre-trained model, but not with the bound."""
     found = family(
         8, adaptation_syndiff=-0.01, adaptation_invert=0.01, pretrained_none=-0.02, supervised_none=0.1, tutorship_x=0.0
     )
@@ -39,7 +39,7 @@ def test_the_best_syndiff_strategy_is_compared_with_every_label_free_row():
 
 
 def test_the_best_is_chosen_by_mean():
-    """Of adaptation and tutorship with SynDiff the one that is higher on average; a better control is not it."""
+    """The best method is that of SynDiff's two with the higher mean, even if a control is better."""
     assert best_method(image_values(family(6, adaptation_syndiff=0.01, adaptation_invert=0.1))) == (
         "adaptation",
         "syndiff",
@@ -47,8 +47,8 @@ def test_the_best_is_chosen_by_mean():
     assert best_method(image_values(rows([0.5]))) is None
 
 
-def test_refined_is_compared_but_never_the_best():
-    """The paper's best strategy is what the others are compared with, also with one that is better by far."""
+def test_refined_is_compared_but_never_chosen_as_best():
+    """All methods are compared with the better of the paper's strategies, even if `refined` is much better."""
     tests = paired_tests(family(8, refined_syndiff=0.01, adaptation_syndiff=-0.01))
     assert tests[["best", "strategy", "translator"]].values.tolist() == [
         ["tutorship", "adaptation", "syndiff"],
@@ -58,8 +58,8 @@ def test_refined_is_compared_but_never_the_best():
     assert paired_tests(rows([0.5, 0.6], strategy="refined", translator="syndiff")).empty
 
 
-def test_families_are_corrected_apart():
-    """Two classes with one comparison each: nothing to correct, though there are two p values."""
+def test_families_are_corrected_separately():
+    """Two classes with one comparison each need no correction."""
     one = family(6, pretrained_none=-0.01)
     tests = paired_tests(pd.concat([one, one.assign(**{"class": "myelin"})]))
     assert tests["class"].tolist() == ["axon", "myelin"]
@@ -67,7 +67,7 @@ def test_families_are_corrected_apart():
 
 
 def test_only_images_that_both_have_are_compared():
-    """A row that lacks an image, or has it undefined, is compared on the others."""
+    """An image that is missing or undefined in one method is left out of the comparison."""
     found = family(8, pretrained_none=-0.01)
     lacking = (found["strategy"] == "pretrained") & (found["image"] == "image0")
     undefined = (found["strategy"] == "tutorship") & (found["image"] == "image1")
@@ -76,7 +76,7 @@ def test_only_images_that_both_have_are_compared():
 
 
 def test_subjects_are_counted_beside_images():
-    """Six images of two subjects: the test cannot know that they are alike, its reader can."""
+    """The number of subjects is reported, because the test treats images as independent."""
     found = family(6, pretrained_none=-0.01).assign(subject=list("aabbbb") * 2)
     assert paired_tests(found)[["images", "subjects"]].values.tolist() == [[6, 2]]
 
@@ -94,19 +94,19 @@ def test_subjects_are_counted_beside_images():
     ],
 )
 def test_too_few_images_are_flagged(n, others, note):
-    """The row stays, with its p and a note that no outcome could have been significant."""
+    """The row keeps its p and gets a note that no outcome could be significant."""
     tests = paired_tests(family(n, **others))
     assert set(tests["note"]) == {note}
     assert (tests["p_holm"] >= 0.05).all() == bool(note)
 
 
 def test_without_syndiff_there_is_nothing_to_test():
-    """Controls alone make no test, and no error."""
+    """Rows without SynDiff give an empty table, not an error."""
     assert paired_tests(rows([0.5, 0.6])).empty
 
 
-def test_tests_as_text():
-    """Signs are shown, and a tiny p is not 0.000."""
+def test_the_overview_shows_signs_and_small_p():
+    """Differences are shown with a sign, and a p below 0.001 is not shown as 0.000."""
     tests = paired_tests(family(12, pretrained_none=-0.01, adaptation_invert=0.01))
     text = paired_overview(tests)[["median_difference", "effect", "p", "images"]].values.tolist()
     assert text == [["+0.065", "+1.000", "< 0.001", "12"], ["-0.065", "-1.000", "< 0.001", "12"]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histobridge.config import SegmenterSettings
-from histobridge.metrics.overlap import mean_dice
+from histobridge.metrics import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge_label.finetune import finetune

@@ -15,14 +15,13 @@ from matplotlib_scalebar.scalebar import ScaleBar
 
 from histobridge.display.drawing import CLASS_COLOURS, CORRECT_COLOURS, ERROR_COLOURS, PAGE, error_map, overlay
 from histobridge.errors import UserError
-from histobridge.metrics.calibration import calibration_error, reliability, review_order, sparsification
+from histobridge.metrics import calibration_error, reliability, review_order, sparsification
 from histobridge.phantom import phantom
 from histobridge.strategies.polarity import INVERT, KEEP
-from histobridge.strategies.refined import RECIPES
 from histobridge_study import plotting
 from histobridge_study.analysis.bland_altman import DENSITY, MEASURES, bland_altman
 from histobridge_study.analysis.recommend import SCORES
-from histobridge_study.analysis.tables import CELL
+from histobridge_study.analysis.tables import CELL_KEYS
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
 
 IMAGES = {f"tem-{seed}": phantom("tem", seed, (72, 80))[0] for seed in range(2)}
@@ -30,7 +29,7 @@ IMAGE, MASK = phantom("tem", 0, (72, 80))
 SHIFTED = np.roll(MASK, 1, 0)  # a label with errors
 UNCERTAINTY = np.broadcast_to(np.linspace(0, 1, 80, dtype=np.float32), MASK.shape)
 CROP = (slice(6, 66), slice(10, 70))  # the central 60 px
-DICE = {  # (axon, myelin), not in the order of `tables.ORDER`
+DICE = {  # (axon, myelin), not in the order of `tables.DISPLAY_ORDER`
     ("tutorship", "syndiff"): (0.77, 0.69),
     ("supervised", "none"): (0.87, 0.80),
     ("adaptation", "a-new-one"): (0.50, 0.40),
@@ -38,6 +37,7 @@ DICE = {  # (axon, myelin), not in the order of `tables.ORDER`
     ("adaptation", "invert"): (0.72, 0.67),
     ("pretrained", "none"): (0.21, 0.01),
 }
+RECIPES = ("refined", "without SynDiff", "without anatomy")
 ORDERED = ["pretrained", "adaptation, invert", "adaptation, syndiff", "adaptation, a-new-one", "tutorship, syndiff"]
 
 
@@ -65,7 +65,7 @@ def dice(pairs=("tem-sem",), protocols=("transductive",), *, sd: float = 0.02, m
     for pair, protocol, (strategy, translator) in product(pairs, protocols, methods):
         for name, mean in zip(("axon", "myelin"), DICE[strategy, translator], strict=True):
             cell = (pair, protocol, "development", translator, strategy, name, mean, sd, 5)
-            row = dict(zip([*CELL, "mean", "sd", "folds"], cell, strict=True))
+            row = dict(zip([*CELL_KEYS, "mean", "sd", "folds"], cell, strict=True))
             rows.append(row | {"image_mean": mean - 0.01 * (strategy == "supervised")})
     return pd.DataFrame(rows)
 
@@ -295,7 +295,7 @@ def test_polarity_names_the_decision(keep, invert, decision):
 
 
 def test_dice_has_a_column_a_pair_and_a_row_a_protocol():
-    """Strategies stand in the order of `tables.ORDER`, unknown ones last."""
+    """Strategies stand in the order of `tables.DISPLAY_ORDER`, unknown ones last."""
     figure = plotting.dice_bars(dice(("tem-sem", "tem-bf"), ("transductive", "inductive")))
     assert titles(figure) == ["tem-sem", "tem-bf", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["transductive\ndevelopment", "inductive\ndevelopment"]

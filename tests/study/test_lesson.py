@@ -11,7 +11,7 @@ from PIL import Image
 
 from histobridge.errors import UserError
 from histobridge.phantom import phantom
-from histobridge.translators.syndiff import SynDiff
+from histobridge.translators import SynDiff
 from histobridge_study import lesson, plotting
 from histobridge_study.lesson.experiments import TRANSFORMS
 from histobridge_study.lesson.interactive import SCALES

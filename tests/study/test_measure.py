@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from histobridge.io.masks import write_mask
-from histobridge.metrics.morphometrics import fibres, summary
+from histobridge.metrics.morphometrics import fibre_summary, fibres
 from histobridge.phantom import phantom
 from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.config import ROOT
@@ -133,7 +133,7 @@ def test_published_measurements_recompute_to_their_table_and_figure(run, tmp_pat
 
 
 def test_a_mask_file_is_measured_by_the_command_line(histobridge, mask_file, tmp_path):
-    """fibres.csv and summary.csv hold what the library measures, and the summary is shown."""
+    """fibres.csv and summary.csv hold what the library measures, and the fibre_summary is shown."""
     path, mask = mask_file
     code, told, _ = histobridge("measure", path, path, "--um-per-px", 0.1, "--to", tmp_path / "out")
     assert code == 0 and "mine.png" in told.replace("\n", "") and "g-ratio" in told
@@ -143,7 +143,7 @@ def test_a_mask_file_is_measured_by_the_command_line(histobridge, mask_file, tmp
     np.testing.assert_allclose(found["g_ratio"][: len(table)], table["g_ratio"], atol=1e-5)
     one, other = pd.read_csv(tmp_path / "out" / "summary.csv").to_dict("records")
     assert one == other
-    assert one["density_per_mm2"] == pytest.approx(summary(mask, table, 0.1)["density_per_mm2"])
+    assert one["density_per_mm2"] == pytest.approx(fibre_summary(mask, table, 0.1)["density_per_mm2"])
 
 
 def test_an_empty_mask_is_measured_too(tmp_path):

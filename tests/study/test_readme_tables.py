@@ -1,9 +1,9 @@
-"""headline.py: six rows a pair, the controls represented by their best; speed as text."""
+"""The tables of the README: six rows for each pair, with the best control, and speed as text."""
 
 import pandas as pd
 import pytest
 
-from histobridge_study.analysis.tables import DICE_COLUMNS, FIBRES
+from histobridge_study.analysis.tables import DICE_COLUMNS, FIBRE_F1
 from histobridge_study.report.readme_tables import readme_table, speed_overview
 
 DICE = {
@@ -20,7 +20,7 @@ DICE = {
 
 
 def rows(**others) -> pd.DataFrame:
-    """One image of every way, of both classes; every second fibre was found."""
+    """Return rows of one image and both classes for every method."""
     base = dict.fromkeys(DICE_COLUMNS, 0) | {"pair": "tem-sem", "protocol": "transductive", "split": "development"}
     base |= {"image": "a", "f1_50": 0.5}
     found = [
@@ -39,8 +39,8 @@ def rows(**others) -> pd.DataFrame:
     return pd.DataFrame(found).assign(**others)
 
 
-def test_the_front_page_shows_the_best_control_and_no_cycle():
-    """The best of the controls stands for them, whatever its strategy; the best label-free Dice is bold."""
+def test_the_readme_shows_the_best_control_and_no_cycle():
+    """Only the best control is shown, whatever its strategy, and the best label-free Dice is bold."""
     table = readme_table(rows())
     assert list(zip(table["strategy"], table["translator"], strict=True)) == [
         ("pretrained", "none"),
@@ -51,17 +51,17 @@ def test_the_front_page_shows_the_best_control_and_no_cycle():
         ("supervised", "none"),
     ]
     assert table["axon"].tolist() == ["0.200", "0.400", "0.600", "0.500", "**0.700**", "0.800"]
-    assert set(table[FIBRES]) == {"**0.500**", "0.500"}
+    assert set(table[FIBRE_F1]) == {"**0.500**", "0.500"}
 
 
 @pytest.mark.parametrize("other", [{"protocol": "inductive"}, {"split": "locked-test"}])
-def test_the_front_page_mixes_nothing(other):
+def test_the_readme_shows_one_protocol_and_split(other):
     """Rows of another protocol or split are left out."""
     pd.testing.assert_frame_equal(readme_table(pd.concat([rows(), rows(dice=0.1, **other)])), readme_table(rows()))
 
 
-def test_speed_as_text():
-    """A stage whose arithmetic is counted is one row; its parts and the rest are not shown."""
+def test_the_speed_table_has_a_row_for_each_counted_stage():
+    """Parts of stages, and stages without counted arithmetic, are left out."""
     bench = pd.DataFrame({
         "stage": ["translation", "translation", "data"],
         "part": ["whole", "a step", "read"],

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from histobridge.cache import digest
-from histobridge.metrics.calibration import TEMPERATURE, review_order
+from histobridge.metrics.calibration import TEMPERATURE
+from histobridge.metrics.review import review_order
 from histobridge.strategies.refined import RECIPES
 from histobridge_study.analysis.tables import DICE_COLUMNS
 from histobridge_study.runs import Run, open_run

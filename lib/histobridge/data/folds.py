@@ -1,6 +1,6 @@
-"""Folds of subjects, written once and obeyed by every stage.
+"""Folds of subjects for cross-validation.
 
-A fold never splits a subject: two images of one animal are too alike for one to judge what the other taught.
+A fold never splits a subject: images of one animal are too similar for one to test what another one trained.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ PROTOCOLS = ("transductive", "inductive")
 
 
 def subject_folds(subjects: Iterable[str], n: int) -> list[list[str]]:
-    """Divide subjects into at most `n` folds with about equally many images each.
+    """Divide subjects into at most `n` folds with about the same number of images.
 
     Parameters
     ----------
     subjects : iterable of str
-        The subject of every image, so one with three images comes three times.
+        The subject of every image; a subject with three images appears three times.
     n : int
-        Number of folds wanted; with fewer subjects there are as many folds as subjects.
+        Wanted number of folds; with fewer subjects, each subject is a fold.
 
     Returns
     -------
     list of list of str
-        The subjects that each fold leaves out; depends on names and counts alone, not on their order.
+        The subjects that each fold leaves out; depends on names and counts, not on their order.
 
     Examples
     --------
@@ -46,18 +46,18 @@ def subject_folds(subjects: Iterable[str], n: int) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class Split:
-    """Which subjects each stage of one fold may see, by name.
+    """The subjects that each step of one fold may see, by name.
 
     Attributes
     ----------
     source_train, source_left_out : frozenset of str
-        Subjects of L that train the segmenters of the fold, and those that no segmenter of it learns from.
+        Subjects of L that train the segmenters of the fold, and those that train none of them.
     target_seen : frozenset of str
-        Subjects of U whose *images* the translator and the students see. No strategy sees a mask of U.
+        Subjects of U whose *images* train translators and students. No strategy sees a mask of U.
     target_scored : frozenset of str
         Subjects of U on which the label-free strategies are scored.
     target_train, target_supervised : frozenset of str
-        Subjects of U that train the supervised bound, and those on which it is scored.
+        Subjects of U that train the supervised reference, and those on which it is scored.
     """
 
     source_train: frozenset[str]
@@ -69,21 +69,21 @@ class Split:
 
 
 def split(folds: dict[str, list[list[str]]], fold: int, protocol: Protocol) -> Split:
-    """Return who sees what in one fold. A single fold of L leaves nobody of L out: nothing is to be compared then.
+    """Return which subjects train and are scored in one fold. A single fold of L leaves no subject of L out.
 
     Parameters
     ----------
     folds : dict
         {"source": [...], "target": [...]}, the subjects that each fold leaves out, from `subject_folds`.
     fold : int
-        Number of the fold, from 0. A target with fewer folds than the source starts over.
+        Number of the fold, from 0. A target with fewer folds than the source starts again at its first.
     protocol : {"transductive", "inductive"}
-        Transductive: all images of U are seen and scored. Inductive: the fold's target subjects are only scored.
+        Transductive: all images of U are seen and scored. Inductive: the scored subjects of U are not seen.
 
     Raises
     ------
     UserError
-        If there is no such fold, or nobody of U would be left to be seen.
+        If there is no such fold, or no subject of U would be left to train on.
     """
     if not 0 <= fold < len(folds["source"]):
         raise UserError(f"There is no fold {fold}: the source has folds 0 to {len(folds['source']) - 1}.")

@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from matplotlib_scalebar.scalebar import ScaleBar
 
@@ -89,8 +90,14 @@ def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     """
     path = Path(path)
     svg, png = (path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png"))
+    images = figure.findobj(AxesImage)
+    interpolations = [image.get_interpolation() for image in images]
+    for image in images:
+        image.set_interpolation("none")  # the SVG then holds the pixels as they are and is several times smaller
     with atomic_write(svg) as draft:
         figure.savefig(draft, format="svg", dpi=300, metadata={"Date": None})
+    for image, interpolation in zip(images, interpolations, strict=True):
+        image.set_interpolation(interpolation)
     with atomic_write(png) as draft:
         figure.savefig(draft, format="png", dpi=300)
     return svg, png

@@ -21,7 +21,3 @@ class ThrottledProgress:
         if time.monotonic() - self.last >= self.seconds:
             self.last = time.monotonic()
             print(line, flush=True)
-
-
-def silent(line: str) -> None:
-    """Report nothing: for all processes but the first."""

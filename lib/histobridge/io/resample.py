@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage.transform import resize
 
-from histobridge.errors import UserError
-
-
-def check_pixel_size(um_per_px: float | None, name: object) -> None:
-    """Raise a `UserError` about `name` unless its pixel size (µm/px) is a positive, finite number."""
-    if not isinstance(um_per_px, (int, float, np.number)) or not 0 < um_per_px < np.inf:
-        raise UserError(f"{name} has the pixel size {um_per_px} µm/px: state the true one, none is guessed.")
+from histobridge.errors import check_pixel_size
 
 
 def resample(image: np.ndarray, um_per_px: float, to_um_per_px: float, *, name: object = "The image") -> np.ndarray:

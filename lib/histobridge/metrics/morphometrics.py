@@ -1,4 +1,4 @@
-"""What biology wants from a mask: every fibre measured, and the numbers of a whole image.
+"""Morphometry: the measures of every fibre in a mask, and their summary for the whole image.
 
 Masks are uint8 [H, W] with 0 background, 1 myelin, 2 axon; lengths are in µm, areas in µm². The conventions are those
 of AxonDeepSeg (Zaimi et al., Sci. Rep. 2018): an axon is a connected component of the axon class, touching fibres
@@ -16,13 +16,12 @@ from skimage.measure import regionprops_table
 from skimage.segmentation import watershed
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.io.resample import check_pixel_size
+from histobridge.errors import check_pixel_size
 from histobridge.metrics.instances import MIN_AXON_PX, axon_instances
-
-NAN = float("nan")
+from histobridge.metrics.validation import NAN
 
 THINNEST_AXON_UM = 0.2
-"""No thinner axon carries myelin (Waxman and Bennett, Nature New Biol. 1972), so at fine pixels specks are larger."""
+"""Diameter of the thinnest axon that carries myelin (Waxman and Bennett, Nature New Biol. 1972)."""
 
 SHEATH = ["fibre_diameter_um", "myelin_thickness_um", "g_ratio", "fibre_area_um2"]  # NaN without a sheath
 AVERAGED = ["axon_diameter_um", *SHEATH[:3], "axon_area_um2", "myelin_area_um2", "fibre_area_um2"]
@@ -31,7 +30,7 @@ FIBRE_COLUMNS = ["fibre", "x_px", "y_px", *AVERAGED, "image_border_touching"]
 
 
 def fibres(mask: np.ndarray, um_per_px: float) -> pd.DataFrame:
-    """Measure every axon of a class mask [H, W], and the fibre that it makes together with its sheath.
+    """Measure every axon of a class mask, and the fibre that it forms with its sheath.
 
     Parameters
     ----------
@@ -43,11 +42,11 @@ def fibres(mask: np.ndarray, um_per_px: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `FIBRE_COLUMNS`, one row an axon: number and centroid (px from the middle of the upper left pixel), axon
-        and fibre diameter (of circles of equal area), myelin thickness (half of their difference), g-ratio (their
-        ratio, 0..1), areas, perimeter, eccentricity (of the ellipse of equal moments) and solidity of the axon, and
-        whether the fibre touches the image's border, which may have cut it. An axon without any myelin has a myelin
-        area of 0, and NaN for all that needs a sheath (`SHEATH`).
+        Columns `FIBRE_COLUMNS`, one row for each axon: number and centroid (px from the middle of the upper left
+        pixel), axon and fibre diameter (of circles of equal area), myelin thickness (half of their difference), g-ratio
+        (their ratio, 0..1), areas, perimeter, eccentricity (of the ellipse of equal moments) and solidity of the axon,
+        and whether the fibre touches the image's border, which may have cut it. An axon without any myelin has a myelin
+        area of 0 and NaN in the columns `SHEATH`.
 
     Raises
     ------
@@ -78,10 +77,8 @@ def fibres(mask: np.ndarray, um_per_px: float) -> pd.DataFrame:
 def fibre_instances(mask: np.ndarray, axons: np.ndarray) -> np.ndarray:
     """Return int labels [H, W] of whole fibres: every axon keeps its number and gets its share of the myelin.
 
-    A watershed floods axons and myelin from the axons, from the depths (farthest from the background) outwards, so that
-    fibres which touch part at the neck between them. Myelin that is connected with no axon stays 0. On drawn tissue
-    whose fibres were thickened by 1 px until they touched, 97 % of the myelin went to its own axon and diameters had
-    no bias; by 3 px, until hardly any background was left, 87 %, and single diameters were off by 12 % (SD).
+    A watershed floods axons and myelin from the axons, in order of distance from the background, so that touching
+    fibres are divided at the neck between them. Myelin that is connected with no axon stays 0.
 
     Parameters
     ----------
@@ -101,8 +98,8 @@ def fibre_instances(mask: np.ndarray, axons: np.ndarray) -> np.ndarray:
     return watershed(-depth, axons, mask=inside, connectivity=2)
 
 
-def summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str, float]:
-    """Return the numbers of one image, from its class mask [H, W] and its table of `fibres`.
+def fibre_summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str, float]:
+    """Summarise the fibres of one image.
 
     Parameters
     ----------
@@ -114,10 +111,10 @@ def summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str
     Returns
     -------
     dict
-        `image_area_um2`; `n_fibres` (with myelin) and `n_unmyelinated` axons; `density_per_mm2`, fibres a mm², each
-        fibre at the border counted whole; the area fractions `mvf` of myelin and `avf` of axon, 0..1, over the whole
-        image; `aggregate_g_ratio`; and `_mean`, `_median` and `_sd` (sample SD) of the columns `AVERAGED` over the
-        `n_measured` fibres that have a sheath and are not cut by the border. Without any, these are NaN.
+        `image_area_um2`; `n_fibres` (with myelin) and `n_unmyelinated` axons; `density_per_mm2`, fibres per mm²,
+        where a fibre at the border counts as one; the area fractions `mvf` of myelin and `avf` of axon, 0..1, over the
+        whole image; `aggregate_g_ratio`; and `_mean`, `_median` and `_sd` (sample SD) of the columns `AVERAGED` over
+        the `n_measured` fibres that have a sheath and do not touch the border. Without any, these are NaN.
 
     Raises
     ------
@@ -143,9 +140,9 @@ def summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str
 
 
 def aggregate_g_ratio(mvf: float, avf: float) -> float:
-    """Return sqrt(1 / (1 + MVF / AVF)), the g-ratio that an image has as a whole (Stikov et al., NeuroImage 2015).
+    """Return the g-ratio of an image as a whole, sqrt(1 / (1 + MVF / AVF)) (Stikov et al., NeuroImage 2015).
 
-    It weighs every fibre by its area and needs no instances: the same as the g-ratio of each if all are equal. NaN
+    It weights every fibre by its area and needs no instances. If all fibres have one g-ratio, it equals that. NaN
     without an axon.
 
     >>> aggregate_g_ratio(mvf=0.3, avf=0.1)
@@ -155,10 +152,9 @@ def aggregate_g_ratio(mvf: float, avf: float) -> float:
 
 
 def min_axon_px(um_per_px: float) -> int:
-    """Return the area in px below which a piece of the axon class is a speck, at a pixel size in µm/px.
+    """Return the area in px below which a component of the axon class is a speck, at a pixel size in µm/px.
 
-    As for every count of axons (`metrics.MIN_AXON_PX`), or more where so few pixels make less than a disc of
-    `THINNEST_AXON_UM`: below 0.063 µm/px.
+    `MIN_AXON_PX`, or below 0.063 µm/px the area of a disc of `THINNEST_AXON_UM`.
 
     >>> min_axon_px(0.1), min_axon_px(0.01)
     (8, 315)
@@ -168,7 +164,7 @@ def min_axon_px(um_per_px: float) -> int:
 
 def _statistics(table: pd.DataFrame) -> dict[str, float]:
     found = {"mean": table.mean(), "median": table.median(), "sd": table.std()}
-    return {f"{column}_{name}": float(of[column]) for column in table for name, of in found.items()}
+    return {f"{column}_{name}": float(values[column]) for column in table for name, values in found.items()}
 
 
 def _axon_table(axons: np.ndarray, um_per_px: float) -> pd.DataFrame:

@@ -1,10 +1,4 @@
-"""The numbers in the tables: pure functions of arrays, from overlap with manual labels to label-free checks.
-
-Images are float32 [H, W] in 0..1; class masks are uint8 [H, W] with 0 background, 1 myelin, 2 axon.
-A score that has nothing to measure (a class in neither mask, no axon, no tile border) is NaN, never 0 or
-1: the tables leave it out of their means and count it. Arrays that do not fit together are the caller's
-mistake and raise ValueError.
-"""
+"""Overlap of predicted and manual masks: Dice and IoU."""
 
 from __future__ import annotations
 
@@ -13,69 +7,68 @@ from collections.abc import Iterable
 import numpy as np
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.metrics.arrays import NAN, _ratio, _require_booleans, _require_class_masks
 from histobridge.metrics.instances import axon_instances, instance_f1
-
-# --- Overlap with manual labels -------------------------------------------------------------------------
+from histobridge.metrics.validation import NAN, ratio, require_boolean_masks, require_class_masks
 
 
 def dice(true: np.ndarray, predicted: np.ndarray) -> float:
     """Return Dice's coefficient 2 |A ∩ B| / (|A| + |B|), in 0..1, of two boolean masks [H, W].
 
-    NaN if both are empty: that is no success to be averaged in, or a class that no image holds would score 1.
+    NaN if both are empty: otherwise a class that no image holds would score 1.
 
     >>> dice(np.array([[True, True, False]]), np.array([[False, True, False]]))
     0.6666666666666666
     """
-    _require_booleans(true, predicted)
-    return _ratio(2 * np.count_nonzero(true & predicted), np.count_nonzero(true) + np.count_nonzero(predicted))
+    tp, fp, fn = _pixel_counts(true, predicted)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def iou(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Return intersection over union |A ∩ B| / |A ∪ B|, in 0..1, of two boolean masks [H, W].
-
-    NaN if both are empty, as for `dice`.
+    """Return intersection over union |A ∩ B| / |A ∪ B|, in 0..1, of two boolean masks [H, W]; NaN if both are empty.
 
     >>> iou(np.array([[True, True, False]]), np.array([[False, True, False]]))
     0.5
     """
-    _require_booleans(true, predicted)
-    return _ratio(np.count_nonzero(true & predicted), np.count_nonzero(true | predicted))
+    tp, fp, fn = _pixel_counts(true, predicted)
+    return ratio(tp, tp + fp + fn)
 
 
 def mean_dice(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Return the mean Dice by class (`axon`, `myelin`), 0..1, of pairs of a true and a predicted class mask [H, W].
+    """Return the mean Dice of each class over pairs of a true and a predicted class mask [H, W], keyed by class name.
 
-    A pair in which neither has the class counts for nothing.
+    A pair in which neither mask holds the class is left out.
 
     >>> mask = np.array([[0, 1, 2]], dtype=np.uint8)
     >>> mean_dice([(mask, mask)])
     {'axon': 1.0, 'myelin': 1.0}
     """
     pairs = list(pairs)
-    of = {"axon": AXON, "myelin": MYELIN}
-    return {n: float(np.nanmean([dice(true == c, found == c) for true, found in pairs])) for n, c in of.items()}
+    classes = {"axon": AXON, "myelin": MYELIN}
+    return {name: float(np.nanmean([dice(t == c, p == c) for t, p in pairs])) for name, c in classes.items()}
 
 
 def class_scores(true: np.ndarray, predicted: np.ndarray) -> list[dict]:
-    """Score a predicted class mask [H, W] against the manual one: a table row for myelin, another for axon.
+    """Score a predicted class mask [H, W] against the manual one.
 
-    Each row is a dict of `class`, `dice`, `iou`, `n_true` and `n_predicted` (axons counted, see
-    `axon_instances`) and `f1_50` (`instance_f1` at IoU 0.5). The last three are NaN for myelin: the sheaths
-    of neighbours touch, so connected components of myelin are no objects that anybody could count.
+    Returns
+    -------
+    list of dict
+        A row for myelin and one for axon: `class`, `dice`, `iou`, the numbers of axons `n_true` and `n_predicted` (see
+        `axon_instances`) and `f1_50`, their `instance_f1` at IoU 0.5. The last three are NaN for myelin: neighbouring
+        sheaths touch, so connected components of myelin are not objects.
     """
-    _require_class_masks(true, predicted)
+    require_class_masks(true, predicted)
     match = instance_f1(axon_instances(true), axon_instances(predicted))
-    counts = {
-        "myelin": {"n_true": NAN, "n_predicted": NAN, "f1_50": NAN},
-        "axon": {"n_true": match.tp + match.fn, "n_predicted": match.tp + match.fp, "f1_50": match.f1},
-    }
+    no_instances = {"n_true": NAN, "n_predicted": NAN, "f1_50": NAN}
+    axons = {"n_true": match.tp + match.fn, "n_predicted": match.tp + match.fp, "f1_50": match.f1}
     return [
-        {
-            "class": name,
-            "dice": dice(true == value, predicted == value),
-            "iou": iou(true == value, predicted == value),
-            **counts[name],
-        }
-        for name, value in (("myelin", MYELIN), ("axon", AXON))
+        {"class": name, "dice": dice(true == c, predicted == c), "iou": iou(true == c, predicted == c), **instances}
+        for name, c, instances in (("myelin", MYELIN, no_instances), ("axon", AXON, axons))
     ]
+
+
+def _pixel_counts(true: np.ndarray, predicted: np.ndarray) -> tuple[int, int, int]:
+    """Return the numbers of true positive, false positive and false negative pixels."""
+    require_boolean_masks(true, predicted)
+    tp = np.count_nonzero(true & predicted)
+    return tp, np.count_nonzero(predicted) - tp, np.count_nonzero(true) - tp

@@ -1,9 +1,11 @@
-"""Phantoms: a drawn tissue seen by any instrument, with its exact mask.
+"""Images of a drawn tissue as four modalities show it.
 
-`histobridge.phantom.tissue` grows the cross section; `render` looks at it with one instrument, and neither step knows
-of the other. One tissue seen by two instruments is a *pair* that no microscope can take, so the true
-translation between two modalities is known for every pixel.
+`histobridge.phantom.tissue` draws the cross section; the renderers here give it grey values, optics and noise. Neither
+step depends on the other. One tissue in two modalities is a *pair* that no microscope can take: the true translation
+is known for every pixel.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from histobridge.phantom.tissue import Geometry, draw_geometry, smooth_noise
 
 @dataclass(frozen=True)
 class _Palette:
-    """Grey of each structure (0..1) before optics, and how strongly some are textured."""
+    """Grey value of each structure (0..1) before optics, and the strength of some textures."""
 
     ground: float
     small: float
@@ -35,11 +37,11 @@ class _Palette:
 
 
 def _paint(geometry: Geometry, rng, palette: _Palette) -> np.ndarray:
-    """Colour the structures of a geometry, from the back to the front."""
+    """Paint the structures of a geometry, from the back to the front."""
     pixel, shape = geometry.um_per_px, geometry.mask.shape
     coarse, fine, grain = (smooth_noise(rng, shape, scale / pixel) for scale in (0.9, 0.25, 0.1))
     image = palette.ground + palette.ground_texture * (0.4 * coarse + 0.5 * fine + 0.5 * grain)
-    image = _over(image, 0.6 * _line(coarse, 0.12), palette.membrane)  # thin processes, winding through
+    image = _over(image, 0.6 * _line(coarse, 0.12), palette.membrane)  # thin, winding processes
     tint = 0.05 * rng.standard_normal(geometry.small_labels.max() + 1)
     filling = palette.small + tint[geometry.small_labels] + 0.6 * palette.axon_texture * grain
     image = _over(image, _cover(geometry.small_depth, pixel), filling)
@@ -58,17 +60,17 @@ def _paint(geometry: Geometry, rng, palette: _Palette) -> np.ndarray:
 
 
 def _over(image, cover, grey):
-    """Lay `grey` over the image where `cover` (0..1) says so."""
+    """Blend `grey` into the image, with the opacity `cover` (0..1)."""
     return image + cover * (grey - image)
 
 
 def _cover(depth, um_per_px):
-    """Share of a pixel that a structure covers."""
+    """Return the share of each pixel that a structure covers."""
     return np.clip(depth / um_per_px + 0.5, 0, 1)
 
 
 def _line(depth, width):
-    """A soft line along an outline, `width` µm to either side."""
+    """Return a soft line along an outline, `width` µm to either side."""
     return np.exp(-((depth / width) ** 2))
 
 
@@ -77,13 +79,13 @@ def _blur(image, sigma_um, geometry):
 
 
 def _cloud(image, amount, geometry, rng):
-    """Make the background, and it alone, lighter here and darker there."""
+    """Add smooth differences in brightness to the background alone."""
     cloud = smooth_noise(rng, image.shape, 3 / geometry.um_per_px)
     return np.where(geometry.mask == BACKGROUND, image + amount * cloud, image)
 
 
 def _stain(image, amount, geometry, rng):
-    """Darken the axons unequally: each took up the stain in its own measure, and in its own patches."""
+    """Darken the axons unequally: the uptake of stain differs between axons and within each."""
     uptake = rng.exponential(amount, geometry.labels.max() + 1)[geometry.labels]
     patches = 0.5 * amount * smooth_noise(rng, image.shape, 1.2 / geometry.um_per_px)
     return np.where(geometry.mask == AXON, image - np.minimum(uptake, 2 * amount) + patches, image)
@@ -102,7 +104,7 @@ def _tem(geometry: Geometry, rng) -> np.ndarray:
 
 
 def _tem_other(geometry: Geometry, rng) -> np.ndarray:
-    """TEM of peripheral nerve, another laboratory: flatter, softer, collagen, pale gaps, uneven light."""
+    """TEM of peripheral nerve from another laboratory: lower contrast, softer, collagen, pale gaps, uneven light."""
     ground = rng.normal(0.69, 0.05)
     palette = _Palette(
         ground=ground, ground_texture=0.07, small=ground - 0.04, membrane=0.34, membrane_um=0.07,
@@ -116,7 +118,7 @@ def _tem_other(geometry: Geometry, rng) -> np.ndarray:
 
 
 def _collagen(geometry: Geometry, rng):
-    """What lies between the cells of a peripheral nerve: pale gaps crossed by wavy bundles of fibrils."""
+    """Return the tissue between the cells of a peripheral nerve: pale gaps with wavy bundles of fibrils."""
     shape, pixel = geometry.mask.shape, geometry.um_per_px
     between = np.maximum(geometry.small_depth, geometry.nucleus_depth) < 0
     course, pale = (smooth_noise(rng, shape, scale / pixel) for scale in (3.0, 1.8))
@@ -125,7 +127,7 @@ def _collagen(geometry: Geometry, rng):
 
 
 def _sem(geometry: Geometry, rng) -> np.ndarray:
-    """Scanning electron microscopy: bright sheaths, dark axons, a background anywhere from dark to grey."""
+    """Scanning electron microscopy: bright sheaths, dark axons, a background between dark and grey."""
     ground = rng.choice([rng.uniform(0.1, 0.2), rng.uniform(0.3, 0.42)], p=[0.4, 0.6])
     palette = _Palette(
         ground=ground, ground_texture=0.1, small=ground - 0.08, membrane=ground + 0.26, membrane_um=0.13,
@@ -133,14 +135,14 @@ def _sem(geometry: Geometry, rng) -> np.ndarray:
         myelin=0.8, myelin_texture=0.08,
     )  # fmt: skip
     image = _cloud(_paint(geometry, rng, palette), 0.07, geometry, rng)
-    # Electrons scatter in the block: part of the signal comes from further around, a glow beside the sheaths.
+    # Electrons scatter in the block: part of the signal comes from the surroundings, a glow beside the sheaths.
     sharp, glow = _blur(image, rng.uniform(0.12, 0.24), geometry), _blur(image, 0.5, geometry)
     signal = np.clip(0.75 * sharp + 0.25 * glow, 0, 1)
     return signal + _scan_noise(signal, rng)
 
 
 def _scan_noise(signal, rng):
-    """Shot noise that grows with the signal, unequal scan lines, a few charged spots that smear."""
+    """Return shot noise that grows with the signal, unequal scan lines, and a few charged spots."""
     shot = ndimage.gaussian_filter(rng.standard_normal(signal.shape), 0.6) * (0.03 + 0.11 * np.sqrt(signal))
     lines = 0.008 * rng.standard_normal((signal.shape[0], 1))
     charge = ndimage.gaussian_filter(rng.standard_normal(signal.shape), (1.2, 2.5)) * 6.1  # of unit variance
@@ -148,7 +150,7 @@ def _scan_noise(signal, rng):
 
 
 def _bf(geometry: Geometry, rng) -> np.ndarray:
-    """Bright field, toluidine blue, as grey: dark sheaths, blurred by the lens, over a cloudy ground."""
+    """Bright field, toluidine blue, as grey: dark sheaths, blurred by the lens, on a cloudy background."""
     ground = rng.uniform(0.55, 0.9)
     palette = _Palette(
         ground=ground, ground_texture=0.08, small=ground + 0.06, membrane=ground - 0.2, membrane_um=0.1,
@@ -157,7 +159,7 @@ def _bf(geometry: Geometry, rng) -> np.ndarray:
     )  # fmt: skip
     image = _cloud(_paint(geometry, rng, palette), 0.09, geometry, rng)
     image = _stain(image, 0.13, geometry, rng)
-    # The section is thicker than the lens is deep: sheaths out of focus cast a shadow into their axons.
+    # The section is thicker than the depth of focus: sheaths out of focus darken their axons.
     sharp, shadow = _blur(image, rng.uniform(0.14, 0.22), geometry), _blur(image, 0.5, geometry)
     return 0.75 * sharp + 0.25 * shadow + 0.008 * rng.standard_normal(image.shape)
 
@@ -166,15 +168,15 @@ RENDERERS: dict[str, Callable] = {"tem": _tem, "tem-other": _tem_other, "sem": _
 
 
 def render(geometry: Geometry, modality: str, seed: int) -> np.ndarray:
-    """Look at a geometry with one instrument.
+    """Render a tissue in one modality.
 
     Parameters
     ----------
     geometry : Geometry
-    modality : str
-        One of `RENDERERS`.
+        From `histobridge.phantom.draw_geometry`.
+    modality : {"tem", "tem-other", "sem", "bf"}
     seed : int
-        Draws the texture, the noise, and this image's own contrast, brightness and blur.
+        Determines the texture, the noise, and the contrast, brightness and blur of this image.
 
     Returns
     -------
@@ -193,9 +195,9 @@ def render(geometry: Geometry, modality: str, seed: int) -> np.ndarray:
     >>> bool(tem[tissue.mask == MYELIN].mean() < 0.3 < 0.5 < sem[tissue.mask == MYELIN].mean())
     True
     """
-    look = RENDERERS[one_of("modality", modality, RENDERERS)]
+    renderer = RENDERERS[one_of("modality", modality, RENDERERS)]
     rng = np.random.default_rng([seed, list(RENDERERS).index(modality)])
-    image = look(geometry, rng)
+    image = renderer(geometry, rng)
     gain, offset, gamma = rng.uniform(0.9, 1.08), rng.uniform(-0.03, 0.05), rng.uniform(0.9, 1.12)
     return np.clip(gain * np.clip(image, 0, None) ** gamma + offset, 0, 1).astype(np.float32)
 
@@ -203,14 +205,13 @@ def render(geometry: Geometry, modality: str, seed: int) -> np.ndarray:
 def phantom(
     modality: str, seed: int, shape: tuple[int, int] = (256, 256), um_per_px: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a tissue and look at it: the image and its exact mask.
+    """Draw a tissue and render it: the image and its exact mask.
 
-    Equal seeds give equal tissue in every modality (a pair); give unpaired domains different seeds.
+    Equal seeds give the same tissue in every modality (a pair); use different seeds for unpaired domains.
 
     Parameters
     ----------
-    modality : str
-        One of `RENDERERS`.
+    modality : {"tem", "tem-other", "sem", "bf"}
     seed, shape, um_per_px
         As for `draw_geometry`.
 
@@ -224,7 +225,7 @@ def phantom(
     Raises
     ------
     UserError
-        If there is no such modality, or a size makes no sense.
+        If there is no such modality, or a size is impossible.
 
     Examples
     --------

@@ -1,9 +1,11 @@
-"""Nerve tissue grown by rule: the cross section that a phantom shows, with its exact mask.
+"""Drawn nerve tissue: the cross section that a phantom shows, with its exact mask.
 
-Cells are pushed apart until they pack, flattened against their neighbours, and each fibre is wrapped in a
-sheath. What an instrument makes of it is `histobridge.phantom.render`'s business. All sizes are in µm; only the last
-step of drawing turns them into pixels.
+Cells are pushed apart until they pack, flattened against their neighbours, and each fibre is wrapped in a sheath.
+`histobridge.phantom.render` turns the result into images. All sizes are in µm; only the last step of drawing turns
+them into pixels.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,7 +17,7 @@ from scipy.spatial import cKDTree
 from histobridge.classes import AXON, MYELIN
 from histobridge.errors import UserError
 
-MARGIN = 4.0  # µm drawn beyond each edge and cut off, so that the fibres at the border are cut, not squeezed
+MARGIN = 4.0  # µm drawn beyond each edge and cut off: fibres at the border are cut, not squeezed
 AXON_MEDIAN, AXON_SPREAD, AXON_RANGE = 2.3, 0.42, (0.8, 6.0)  # log-normal diameter, µm
 G_RATIO_MEAN, G_RATIO_SPREAD, G_RATIO_RANGE = 0.70, 0.05, (0.58, 0.82)
 SMALL_RANGE = (0.6, 1.9)  # diameters of unmyelinated axons, µm
@@ -27,7 +29,7 @@ HARMONICS = np.arange(2, 6)  # of an outline: 2 is oval, 3 pear-shaped, 4 squari
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """A cross section of nerve before any instrument has seen it; every map is `[H, W]`.
+    """A cross section of nerve, independent of any modality; every map is `[H, W]`.
 
     Depths are signed distances in µm, positive inside the structure, exact enough near its edge to draw it.
     """
@@ -44,7 +46,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Closed outlines, one a row: centre (y, x) and radius in µm, elongation, angle, and wobble."""
+    """Closed outlines, one in each row: centre (y, x) and radius in µm, elongation, angle, and wobble."""
 
     centre: np.ndarray  # [N, 2]
     radius: np.ndarray  # [N]
@@ -60,22 +62,22 @@ def draw_geometry(
     *,
     fibre_fraction: float = 0.62,
 ) -> Geometry:
-    """Grow a cross section of nerve.
+    """Draw a cross section of nerve.
 
-    Myelinated fibres (log-normal axon diameters, median about 2.2 µm; g-ratio about 0.7), unmyelinated axons
-    in bundles between them, a few nuclei, and mitochondria. The same field of view drawn at a finer
-    `um_per_px` shows the same tissue.
+    It holds myelinated fibres (log-normal axon diameters, median about 2.2 µm; g-ratio about 0.7), bundles of
+    unmyelinated axons between them, a few nuclei, and mitochondria. The same field of view at a finer `um_per_px`
+    shows the same tissue.
 
     Parameters
     ----------
     seed : int
-        Everything follows from it, bit for bit.
+        Determines the tissue, bit for bit.
     shape : (int, int)
         Height and width in pixels.
     um_per_px : float
-        Pixel size in µm, above 0 and at most 0.4 (beyond that a sheath is thinner than a pixel).
+        Pixel size in µm, above 0 and at most 0.4 (above that a sheath is thinner than a pixel).
     fibre_fraction : float
-        Share of the area given to myelinated fibres, 0.05 to 0.75; the drawn share comes close.
+        Wanted share of the area in myelinated fibres, 0.05 to 0.75; the drawn share is close to it.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def draw_geometry(
     Raises
     ------
     UserError
-        If a size makes no sense.
+        If a size is impossible.
 
     Examples
     --------
@@ -100,7 +102,7 @@ def draw_geometry(
     fibre_depth, owner = _stamp(fibres, y, x, um_per_px)
     labels, sheath_depth = _separate(fibre_depth, owner, um_per_px)
     axon_depth = _axon_depth(rng, labels, sheath_depth, g_ratio, um_per_px)
-    # Two pixels of sheath at least: no axon touches the background, not even at a corner.
+    # At least two pixels of sheath, so that no axon touches the background, not even at a corner.
     axon = (axon_depth > 0) & (sheath_depth > 1.5 * um_per_px)
     labels *= np.isin(labels, labels[axon])
     mask = np.where(axon & (labels > 0), AXON, MYELIN * (labels > 0)).astype(np.uint8)
@@ -118,8 +120,8 @@ def draw_geometry(
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) -> np.ndarray:
     """Draw smooth Gaussian noise of about unit variance, float64 `[H, W]`, with features of `scale_px`.
 
-    Random knots on a grid, joined by a quadratic B-spline. The knots depend on `shape / scale_px` only, so
-    the same field of view gets the same noise at any pixel size (if the features are larger than a pixel).
+    Random knots on a grid are interpolated by a quadratic B-spline. The knots depend only on `shape / scale_px`, so the
+    same field of view gets the same noise at any pixel size (if the features are larger than a pixel).
 
     >>> coarse, fine = (smooth_noise(np.random.default_rng(0), (n, n), n / 16) for n in (32, 64))
     >>> bool(np.abs(fine.reshape(32, 2, 32, 2).mean(axis=(1, 3)) - coarse).max() < 0.2)
@@ -129,7 +131,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], scale_px: flo
     knots = rng.standard_normal([int(np.ceil(round(n / step, 6))) + 4 for n in shape])
     offset = 1.5 + 0.5 / step
     field = ndimage.affine_transform(knots, [1 / step] * 2, offset, tuple(shape), order=2, prefilter=False)
-    return field / 0.55  # the standard deviation: integral of the squared quadratic B-spline
+    return field / 0.55  # the standard deviation, from the integral of the squared quadratic B-spline
 
 
 def _check(shape, um_per_px, fibre_fraction) -> None:
@@ -142,17 +144,17 @@ def _check(shape, um_per_px, fibre_fraction) -> None:
 
 
 def _crop(image, shape, um_per_px):
-    """Cut the margin off."""
+    """Remove the margin."""
     edge = round(MARGIN / um_per_px)
     cut = image[edge : edge + shape[0], edge : edge + shape[1]]
     return np.ascontiguousarray(cut, dtype=np.float32 if cut.dtype.kind == "f" else cut.dtype)
 
 
-# --- growing the tissue, in µm ------------------------------------------------------------------------------
+# --- the tissue, in µm ------------------------------------------------------------------------------
 
 
 def _tissue(rng, extent, fibre_fraction):
-    """Draw the cells, let them push one another apart; return fibres, small axons, nuclei and g-ratios."""
+    """Draw the cells and push them apart; return fibres, small axons, nuclei and g-ratios."""
     area = np.prod(extent)
     axon = AXON_MEDIAN * np.exp(AXON_SPREAD * rng.standard_normal(round(area)))
     axon = axon[(axon > AXON_RANGE[0]) & (axon < AXON_RANGE[1])]
@@ -172,16 +174,16 @@ def _tissue(rng, extent, fibre_fraction):
 
 
 def _fill(radius, area):
-    """Keep the first discs that together cover `area`."""
+    """Return the radii of the first discs that together cover `area`."""
     return radius[np.cumsum(np.pi * radius**2) <= area]
 
 
 def _push_apart(centre, radius, extent, *, rounds=6, steps=12):
-    """Move overlapping discs apart, the lighter one further, until they are jammed."""
+    """Move overlapping discs apart, the smaller one further, until they are jammed."""
     mass = radius**2
     for _ in range(rounds):
-        # Away from 0, where many cells are clipped to: the tree splits just above such a coordinate; just above 0 is
-        # a denormal number. Where torch has those flushed (compute.py) the split never comes, and the stack overflows.
+        # Many cells are clipped to the coordinate 0. The tree splits just above such a coordinate, and the number just
+        # above 0 is denormal. If torch flushes those (training/device.py) the recursion never ends: move the cells.
         pairs = cKDTree(centre + 1.0).query_pairs(2 * radius.max(), output_type="ndarray")
         i, j = pairs.T
         near = np.linalg.norm(centre[i] - centre[j], axis=1) < radius[i] + radius[j] + 1.0
@@ -201,7 +203,7 @@ def _push_apart(centre, radius, extent, *, rounds=6, steps=12):
 
 
 def _outlines(rng, centre, radius) -> _Cells:
-    """Give discs a common grain (the nerve is never cut quite square), ovals and wobbly outlines."""
+    """Give discs oval, wobbly outlines, elongated in a common direction (no nerve is cut exactly across)."""
     count = radius.size
     angle = rng.normal(rng.uniform(0, np.pi), 0.5, count)
     elongation = np.exp(np.abs(rng.normal(0, 0.22, count)))
@@ -214,7 +216,7 @@ def _rows(cells: _Cells, rows) -> _Cells:
 
 
 def _organelles(rng, fibres: _Cells, small: _Cells) -> _Cells:
-    """Mitochondria: one to a few in a fibre by its area, one in some of the small axons."""
+    """Draw mitochondria: one or a few in a fibre, depending on its size, and one in some of the small axons."""
     hosts = np.concatenate([np.stack([*c.centre.T, c.radius], axis=1) for c in (fibres, small)])
     count = rng.poisson(np.where(hosts[:, 2] > SMALL_RANGE[1] / 2, 0.5 * hosts[:, 2], 0.1))
     y, x, radius = np.repeat(hosts, count, axis=0).T
@@ -228,17 +230,17 @@ def _organelles(rng, fibres: _Cells, small: _Cells) -> _Cells:
 
 
 def _warped_grid(rng, extent, um_per_px):
-    """Coordinates (y, x) in µm of every pixel, gently bent: what is drawn round comes out irregular."""
+    """Return slightly distorted coordinates (y, x) in µm of every pixel, so that circles become irregular."""
     shape = tuple(int(n) for n in np.round(extent / um_per_px))
     y, x = (np.indices(shape) + 0.5) * um_per_px
     return tuple(axis + 0.16 * smooth_noise(rng, shape, 1.6 / um_per_px) for axis in (y, x))
 
 
 def _stamp(cells: _Cells, y, x, um_per_px):
-    """Signed depth (µm) in the union of `cells`, zero where two of them meet, and the owner (1..N).
+    """Return the signed depth (µm) in the union of `cells`, zero where two of them meet, and the owner (1..N).
 
-    Each cell is a distance-like function of its own; where two overlap the wall runs where both are equal, as
-    in a power diagram, so crowded cells flatten one another.
+    Each cell has its own distance-like function; where two cells overlap, the wall lies where both functions are equal,
+    as in a power diagram, so crowded cells flatten each other.
     """
     best = np.full(y.shape, 5.0)
     second, owner = best.copy(), np.zeros(y.shape, np.int32)
@@ -259,7 +261,7 @@ def _window(centre, reach, um_per_px):
 
 
 def _distance(cell: _Cells, y, x):
-    """Distance-like value (µm, negative inside) to one wobbly ellipse."""
+    """Return a distance-like value (µm, negative inside) to one wobbly ellipse."""
     dy, dx = y - cell.centre[0], x - cell.centre[1]
     cos, sin, stretch = np.cos(cell.angle), np.sin(cell.angle), np.sqrt(cell.elongation)
     z = (cos * dx + sin * dy) / stretch + 1j * (cos * dy - sin * dx) * stretch
@@ -270,9 +272,9 @@ def _distance(cell: _Cells, y, x):
 
 
 def _separate(depth, owner, um_per_px):
-    """Fibre labels, a background line of one pixel at least between neighbours; and depth in them (µm).
+    """Return fibre labels, with at least one pixel of background between neighbours, and the depth in fibres (µm).
 
-    Membranes have tension: corners are rounded (by an opening with a disc), which drops slivers too.
+    Corners are rounded by an opening with a disc, as membranes have tension; this also removes slivers.
     """
     labels = np.where(depth > 0.03, owner, 0)
     labels[ndimage.maximum_filter(labels, 3) != labels] = 0
@@ -282,7 +284,7 @@ def _separate(depth, owner, um_per_px):
 
 
 def _axon_depth(rng, labels, sheath_depth, g_ratio, um_per_px):
-    """Depth from the inner edge of the sheath, put where axon area / fibre area is the g-ratio squared."""
+    """Return the depth from the inner edge of the sheath, placed so that axon area / fibre area = g-ratio²."""
     depth = sheath_depth * (1 + 0.12 * smooth_noise(rng, labels.shape, 1.2 / um_per_px))
     inside = np.flatnonzero(labels)
     order = inside[np.lexsort((depth.flat[inside], labels.flat[inside]))]

@@ -1,9 +1,9 @@
-"""Which sign should a translator start at: keep the contrast or invert it? And has it kept to it?
+"""Should a translator keep the contrast or invert it, and has it done so after training?
 
-Cycle and adversarial losses are blind to polarity: a translator that makes dark sheaths bright and back again has
-perfect losses and useless labels. Anatomy is not blind. An axon is wrapped in myelin; so if the source segmenter,
-trained on L, finds axons with a ring of myelin in an image of U but not in its negative, U has the polarity of L.
-No label of U is used.
+Cycle and adversarial losses cannot tell: a translator that makes dark sheaths bright and back again has perfect losses
+and useless labels. Anatomy can tell. An axon is wrapped in myelin, so if a segmenter of L finds axons with a ring of
+myelin in an image of U but not in its negative, U has the polarity of L. No label of U is used. What counts as evidence
+here is special to axons and myelin.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PolarityError(UserError):
 
 
 def evidence(probabilities: Callable[[np.ndarray], np.ndarray], images: Iterable[np.ndarray]) -> pd.DataFrame:
-    """Look at images and their negatives with the source segmenter.
+    """Segment images and their negatives, and measure what anatomy expects.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ def evidence(probabilities: Callable[[np.ndarray], np.ndarray], images: Iterable
         for sign in (KEEP, INVERT):
             square = middle(image, SIDE)
             seen = probabilities(square if sign == KEEP else 1 - square)
-            rows.append({"image": number, "sign": sign, **_look(seen)})
+            rows.append({"image": number, "sign": sign, **_measure(seen)})
     return pd.DataFrame(rows)
 
 
-def _look(seen: np.ndarray) -> dict[str, float]:
+def _measure(seen: np.ndarray) -> dict[str, float]:
     mask = seen.argmax(0).astype(np.uint8)
     return {
         "enclosure": enclosure(mask),

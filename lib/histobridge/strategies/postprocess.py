@@ -1,7 +1,7 @@
-"""What anatomy knows of a mask, whatever the modality: a myelinated axon lies in its sheath, and has no holes.
+"""Correct class masks by anatomy: a myelinated axon lies in its sheath and has no holes, in every modality.
 
-Background, nuclei and unmyelinated axons look like the inside of a fibre to a network that has seen few of them. They
-have no sheath.
+To a network that has seen few of them, background, nuclei and unmyelinated axons look like the inside of a fibre. They
+have no sheath. This file is about axons and myelin; another tissue needs one of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.metrics.instances import MIN_AXON_PX, axon_instances
 
 RING_PX = 3
+"""Width of the ring around an axon in which myelin is looked for."""
 LEAST_ENCLOSED = 0.5
-"""An axon less enclosed than this is none. In the expert masks 0.1 % of the axon area of SEM and of the other TEM is,
-1.2 % of bright field's, none of L's; 0.7 drops 0.4 % of SEM's, whose thinnest sheaths do not fill the ring."""
-LEAST_SEEN = 0.2  # the share of a sheath's inside that must be called axon for all of it to be
-LEAST_SOLID = 0.8  # of its convex hull; the gaps between touching sheaths are stars, an axon is not
+"""An axon of whose ring a smaller share is myelin is removed."""
+LEAST_AXON_SHARE = 0.2
+"""What a sheath encloses becomes axon if at least this share of it is axon already."""
+LEAST_SOLIDITY = 0.8
+"""Share of the convex hull that an axon fills at least; gaps between touching sheaths are star-shaped and fill less."""
 
 
 def postprocess(mask: np.ndarray) -> np.ndarray:
@@ -29,7 +31,7 @@ def postprocess(mask: np.ndarray) -> np.ndarray:
     >>> mask = np.zeros((20, 40), dtype=np.uint8)
     >>> mask[2:18, 2:18], mask[5:15, 5:15], mask[8:13, 6:12] = 1, 2, 0  # a fibre with a hole
     >>> mask[5:15, 25:35] = 2  # and an axon without a sheath
-    >>> tidied = tidy(mask)
+    >>> tidied = postprocess(mask)
     >>> tidied[9, 9], tidied[10, 30]
     (np.uint8(2), np.uint8(0))
     """
@@ -63,10 +65,10 @@ def enclosures(mask: np.ndarray, axons: np.ndarray, *, ring_px: float = RING_PX)
 
 
 def with_filled_sheaths(mask: np.ndarray) -> np.ndarray:
-    """Return a class mask in which what a sheath encloses is axon, if a part of it, `LEAST_SEEN`, is already.
+    """Return a class mask in which what a sheath encloses is axon, if a part of it, `LEAST_AXON_SHARE`, is already.
 
     What is not myelin falls into pieces, most of them the insides of sheaths. One that holds a little axon and is
-    roundish (`LEAST_SOLID`) is one axon, holes included; large axons of a tissue whose axons are larger than those of L
+    roundish (`LEAST_SOLIDITY`) is one axon, holes included; large axons of a tissue whose axons are larger than those of L
     are often found by half. Space between packed sheaths is enclosed as well, but is neither.
     """
     pieces = label(mask != MYELIN, connectivity=1)  # diagonal myelin closes
@@ -76,4 +78,4 @@ def with_filled_sheaths(mask: np.ndarray) -> np.ndarray:
 
 
 def _is_broken_axon(piece) -> bool:
-    return LEAST_SEEN <= piece.intensity_mean < 1 and piece.solidity >= LEAST_SOLID
+    return LEAST_AXON_SHARE <= piece.intensity_mean < 1 and piece.solidity >= LEAST_SOLIDITY

@@ -1,8 +1,6 @@
-"""One image, looked at several ways: what a segmenter says of it turned, mirrored and enlarged, on the mean.
+"""Test-time augmentation: the mean of a segmenter's probabilities over several views of an image.
 
-A small network is neither blind to direction nor to size. Turning and mirroring was worth 0.01 Dice on every pair, and
-enlarging half of the views by 1.33 another 0.01 of axon on SEM, whose axons are smaller than those of L; on the other
-TEM, whose axons are larger, it cost 0.01 (development images, fold 0, students of tutorship). So the zoom is the one at
+A small network depends on direction and on size. So an image is also segmented turned and mirrored, and at the zoom at
 which the axons of U are as large as those of L.
 """
 
@@ -18,7 +16,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class View(NamedTuple):
-    """How an image is looked at: enlarged, then turned by quarters, then mirrored."""
+    """One view of an image: enlarged by `zoom`, then turned by quarters, then mirrored."""
 
     zoom: float = 1.0
     turns: int = 0
@@ -31,7 +29,7 @@ LEAST_ZOOM, MOST_ZOOM = 0.75, 1.5
 def tta_views(zoom: float) -> tuple[View, ...]:
     """Return four views, two of them enlarged by `zoom`, within `LEAST_ZOOM` and `MOST_ZOOM`.
 
-    >>> [view.zoom for view in views_at(1.3)]
+    >>> [view.zoom for view in tta_views(1.3)]
     [1.0, 1.0, 1.3, 1.3]
     """
     zoom = float(np.clip(zoom, LEAST_ZOOM, MOST_ZOOM))
@@ -49,19 +47,19 @@ def predict_over_views(predict: Predict, image: np.ndarray, views: tuple[View, .
     Examples
     --------
     >>> image = np.array([[0.0, 1.0], [2.0, 3.0]], dtype=np.float32)
-    >>> over_views(lambda seen: seen[None], image, (View(), View(turns=1, mirrored=True))).tolist()
+    >>> predict_over_views(lambda view: view[None], image, (View(), View(turns=1, mirrored=True))).tolist()
     [[[0.0, 1.0], [2.0, 3.0]]]
     """
-    total = sum(_back(predict(_look(image, view)), view, image.shape) for view in views)
+    total = sum(_undo(predict(_view_of(image, view)), view, image.shape) for view in views)
     return np.asarray(total / len(views), np.float32)
 
 
-def _look(image: np.ndarray, view: View) -> np.ndarray:
+def _view_of(image: np.ndarray, view: View) -> np.ndarray:
     turned = np.rot90(_resized(image, tuple(round(side * view.zoom) for side in image.shape)), view.turns)
     return np.ascontiguousarray(turned[:, ::-1] if view.mirrored else turned)
 
 
-def _back(seen: np.ndarray, view: View, shape: tuple[int, int]) -> np.ndarray:
+def _undo(seen: np.ndarray, view: View, shape: tuple[int, int]) -> np.ndarray:
     """Undo a view on probabilities [C, h, w]."""
     seen = seen[:, :, ::-1] if view.mirrored else seen
     return np.stack([_resized(layer, shape) for layer in np.rot90(seen, -view.turns, (1, 2))])

@@ -1,0 +1,1 @@
+"""Train networks and apply them: devices, training loop, random crops, checkpoints, sliding windows."""

@@ -1,4 +1,4 @@
-"""Checkpoints: plain tensors with their settings, written atomically, refused when they do not fit."""
+"""Checkpoints: tensors with the settings they were made with, written atomically and checked when read."""
 
 from __future__ import annotations
 
@@ -13,32 +13,51 @@ FORMAT = 1
 
 
 def save(path: Path, state: dict, settings: dict) -> None:
-    """Write `state` (nested dicts of tensors and plain numbers) so that a kill leaves the old file or the new one.
+    """Write a checkpoint. A process killed meanwhile leaves either the old file or the new one.
+
+    Parameters
+    ----------
+    path : Path
+    state : dict
+        Nested dicts and lists of tensors and plain numbers.
+    settings : dict
+        Plain values; `load` compares them.
 
     Raises
     ------
     UserError
         If the disk is full or the folder cannot be written; the previous checkpoint stays as it was.
     """
-    # torch reports a full disk as RuntimeError, and given a path it would write the draft's name into the file
+    # torch reports a full disk as RuntimeError. Given a path, torch would write the draft's name into the file.
     with atomic_write(path, also=(RuntimeError,)) as draft, draft.open("wb") as file:
         torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
 
 
 def load(path: Path, settings: dict | None = None) -> dict:
-    """Read a checkpoint back as {'format', 'settings', 'state'}; `settings`, if given, must equal the saved ones.
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+    settings : dict, optional
+        If given, the saved settings must equal them.
+
+    Returns
+    -------
+    dict
+        With the keys `format`, `settings` and `state`; tensors are on the CPU.
 
     Raises
     ------
     UserError
-        If the file is missing, broken, of another format version, or was made with other settings.
+        If the file is missing, damaged, of another format version, or was made with other settings.
     """
     if not path.exists():
-        raise UserError(f"There is no checkpoint {path}. Run notebook 02 (or `histobridge run`) first.")
+        raise UserError(f"There is no checkpoint {path}. Train first: run notebook 02, or `histobridge study`.")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         version = saved["format"]
-    except Exception as error:  # a damaged file can raise anything, with PyTorch's advice to load it unsafely
+    except Exception as error:  # a damaged file can raise any exception
         raise UserError(f"The checkpoint {path} cannot be read: it is damaged. Delete it to train anew.") from error
     if version != FORMAT:
         raise UserError(
@@ -47,7 +66,7 @@ def load(path: Path, settings: dict | None = None) -> dict:
     if settings is not None and saved["settings"] != settings:
         raise UserError(
             f"The checkpoint {path} was made with other settings ({_difference(saved['settings'], settings)}). "
-            "Restore them, choose another --out, or delete it to train anew."
+            "Restore them, choose another output folder, or delete it to train anew."
         )
     return saved
 

@@ -1,4 +1,4 @@
-"""Random training crops, drawn from a generator alone: same seed and step, same crops."""
+"""Random training crops. They depend on the given random generator alone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from histobridge.errors import UserError
 
 
 def stack(*layers: np.ndarray) -> Tensor:
-    """Stack arrays [H, W] of one image to a float tensor [C, H, W]."""
+    """Stack arrays [H, W] of one image, such as image and mask, to a float tensor [C, H, W]."""
     return torch.from_numpy(np.stack([np.asarray(layer, np.float32) for layer in layers]))
 
 
 def check_domain(images: list, crop: int, name: str) -> None:
-    """Refuse a domain that cannot be cropped from.
+    """Check that crops of `crop` px can be drawn from `images`.
 
     Raises
     ------
     UserError
-        If there is no image, or one has a side shorter than `crop` pixels.
+        If there is no image, or an image has a side shorter than `crop` px; the message contains `name`.
     """
     if not len(images):
         raise UserError(f"The domain '{name}' has no image: there is nothing to learn from.")
@@ -28,19 +28,22 @@ def check_domain(images: list, crop: int, name: str) -> None:
     if small:
         raise UserError(
             f"The domain '{name}' has images of {tuple(small[0])} px, smaller than a training crop of {crop} px: "
-            "use larger images, a finer µm/px, or a smaller crop in study.yaml."
+            "use larger images, a finer µm/px, or a smaller crop in the settings."
         )
 
 
 def random_crops(images: list[Tensor], crop: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Draw a batch of random crops, turned and mirrored at random; large images are drawn more often.
+    """Draw a batch of random crops, turned by multiples of 90° and mirrored at random.
+
+    An image is drawn with a probability proportional to the square root of its area.
 
     Parameters
     ----------
     images : list of Tensor [C, H, W]
-        All with the same number of channels and no side below `crop`.
+        All with the same number of channels, and no side shorter than `crop`.
     crop, batch : int
-        Side of a crop in px, and their number.
+        Side of a crop (px), and number of crops.
+    generator : torch.Generator
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Start the processes that train: one on a CPU or GPU, or one for each GPU."""
+"""Train in one process on a CPU or GPU, or in several processes with one GPU each.
+
+Lightning Fabric starts the processes and averages over them. A single process takes the same path.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from histobridge.errors import UserError
+from histobridge.training import checkpoint as checkpoints
+from histobridge.training.device import device, has_bfloat16
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-from histobridge.training.device import device, has_bfloat16
 
 
 def fabric(processes: int = 1) -> Fabric:
-    """Return the Fabric of so many processes on this machine, in bfloat16 where that is faster; never in float16."""
-    from lightning_fabric import Fabric  # seconds, which only a training should cost
+    """Return the Fabric of `processes` processes on this machine, in bfloat16 where the hardware supports it."""
+    from lightning_fabric import Fabric  # slow to import, so only for training
     from lightning_fabric.plugins.environments import LightningEnvironment
 
     return Fabric(
@@ -31,17 +35,17 @@ def fabric(processes: int = 1) -> Fabric:
         devices=processes,
         strategy="auto" if processes == 1 else "ddp_spawn",
         precision="bf16-mixed" if has_bfloat16() else "32-true",
-        plugins=[LightningEnvironment()],  # inside a SLURM job too: the processes are ours, not srun's
+        plugins=[LightningEnvironment()],  # inside a SLURM job too: this library starts the processes, not srun
     )
 
 
-def devices() -> int:
-    """Return how many devices may train: all visible GPUs, or one CPU process, or what HISTOBRIDGE_DEVICES says.
+def device_count() -> int:
+    """Return how many devices train: HISTOBRIDGE_DEVICES if set, else all visible GPUs, else one CPU process.
 
     Raises
     ------
     UserError
-        If HISTOBRIDGE_DEVICES is neither a positive number nor `auto`, or asks for more GPUs than there are.
+        If HISTOBRIDGE_DEVICES is neither a positive number nor `auto`, or exceeds the number of visible GPUs.
     """
     gpus, asked = torch.cuda.device_count(), os.environ.get("HISTOBRIDGE_DEVICES", "auto")
     if asked == "auto":
@@ -53,41 +57,6 @@ def devices() -> int:
     return int(asked)
 
 
-def launch(function: Callable, *args, batch: int):
-    """Return `function(fabric, *args)` of the first of the processes that share a batch equally.
-
-    One process is this one. More are started afresh, so that `function` must be importable, its arguments and result
-    must pass through a pipe, and a script must guard its main part by `if __name__ == "__main__"`. They are started
-    from a helper process, because a notebook's own can be neither forked (it may use the GPU already) nor, says
-    Fabric, spawned from.
-
-    Parameters
-    ----------
-    function : callable
-        Called in every process with its Fabric and `args`.
-    batch : int
-        Images a step. As many of the `devices()` take part as can have equal shares of it.
-
-    Raises
-    ------
-    UserError
-        As `devices` and `function` do.
-    """
-    there = devices()
-    processes = equal_shares(batch, there)
-    if processes < there:
-        print(f"{processes} of {there} devices train: a batch of {batch} has no {there} equal shares", flush=True)
-    if processes == 1:
-        result, error = fabric().launch(_answer, function, args)
-    else:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=spawn, initializer=_end_with_parent) as helper:
-            result, error = helper.submit(_launch_many, processes, function, args).result()
-    if error:
-        raise error
-    return result
-
-
 def equal_shares(batch: int, most: int) -> int:
     """Return the largest number up to `most` that divides `batch`.
 
@@ -97,31 +66,79 @@ def equal_shares(batch: int, most: int) -> int:
     return max(n for n in range(1, most + 1) if batch % n == 0)
 
 
-def _answer(fabric: Fabric, function: Callable, args: tuple) -> tuple:
-    """Return the result and no error, or the user's mistake: raised, it would arrive as the text of a traceback."""
+def launch(function: Callable, *args, batch: int):
+    """Call `function(fabric, *args)` in all processes that share a batch; return the result of the first process.
+
+    A single process is the current one. Several processes are spawned. Then `function` must be importable, its
+    arguments and result are pickled, and a script must guard its main part by `if __name__ == "__main__"`.
+
+    Parameters
+    ----------
+    function : callable
+        Called in every process with its Fabric and `args`.
+    batch : int
+        Images per step. As many of the `device_count()` devices train as can have equal shares of it.
+
+    Raises
+    ------
+    UserError
+        As `device_count` and `function` do.
+    """
+    available = device_count()
+    processes = equal_shares(batch, available)
+    if processes < available:
+        print(
+            f"{processes} of {available} devices train: a batch of {batch} has no {available} equal shares", flush=True
+        )
+    if processes == 1:
+        result, error = fabric().launch(_call, function, args)
+    else:
+        # Fabric refuses to spawn from a notebook, and a notebook cannot fork once it uses the GPU: a helper spawns.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=_exit_with_parent) as helper:
+            result, error = helper.submit(_launch_processes, processes, function, args).result()
+    if error:
+        raise error
+    return result
+
+
+def save_from_first(fabric: Fabric, path: Path, state: dict, settings: dict) -> None:
+    """Write a checkpoint in the first process. If that fails, all processes raise its `UserError`."""
+    error = None
+    if fabric.is_global_zero:
+        try:
+            checkpoints.save(path, state, settings)
+        except UserError as failure:
+            error = failure
+    if error := fabric.broadcast(error):  # without it the other processes would wait for the first one for ever
+        raise error
+
+
+def _call(fabric: Fabric, function: Callable, args: tuple) -> tuple:
+    """Return result and error. Fabric would turn a `UserError` raised in a process into the text of a traceback."""
     try:
         return function(fabric, *args), None
     except UserError as error:
         return None, error
 
 
-def _launch_many(processes: int, function: Callable, args: tuple) -> tuple:
+def _launch_processes(processes: int, function: Callable, args: tuple) -> tuple:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "answer")
-        fabric(processes).launch(_write_answer, file, function, args)
+        file = Path(folder, "result")
+        fabric(processes).launch(_call_and_write, file, function, args)
         return pickle.loads(file.read_bytes())
 
 
-def _write_answer(fabric: Fabric, file: Path, function: Callable, args: tuple) -> None:
-    """Leave the first process's answer in a file: Fabric empties its pipe, of 64 KiB, only when all have ended."""
-    _end_with_parent()
-    answer = _answer(fabric, function, args)
+def _call_and_write(fabric: Fabric, file: Path, function: Callable, args: tuple) -> None:
+    """Write the first process's result to a file: Fabric's own pipe of 64 KiB is not read until all processes end."""
+    _exit_with_parent()
+    outcome = _call(fabric, function, args)
     if fabric.is_global_zero:
-        file.write_bytes(pickle.dumps(answer))
+        file.write_bytes(pickle.dumps(outcome))
 
 
-def _end_with_parent() -> None:
-    """Let this process end when its parent is gone, even killed: no training stays behind on the GPUs."""
+def _exit_with_parent() -> None:
+    """End this process when its parent ends, even if killed, so that no training stays behind on the GPUs."""
 
     def watch() -> None:
         multiprocessing.parent_process().join()

@@ -1,4 +1,4 @@
-"""The loop that trains every model here: it reports, saves, resumes by itself, and stops at the first NaN."""
+"""The training loop of every model: it reports progress, saves, resumes, and stops at the first NaN."""
 
 from __future__ import annotations
 
@@ -6,38 +6,35 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import pandas as pd
 import torch
 
 from histobridge.errors import UserError
+from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.training import checkpoint as checkpoints
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-from histobridge.io.progress import Report, ThrottledProgress
 
+class Training(Protocol):
+    """A model in training, as `train` needs it.
 
-class Trainee(Protocol):
-    """What the loop needs of a model in training.
-
-    All randomness of a step must come from its number (see `step_generator`): then a resumed run repeats exactly
-    what an unbroken one would have done, and no state of a random generator needs saving.
+    All random numbers of a step must depend on its number alone (see `step_generator`). A resumed training then
+    repeats exactly what an uninterrupted one would have done, without saving the state of a random generator.
     """
 
     def step(self, number: int) -> dict[str, float]:
-        """Train one step and return its losses by name."""
+        """Train one step, numbered from 0, and return its losses by name."""
 
     def state(self) -> dict:
-        """Everything that changes while training, as nested dicts of tensors and numbers."""
+        """Return everything that changes during training, as nested dicts of tensors and numbers."""
 
     def restore(self, state: dict) -> None:
-        """Take up a saved state."""
+        """Continue from what `state` returned."""
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """Return the generator of one training step, a function of the seed and the step's number alone.
+    """Return the random generator of one training step; it depends on the seed and the number of the step alone.
 
     >>> torch.equal(torch.rand(2, generator=step_generator(0, 7)), torch.rand(2, generator=step_generator(0, 7)))
     True
@@ -46,7 +43,7 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 
 def train(
-    trainee: Trainee,
+    training: Training,
     steps: int,
     *,
     name: str,
@@ -56,83 +53,65 @@ def train(
     report: Report | None = None,
     save: Callable[[Path, dict, dict], None] = checkpoints.save,
 ) -> pd.DataFrame:
-    """Train to step `steps`, from the last checkpoint if there is one.
+    """Train up to step `steps`, from the last checkpoint if there is one.
 
     Parameters
     ----------
-    trainee : Trainee
+    training : Training
         The model in training.
     steps : int
-        Total number of steps, those of an interrupted run included.
+        Total number of steps, including those of an interrupted run.
     name : str
-        What the progress lines call it.
+        Name of the model in progress lines and errors.
     settings : dict
-        Saved beside the weights; a checkpoint with other settings is refused.
+        Saved with the weights; a checkpoint with other settings is refused.
     checkpoint : Path, optional
-        Where to save, every `save_every` steps and at the end; None trains in memory only.
+        File to save to, every `save_every` steps and at the end. By default nothing is saved.
     report : callable, optional
-        Called with a progress line each step; prints one every ten seconds by default.
+        Called with a progress line at each step. By default a line is printed every ten seconds.
     save : callable
-        Writes a checkpoint; several processes give `saver`.
+        Writes a checkpoint, as `checkpoint.save` does.
 
     Returns
     -------
     DataFrame
-        Column `step`, one column a loss, and `seconds` (training time so far); one row a step.
+        One row per step: `step`, one column per loss, and `seconds` (training time so far).
 
     Raises
     ------
     UserError
-        If a loss is not finite; the checkpoint on disk is then the last good one.
+        If a loss or a weight is not finite; the checkpoint on disk is then the last good one.
     """
     report = report or ThrottledProgress()
     history = []
     if checkpoint is not None and checkpoint.exists():
         saved = checkpoints.load(checkpoint, settings)["state"]
-        trainee.restore(saved["trainee"])
+        training.restore(saved["training"])
         history = saved["history"]
-    spent = history[-1]["seconds"] if history else 0.0
-    start, first = time.monotonic() - spent, len(history)
+    first, seconds_before = len(history), history[-1]["seconds"] if history else 0.0
+    start = time.monotonic() - seconds_before
     for number in range(first, steps):
-        losses = trainee.step(number)
-        _refuse_nan(losses, name, number, checkpoint)
+        losses = training.step(number)
+        _check_finite(losses, name, number, checkpoint)
         history.append({"step": number, **losses, "seconds": time.monotonic() - start})
-        report(_progress(name, number + 1, steps, first, history))
+        report(_progress_line(name, number + 1, steps, first, history))
         if checkpoint is not None and ((number + 1) % save_every == 0 or number + 1 == steps):
-            state = trainee.state()
-            _refuse_nan({"weights": _total(state)}, name, number, checkpoint)
-            save(checkpoint, {"trainee": state, "history": history}, settings)
+            state = training.state()
+            _check_finite({"weights": _total(state)}, name, number, checkpoint)
+            save(checkpoint, {"training": state, "history": history}, settings)
     return pd.DataFrame(history)
 
 
-def saver(fabric: Fabric) -> Callable[[Path, dict, dict], None]:
-    """Return a `save` for several processes: the first one writes, and a failure of it stops them all."""
-
-    def save(path: Path, state: dict, settings: dict) -> None:
-        error = None
-        if fabric.is_global_zero:
-            try:
-                checkpoints.save(path, state, settings)
-            except UserError as failed:
-                error = failed
-        if error := fabric.broadcast(error):  # else the others would wait for the first one for ever
-            raise error
-
-    return save
-
-
-def _refuse_nan(losses: dict[str, float], name: str, step: int, checkpoint: Path | None) -> None:
+def _check_finite(losses: dict[str, float], name: str, step: int, checkpoint: Path | None) -> None:
     bad = [loss for loss, value in losses.items() if not math.isfinite(value)]
-    if bad:
-        kept = (
-            f"The last good checkpoint stays in {checkpoint}."
-            if checkpoint and checkpoint.exists()
-            else "Nothing was saved."
-        )
-        raise UserError(
-            f"Training of {name} stopped at step {step}: the loss {', '.join(bad)} is not finite. {kept} "
-            "Lower the learning rate in study.yaml, or look for broken images."
-        )
+    if not bad:
+        return
+    saved = checkpoint is not None and checkpoint.exists()
+    remains = f"The last good checkpoint stays in {checkpoint}." if saved else "Nothing was saved."
+    raise UserError(
+        f"Training of {name} stopped at step {step}: the loss {', '.join(bad)} is not finite. {remains} "
+        "Lower the learning rate in the settings, or look for broken images."
+    )
 
 
 def _total(state: object) -> float:
@@ -144,14 +123,14 @@ def _total(state: object) -> float:
     return float(state.sum()) if isinstance(state, torch.Tensor) else 0.0
 
 
-def _progress(name: str, done: int, steps: int, first: int, history: list[dict]) -> str:
-    begun = history[first - 1]["seconds"] if first else 0.0
-    pace = (history[-1]["seconds"] - begun) / (done - first)
-    left = pace * (steps - done)
-    losses = "  ".join(
-        f"{k} {v:.3f}" for k, v in history[-1].items() if k not in ("step", "seconds") and "logit" not in k
-    )
-    return f"{name}: step {done} of {steps}, {pace:.2f} s a step, {left / 60:.1f} min left  |  {losses}"
+def _progress_line(name: str, done: int, steps: int, first: int, history: list[dict]) -> str:
+    """Describe the last step of `history`: number, pace since the step `first`, minutes left, losses."""
+    seconds_before = history[first - 1]["seconds"] if first else 0.0
+    pace = (history[-1]["seconds"] - seconds_before) / (done - first)
+    minutes_left = pace * (steps - done) / 60
+    losses = {k: v for k, v in history[-1].items() if k not in ("step", "seconds") and "logit" not in k}
+    shown = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
+    return f"{name}: step {done} of {steps}, {pace:.2f} s a step, {minutes_left:.1f} min left  |  {shown}"
 
 
 def linear_decay(step: int, steps: int) -> float:
@@ -173,3 +152,4 @@ def cosine_decay(step: int, steps: int) -> float:
 
 
 DECAYS = {"linear": linear_decay, "cosine": cosine_decay}
+"""Factors of the learning rate, by the value of the setting `decay`."""

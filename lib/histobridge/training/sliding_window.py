@@ -1,4 +1,4 @@
-"""Run a network over an image of any size: overlapping windows, Gaussian blending, one noise canvas for the image."""
+"""Apply a network to an image of any size, in overlapping windows that share one canvas of noise."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from histobridge.tiles import Place, window_starts
 from histobridge.training.device import autocast, place
 
 LARGEST, OVERLAP = 768, 64
-"""Side of the largest window, and what neighbours share at least, px."""
+"""Side of the largest window, and least overlap of neighbouring windows, px."""
 MULTIPLE = 32
-"""Windows have sides that are multiples of this: so often do the deepest networks halve them."""
+"""Sides of windows are multiples of this (px), because the deepest networks halve them five times."""
 BLOCK = 64
-"""Side of the squares in which noise is drawn."""
+"""Side of the squares in which noise is drawn, px."""
 
 
 @torch.inference_mode()
@@ -32,21 +32,21 @@ def over_windows(
     Parameters
     ----------
     image : ndarray, float32 [H, W]
-        The image in whatever range the network wants.
+        The image in the range that the network expects.
     network : callable
-        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w]; h and w are
-        multiples of `MULTIPLE`.
+        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w]. Sides h and w
+        are multiples of `MULTIPLE`.
     largest, overlap : int
-        Of the windows, px; as in `window_side`.
+        Side of the largest window, and least overlap, px.
 
     Returns
     -------
     ndarray, float32 [C, H, W]
     """
-    from monai.inferers import sliding_window_inference  # seconds, which only a prediction should cost
+    from monai.inferers import sliding_window_inference  # slow to import, so only for prediction
 
     sides = [window_side(side, largest=largest, overlap=overlap) for side in image.shape]
-    # MONAI rounds the step from window to window down: half a px keeps it whole.
+    # MONAI rounds the step from window to window down: subtracting half a pixel gives exactly `overlap`.
     shares = [max(overlap - 0.5, 0) / side if overlap < side else 0 for side in sides]
 
     def predict(piece: Tensor, where: list) -> Tensor:
@@ -61,18 +61,19 @@ def over_windows(
 
 
 def window_side(side: int, *, largest: int = LARGEST, overlap: int = OVERLAP) -> int:
-    """Return the side of the windows that cover one side of an image: few, equal, and hardly more than is needed.
+    """Return the side of the equal windows that cover one side of an image.
 
-    Windows of one size would cover an image a little larger than themselves twice over.
+    The windows are as few as `largest` allows, and then as small as possible. Windows of the fixed side `largest`
+    would cover an image slightly larger than themselves almost twice.
 
     Parameters
     ----------
     side : int
-        Of the image, px.
+        Side of the image, px.
     largest : int
-        That a window may have, px: what bounds the memory.
+        Largest side of a window, px. It bounds the memory.
     overlap : int
-        That neighbours share at least, px.
+        Least overlap of neighbouring windows, px.
 
     Examples
     --------
@@ -84,7 +85,7 @@ def window_side(side: int, *, largest: int = LARGEST, overlap: int = OVERLAP) ->
 
 
 def window_borders(side: int) -> list[int]:
-    """Return where the windows that cover one side of an image begin and end: there a seam would be.
+    """Return where the windows that cover one side of an image begin and end, px: the possible places of seams.
 
     >>> window_borders(1000)
     [0, 544, 456, 1000]
@@ -94,17 +95,17 @@ def window_borders(side: int) -> list[int]:
 
 
 def noise_canvas(seed: int, draw: int, place: Place) -> Tensor:
-    """Return the part at `place` of an endless plane of standard normal noise.
+    """Return the part at `place` of an unbounded plane of standard normal noise.
 
-    The plane is drawn square by square, each from its own position, so that a window sees the noise it would see
-    in the whole image while only the window is ever held in memory.
+    Every square of the plane has its own random generator, seeded with its position. A window therefore gets the
+    same noise as in the whole image, and only the window is held in memory.
 
     Parameters
     ----------
     seed, draw : int
-        Which plane: the seed of the image and the number of the draw.
+        Which plane: the seed of the translation and the number of the draw.
     place : tuple of slice
-        Rows and columns, from 0.
+        Rows and columns, not negative.
 
     Returns
     -------

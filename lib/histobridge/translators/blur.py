@@ -1,9 +1,9 @@
-"""How much blurrier is one domain than another? Told from the spectra of unpaired images.
+"""Estimate how much blurrier one domain is than another, from the power spectra of unpaired images.
 
-Optics blur about as a Gaussian does. One of standard deviation s (px) leaves exp(-2 π² s² f²) of the amplitude at the
-spatial frequency f (cycles/px). So the logarithm of what two domains' mean power differs by is a line in f², and its
-slope tells s. Contrast and brightness only lift the line. Very low frequencies tell what tissue is made of, and high
-ones are noise: neither is looked at.
+The blur of optics is close to a Gaussian. A Gaussian of standard deviation s (px) leaves exp(-2 π² s² f²) of the
+amplitude at the spatial frequency f (cycles/px). The log ratio of the mean power of two domains is therefore a line
+in f², and its slope gives s. Contrast and brightness only shift the line. Very low frequencies depend on the kind of
+tissue and high frequencies are noise, so that only a band between them is used.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ BAND = (0.03, 0.2)  # cycles/px
 
 
 def extra_blur(images: list[np.ndarray], blurred: list[np.ndarray]) -> float:
-    """Return the standard deviation, px, of the Gaussian that makes images as blurred as others are; 0 if they are.
+    """Return the standard deviation (px) of the Gaussian that makes `images` as blurred as `blurred`.
 
     Parameters
     ----------
     images, blurred : list of ndarray, float [H, W]
-        Of two domains at their working scale, unpaired.
+        Unpaired images of two domains at the scale at which they are used.
+
+    Returns
+    -------
+    float
+        0 if `images` are at least as blurred already.
 
     Examples
     --------
@@ -37,19 +42,19 @@ def extra_blur(images: list[np.ndarray], blurred: list[np.ndarray]) -> float:
     0.0
     """
     side = min(SIDE, *(length for image in [*images, *blurred] for length in image.shape))
-    squared = np.add.outer(*[np.fft.fftfreq(side) ** 2] * 2)
+    squared = np.add.outer(*[np.fft.fftfreq(side) ** 2] * 2)  # f², [side, side]
     band = (squared > BAND[0] ** 2) & (squared < BAND[1] ** 2)
-    fall = _log_power(images, side)[band] - _log_power(blurred, side)[band]
-    slope = np.polyfit(squared[band], fall, 1)[0]
-    return math.sqrt(max(slope, 0)) / (2 * math.pi)  # power is amplitude squared: its slope is (2 π s)²
+    log_ratio = _log_power(images, side)[band] - _log_power(blurred, side)[band]
+    slope = np.polyfit(squared[band], log_ratio, 1)[0]
+    return math.sqrt(max(slope, 0)) / (2 * math.pi)  # power is amplitude squared: the slope is (2 π s)²
 
 
 def _log_power(images: list[np.ndarray], side: int) -> np.ndarray:
-    """Return the logarithm of the mean power spectrum [side, side] of the tiles of images; every image counts alike."""
+    """Return the logarithm of the mean power spectrum [side, side] of tiles; every image has the same weight."""
     hann = window("hann", (side, side))
     spectra = []
     for image in images:
-        tiles = np.stack([image[place] for place in tile_places(image.shape, side)])
+        tiles = np.stack([image[place] for place in tile_places(image.shape, side)])  # [n, side, side]
         tiles = (tiles - tiles.mean((1, 2), keepdims=True)) * hann
         spectra.append((np.abs(np.fft.fft2(tiles)) ** 2).mean(0))
     return np.log(np.mean(spectra, axis=0) + np.finfo(float).tiny)

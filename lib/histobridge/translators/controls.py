@@ -1,9 +1,8 @@
-"""Classical translators with nothing to train: the controls that a learned translator must beat."""
+"""Classical translators without training: the controls with which a learned translator is compared."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,15 +13,28 @@ from histobridge.cache import digest
 from histobridge.config import CONTROLS
 from histobridge.errors import one_of
 from histobridge.training import checkpoint as checkpoints
+from histobridge.translators.base import Domain
 from histobridge.translators.blur import extra_blur
 
-if TYPE_CHECKING:
-    pass
-from histobridge.translators.base import Domain
+QUANTILES = 4096
+"""Number of grey values that represent a domain."""
 
 
 class Control:
-    """A classical translator with nothing to train: the yardstick that any learned one must beat."""
+    """A classical translator. Its name lists its operations: `invert`, `blur`, `histogram`, applied in this order.
+
+    Parameters
+    ----------
+    name : str
+        One of `histobridge.config.CONTROLS`.
+
+    Attributes
+    ----------
+    greys : dict of {"L", "U"} to ndarray, float32 [QUANTILES]
+        Sorted grey values of either domain, the target of histogram matching.
+    blur : dict of {"L", "U"} to float
+        Standard deviation (px) of the Gaussian that makes the other domain as blurred as this one.
+    """
 
     def __init__(self, name: str):
         self.name = one_of("control", name, CONTROLS)
@@ -30,14 +42,14 @@ class Control:
         self.blur: dict[str, float] = {}
 
     def fit(self, source: list[np.ndarray], target: list[np.ndarray]) -> None:
-        """Keep what the name asks for: 4096 quantiles of the pooled greys of either domain, the blur (px) to it."""
+        """Measure grey values and blur of L (`source`) and U (`target`), as far as the name needs them."""
         if "histogram" in self.name:
-            self.greys = {d: _pooled_quantiles(images) for d, images in (("L", source), ("U", target))}
+            self.greys = {"L": _pooled_quantiles(source), "U": _pooled_quantiles(target)}
         if "blur" in self.name:
             self.blur = {"L": extra_blur(target, source), "U": extra_blur(source, target)}
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
-        """Invert, blur and match as the name says; `seed` changes nothing."""
+        """Invert, blur and match `image` as the name says; `seed` has no effect."""
         if "invert" in self.name:
             image = 1 - image
         if "blur" in self.name:
@@ -48,12 +60,12 @@ class Control:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the quantiles and the blur."""
+        """A hash of name, grey values and blur."""
         return digest(self.name, self.greys, self.blur)
 
     def save(self, path: Path) -> None:
-        """Write the quantiles and the blur."""
-        greys = {d: torch.from_numpy(v) for d, v in self.greys.items()}
+        """Write grey values and blur."""
+        greys = {domain: torch.from_numpy(values) for domain, values in self.greys.items()}
         checkpoints.save(path, greys, {"translator": self.name, "blur": self.blur})
 
     @classmethod
@@ -61,16 +73,16 @@ class Control:
         """Read a saved control."""
         saved = checkpoints.load(path)
         control = cls(saved["settings"]["translator"])
-        control.greys = {d: v.numpy() for d, v in saved["state"].items()}
-        control.blur = saved["settings"].get("blur", {})  # controls of older runs have none
+        control.greys = {domain: values.numpy() for domain, values in saved["state"].items()}
+        control.blur = saved["settings"]["blur"]
         return control
 
 
 def _pooled_quantiles(images: list[np.ndarray]) -> np.ndarray:
-    per_image = [_quantiles(image) for image in images]
-    return _quantiles(np.concatenate(per_image)).astype(np.float32)
+    """Return the quantiles of the quantiles of all images: every image has the same weight, whatever its size."""
+    return _quantiles(np.concatenate([_quantiles(image) for image in images])).astype(np.float32)
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
-    # So many quantiles of so many values are had a hundred times faster from values that are sorted already.
-    return np.quantile(np.sort(values, axis=None), np.linspace(0, 1, 4096))
+    # NumPy finds many quantiles of sorted values far faster than those of unsorted ones.
+    return np.quantile(np.sort(values, axis=None), np.linspace(0, 1, QUANTILES))

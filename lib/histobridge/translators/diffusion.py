@@ -1,8 +1,8 @@
-"""The few-step noise schedule and its posterior, as pure functions.
+"""The noise schedule of few large steps and its posterior, as pure functions.
 
-SynDiff (Özbey et al., arXiv 2207.08208, section III) walks from an image x_0 to noise x_T in T = 4 large steps.
-Between two levels a discriminator replaces the Gaussian likelihood, which is no longer valid for such large steps
-(Xiao et al., denoising diffusion GANs, arXiv 2112.07804). Levels are counted 0 (clean) to T (noise).
+SynDiff (Özbey et al., arXiv 2207.08208) goes from an image x_0 to noise x_T in T = 4 large steps. The reverse of such
+a large step is not Gaussian, so that a discriminator replaces the Gaussian likelihood (Xiao et al., denoising diffusion
+GANs, arXiv 2112.07804). Noise levels run from 0 (clean) to T (noise).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Schedule:
-    """Variance-preserving noise levels, one entry for each level 0..T.
+    """Variance-preserving noise levels.
 
     Attributes
     ----------
     alpha_bar : Tensor, float32 [T + 1]
-        Share of the image's variance left at each level: 1 at level 0, near 0 at level T.
+        Share of the image's variance that is left at each level 0..T: 1 at level 0, near 0 at level T.
     """
 
     alpha_bar: Tensor
@@ -45,6 +45,7 @@ def vp_schedule(steps: int = 4, beta_min: float = 0.1, beta_max: float = 20.0) -
 
 
 def _at(values: Tensor, level: Tensor) -> Tensor:
+    """Return the value at each image's level, as [B, 1, 1, 1]."""
     return values.to(level.device)[level].view(-1, 1, 1, 1)
 
 
@@ -63,7 +64,7 @@ def diffuse(schedule: Schedule, x_0: Tensor, level: Tensor, noise: Tensor) -> Te
 
 
 def diffuse_one_step(schedule: Schedule, x_t: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-    """Draw x_{t+1} from q(x_{t+1} | x_t), the single large forward step that starts at `level` t."""
+    """Draw x_{t+1} from q(x_{t+1} | x_t), one forward step from `level` t; arguments as in `diffuse`."""
     alpha = _at(schedule.alpha_bar, level + 1) / _at(schedule.alpha_bar, level)
     return alpha.sqrt() * x_t + (1 - alpha).sqrt() * noise
 
@@ -71,21 +72,21 @@ def diffuse_one_step(schedule: Schedule, x_t: Tensor, level: Tensor, noise: Tens
 def posterior(schedule: Schedule, x_0: Tensor, x_next: Tensor, level: Tensor, noise: Tensor) -> Tensor:
     """Draw x_t from q(x_t | x_{t+1}, x_0), the Gaussian posterior (Ho et al., arXiv 2006.11239, eq. 6 and 7).
 
-    At level 0 its variance is zero and its mean is x_0: the last step returns the predicted image itself.
+    At level 0 the variance is zero and the mean is x_0, so that the last step returns the predicted image.
 
     Parameters
     ----------
     x_0 : Tensor, float [B, 1, H, W]
-        The (predicted) clean image.
+        The clean image, or its prediction.
     x_next : Tensor, float [B, 1, H, W]
         The image at level t + 1.
     level : Tensor, int64 [B]
-        The level t to go to, 0..T-1.
+        The level t of the result, 0..T-1.
     noise : Tensor, float [B, 1, H, W]
         Standard normal noise.
     """
-    here, after = _at(schedule.alpha_bar, level), _at(schedule.alpha_bar, level + 1)
-    alpha = after / here
-    mean = (here.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - here) * x_next) / (1 - after)
-    variance = (1 - here) / (1 - after) * (1 - alpha)
-    return mean + variance.sqrt() * noise
+    alpha_bar, alpha_bar_next = _at(schedule.alpha_bar, level), _at(schedule.alpha_bar, level + 1)
+    alpha = alpha_bar_next / alpha_bar
+    mean = alpha_bar.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - alpha_bar) * x_next
+    variance = (1 - alpha_bar) / (1 - alpha_bar_next) * (1 - alpha)
+    return mean / (1 - alpha_bar_next) + variance.sqrt() * noise

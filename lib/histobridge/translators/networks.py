@@ -1,8 +1,8 @@
-"""The four kinds of network of SynDiff: two generators and two discriminators, at any size.
+"""The networks of SynDiff (Özbey et al., arXiv 2207.08208): diffusive and non-diffusive generators, discriminators.
 
-One `UNet` serves as diffusive generator (with time and latent) and as non-diffusive generator (without). Every
-generator predicts a *residual* to plus or minus its input and starts exactly there, because in unpaired translation
-the start decides the polarity and no loss can tell afterwards (see `polarity.py`).
+Both generators are a `UNet`, with or without an embedding of noise level and latent. They add its output to plus or
+minus their input and start with an output of zero: in unpaired translation the start decides whether the contrast is
+kept or inverted, and no loss corrects a wrong start (see `histobridge.strategies.polarity`).
 
 Shapes: images are [B, 1, H, W] in -1..1; H and W must be multiples of `stem * 2 ** (levels - 1)`.
 """
@@ -10,6 +10,7 @@ Shapes: images are [B, 1, H, W] in -1..1; H and W must be multiples of `stem * 2
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ def _groups(channels: int) -> int:
 
 
 class AdaptiveGroupNorm(nn.Module):
-    """Group norm whose scale and shift come from an embedding of time and latent (StyleGAN's adaptive norm)."""
+    """Group norm with scale and shift from an embedding of noise level and latent (StyleGAN, arXiv 1812.04948)."""
 
     def __init__(self, channels: int, embedding: int):
         super().__init__()
@@ -40,13 +41,13 @@ class AdaptiveGroupNorm(nn.Module):
         if self.style is None:
             return self.norm(x)
         scale, shift = self.style(embedding).chunk(2, dim=1)
-        if len(x) == 1:  # the norm's own affine map, for all images the same, can be that of one: one pass less
+        if len(x) == 1:  # a single scale and shift can be those of the norm itself, which saves a pass over the image
             return F.group_norm(x, self.norm.num_groups, 1 + scale[0], shift[0], self.norm.eps)
         return torch.addcmul(shift[:, :, None, None], self.norm(x), 1 + scale[:, :, None, None])
 
 
 class ResidualBlock(nn.Module):
-    """Norm, SiLU, convolution, twice, beside a skip connection."""
+    """Two times norm, SiLU and convolution, with a skip connection around them."""
 
     def __init__(self, inside: int, outside: int, embedding: int):
         super().__init__()
@@ -60,11 +61,11 @@ class ResidualBlock(nn.Module):
         """Map [B, inside, H, W] to [B, outside, H, W]."""
         h = self.conv_1(F.silu(self.norm_1(x, embedding)))
         h = self.conv_2(F.silu(self.norm_2(h, embedding)))
-        return (self.skip(x) + h) * math.sqrt(0.5)  # keeps the variance of two independent terms
+        return (self.skip(x) + h) * math.sqrt(0.5)  # the sum of two independent terms keeps its variance
 
 
 class Attention(nn.Module):
-    """Self-attention over all pixels of a small feature map, beside a skip connection."""
+    """Self-attention over all pixels of a small feature map, with a skip connection around it."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -74,13 +75,13 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, C, H, W] to the same shape."""
-        q, k, v = self.to_qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # each (B, HW, C)
+        q, k, v = self.to_qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)  # each [B, HW, C]
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
         return (x + self.out(h)) * math.sqrt(0.5)
 
 
 class Stage(nn.Module):
-    """A residual block, with self-attention behind it where asked for."""
+    """A residual block, followed by self-attention if `attend`."""
 
     def __init__(self, inside: int, outside: int, embedding: int, attend: bool):
         super().__init__()
@@ -114,16 +115,26 @@ class UNet(nn.Module):
     inside : int
         Input channels: 1 (the condition), or 2 (noisy image and condition).
     width, multipliers, blocks : int, sequence of int, int
-        Channels of the first level, their factor at each level, residual blocks a level.
+        Channels, their factor at each level, and residual blocks per level.
     stem : int
-        Side of the blocks of pixels folded into channels before the first convolution; 2 costs a quarter of 1.
+        Side of the blocks of pixels that are folded into channels before the first convolution.
     attention : sequence of int
-        Levels (0 is the finest) that carry self-attention.
+        Levels with self-attention; 0 is the finest.
     embedding : int
-        Length of the embedding that steers the norms; 0 for a network without one.
+        Length of the embedding that controls the norms; 0 for a network without one.
     """
 
-    def __init__(self, inside, width, multipliers, blocks, *, stem=1, attention=(), embedding=0):
+    def __init__(
+        self,
+        inside: int,
+        width: int,
+        multipliers: Sequence[int],
+        blocks: int,
+        *,
+        stem: int = 1,
+        attention: Sequence[int] = (),
+        embedding: int = 0,
+    ):
         super().__init__()
         self.stem, self.blocks = stem, blocks
         self.first = nn.Conv2d(inside * stem**2, width * multipliers[0], 3, padding=1)
@@ -139,12 +150,12 @@ class UNet(nn.Module):
             channels = outside
         self.last_norm = nn.GroupNorm(_groups(channels), channels)
         self.last = nn.Conv2d(channels, stem**2, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # a residual that starts at zero: the generator starts at +- its input
+        nn.init.zeros_(self.last.weight)  # the residual starts at zero
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """Map [B, inside, H, W] to a residual [B, 1, H, W]."""
-        h = self.first(F.pixel_unshuffle(x, self.stem))
+        h = self.first(F.pixel_unshuffle(x, self.stem))  # [B, width, H / stem, W / stem]
         skips = []
         for i, stage in enumerate(self.down):
             if i and i % self.blocks == 0:
@@ -160,7 +171,7 @@ class UNet(nn.Module):
 
 
 class Generator(nn.Module):
-    """Non-diffusive generator F: sign * image + residual(image) (SynDiff section III-B)."""
+    """Non-diffusive generator F: sign * image + residual(image)."""
 
     def __init__(self, sign: int, **unet):
         super().__init__()
@@ -183,17 +194,18 @@ class DiffusiveGenerator(nn.Module):
         self.unet = UNet(2, embedding=embedding, **unet)
 
     def forward(self, noisy: Tensor, condition: Tensor, level: Tensor, latent: Tensor) -> Tensor:
-        """Predict x_0 [B, 1, H, W]; `noisy` and `condition` alike, `level` int64 [B], `latent` [B, latent]."""
+        """Predict x_0 [B, 1, H, W] from noisy image and condition [B, 1, H, W], level int64 [B], latent [B, latent]."""
         return self.sign * condition + self.unet(torch.cat([noisy, condition], 1), self.embed(level, latent))
 
 
 class Discriminator(nn.Module):
-    """Patch discriminator: one logit for each patch, steered by the noise level where there is one.
+    """Patch discriminator: one logit per patch, from an image and, if `embedding` is not 0, its noise level.
 
-    No normalisation: R1 measures the gradient of one image, which batch or group statistics would blur.
+    It has no normalisation. With the statistics of a batch or group, the gradient that R1 penalises would depend on
+    other images and distant pixels.
     """
 
-    def __init__(self, inside: int, width: int, multipliers, *, stem: int = 1, embedding: int = 0):
+    def __init__(self, inside: int, width: int, multipliers: Sequence[int], *, stem: int = 1, embedding: int = 0):
         super().__init__()
         self.stem, self.width = stem, width
         widths = [width * m for m in multipliers]
@@ -204,7 +216,7 @@ class Discriminator(nn.Module):
         self.styles = nn.ModuleList(nn.Linear(embedding, c) for c in widths) if embedding else None
         self.last = nn.Conv2d(widths[-1], 1, 3, padding=1)
         for conv in [self.first, *self.convs]:
-            # PyTorch's own start shrinks the signal in every layer: the logits would stay at chance for long.
+            # PyTorch's default initialisation shrinks the signal in every layer: logits would stay near zero for long.
             nn.init.kaiming_normal_(conv.weight, a=0.2)
 
     def forward(self, x: Tensor, level: Tensor | None = None) -> Tensor:

@@ -1,14 +1,19 @@
-"""One training step of SynDiff: four generators, four discriminators, one optimiser for either kind.
+"""The training of SynDiff (Özbey et al., arXiv 2207.08208). `SynDiffTraining.step` is one step, from top to bottom.
 
-After Özbey et al., SynDiff (arXiv 2207.08208, section III). Each network runs forward once a step: the fakes made for
-the generators' losses are reused, detached, for the discriminators'. U is the unlabelled domain, L the labelled.
+Names
+-----
+L, U : the labelled and the unlabelled domain; the paper's modalities A and B.
+G_L, G_U : diffusive generators. G_U(x_{t+1}, y, t + 1, z) predicts the clean x_0 of domain U.
+F_L, F_U : non-diffusive generators. F_U translates an image of L to U.
+DG_L, DG_U, DF_L, DF_U : the discriminators of G and F.
+Every network is named for the domain whose images it makes or judges. The paper's large step from t to t - k is here a
+step from level t + 1 to level t, with levels 0 (clean) to T (noise).
 
-A step draws one joint batch, from its number alone. Every process takes an equal share, in parts of what fits into
-memory at once, and gradients are averaged over parts and processes: all losses are means over images, so that the
-result is that of one process with the whole batch, up to rounding. The gradients are averaged by hand, in one
-all-reduce an optimiser, because DistributedDataParallel wants one forward a backward of each network it wraps, and here
-a network runs up to four times, with a second derivative for R1. What is not wrapped keeps its names: averages and
-checkpoints need not know how many processes there are.
+Departures from the published training
+--------------------------------------
+Every network runs once per step: the discriminators reuse the images that were made for the generators' losses. One
+optimiser serves all generators, and one all discriminators. Generators start as plus or minus the identity, with
+CycleGAN's identity loss where the contrast is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import l1_loss, softplus
 
 from histobridge.config import SynDiffSettings
 from histobridge.training.crops import random_crops
@@ -35,7 +40,7 @@ BETAS = (0.5, 0.9)
 
 
 def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
-    """Return the generators: G_L, G_U (diffusive) and F_L, F_U (non-diffusive); each is named for what it makes."""
+    """Return the generators G_L, G_U (diffusive) and F_L, F_U (non-diffusive)."""
     wide = dict(width=s.width, multipliers=s.multipliers, blocks=s.blocks, attention=s.attention, stem=s.stem)
     slim = dict(width=s.cycle_width, multipliers=s.cycle_multipliers, blocks=s.blocks, stem=s.stem)
     nets = {f"G_{d}": DiffusiveGenerator(sign, s.latent, s.embedding, **wide) for d in "LU"}
@@ -44,24 +49,26 @@ def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
 
 
 def build_critics(s: SynDiffSettings) -> nn.ModuleDict:
-    """Return the discriminators: DG_L, DG_U of the diffusive generators and DF_L, DF_U of the others."""
+    """Return the discriminators DG_L, DG_U of the diffusive and DF_L, DF_U of the non-diffusive generators."""
     size = dict(width=s.critic_width, multipliers=s.critic_multipliers, stem=s.stem)
     nets = {f"DG_{d}": Discriminator(2, embedding=s.embedding, **size) for d in "LU"}
     nets |= {f"DF_{d}": Discriminator(1, **size) for d in "LU"}
     return place(nn.ModuleDict(nets))
 
 
-class Drawn(NamedTuple):
-    """What is drawn at random for one domain, an entry an image: all that a step needs.
+class Batch(NamedTuple):
+    """Everything that one step draws at random for one domain.
 
     Attributes
     ----------
-    image : Tensor, float [B, 1, crop, crop]
+    image : Tensor, float [B, 1, crop, crop] in -1..1
+        Real images x_0.
     level : Tensor, int64 [B]
-        Noise level t, 0..T-1.
-    noises : Tensor, float [B, 1, crop, crop], three of them
-        For x_t, for x_{t+1} and for the posterior.
+        Noise levels t, 0..T-1.
+    noise_t, noise_next, noise_posterior : Tensor, float [B, 1, crop, crop]
+        Standard normal noise for x_t, for x_{t+1}, and for the posterior.
     latent : Tensor, float [B, latent]
+        Standard normal z.
     """
 
     image: Tensor
@@ -71,26 +78,36 @@ class Drawn(NamedTuple):
     noise_posterior: Tensor
     latent: Tensor
 
-    def part(self, which: slice, device: torch.device) -> Drawn:
+    def part(self, which: slice, device: torch.device) -> Batch:
         """Return some of the images, on a device."""
-        image = place(self.image[which], device)
-        return Drawn(image, *(tensor[which].to(device) for tensor in self[1:]))
+        return Batch(place(self.image[which], device), *(tensor[which].to(device) for tensor in self[1:]))
 
 
-def draw(images: dict[str, list[Tensor]], s: SynDiffSettings, rng: torch.Generator) -> dict[str, Drawn]:
-    """Draw the joint batch of a step for both domains."""
+class Pair(NamedTuple):
+    """What a discriminator compares: real and fake images [B, C, crop, crop], at noise levels [B] if it is diffusive.
+
+    C is 1, or 2 for a diffusive discriminator, which sees x_t and x_{t+1}.
+    """
+
+    real: Tensor
+    fake: Tensor
+    level: Tensor | None = None
+
+
+def draw(images: dict[str, list[Tensor]], s: SynDiffSettings, rng: torch.Generator) -> dict[str, Batch]:
+    """Draw the joint batch of one step, shared by all processes, for both domains."""
     n = s.joint_batch
     crops = {d: random_crops(images[d], s.crop, n, rng) for d in "LU"}
-    drawn = {}
+    batch = {}
     for d in "UL":
         level = torch.randint(s.diffusion_steps, (n,), generator=rng)
         noises = [torch.randn(crops[d].shape, generator=rng) for _ in range(3)]
-        drawn[d] = Drawn(crops[d], level, *noises, torch.randn(n, s.latent, generator=rng))
-    return drawn
+        batch[d] = Batch(crops[d], level, *noises, torch.randn(n, s.latent, generator=rng))
+    return batch
 
 
 def shares(n: int, batch: int, rank: int, processes: int) -> list[slice]:
-    """Return the parts of at most `batch` images that one process takes of a joint batch of `n`.
+    """Return the parts, of at most `batch` images, that process `rank` takes of a joint batch of `n` images.
 
     >>> shares(8, 3, rank=1, processes=2)
     [slice(4, 7, None), slice(7, 8, None)]
@@ -100,10 +117,19 @@ def shares(n: int, batch: int, rank: int, processes: int) -> list[slice]:
 
 
 class SynDiffTraining:
-    """SynDiff in training (a `Trainee`); images are lists of tensors [1, H, W] in -1..1, and no label comes near.
+    """SynDiff in training (see `training.loop.Training`).
 
-    `fabric` says where, in which precision and with how many others; with the same seed all processes start alike,
-    and stay so, because only averaged gradients move the weights.
+    Parameters
+    ----------
+    fabric : Fabric
+        Device, precision and processes. With the same seed all processes start with the same weights, and they keep
+        the same weights because only averaged gradients change them.
+    settings : SynDiffSettings
+    sign : {1, -1}
+        Generators start as plus or minus the identity.
+    seed : int
+    source, target : list of Tensor, float [1, H, W] in -1..1
+        Images of L and of U.
     """
 
     def __init__(
@@ -125,61 +151,105 @@ class SynDiffTraining:
         self.critic_optimiser = adam(self.critics, settings.lr_critic, betas=BETAS)
 
     def step(self, number: int) -> dict[str, float]:
-        """Train generators, then discriminators, on this process's share of a joint batch; return its joint losses."""
-        parts, weights = self._parts(number)
-        self._set_learning_rate(number)
-        self.critics.requires_grad_(False)
-        generator, pairs = zip(*map(self._teach_generators, parts, weights), strict=True)
-        self._descend(self.generator_optimiser)
-        self.critics.requires_grad_(True)
-        penalise = number % self.settings.r1_every == 0
-        critic = [self._teach_critics(p, weight, penalise) for p, weight in zip(pairs, weights, strict=True)]
-        self._descend(self.critic_optimiser)
-        self._update_average(number)
-        return self._joint([g | c for g, c in zip(generator, critic, strict=True)], weights)
+        """Train the generators, then the discriminators, on one joint batch; return its losses by name."""
+        s, critics = self.settings, self.critics
+        G, F = ({d: self.generators[f"{kind}_{d}"] for d in "LU"} for kind in "GF")
 
-    def _parts(self, number: int) -> tuple[list[dict[str, Drawn]], list[float]]:
-        """Return this process's parts of the joint batch, and the share of its images in each."""
-        drawn = draw(self.images, self.settings, step_generator(self.seed, number))
-        n, batch = self.settings.joint_batch, self.settings.batch
-        slices = shares(n, batch, self.fabric.global_rank, self.fabric.world_size)
-        parts = [{d: drawn[d].part(which, self.fabric.device) for d in drawn} for which in slices]
+        # The joint batch depends on the seed and the number of the step alone. This process takes its share of it, in
+        # parts that fit into memory. All losses are means over images, so that the weighted mean over parts, and then
+        # the mean over processes, is the loss of the joint batch.
+        parts, weights = self._draw_parts(number)
+        decay = DECAYS[s.decay](number, s.steps)
+        self.generator_optimiser.param_groups[0]["lr"] = s.lr_generator * decay
+        self.critic_optimiser.param_groups[0]["lr"] = s.lr_critic * decay
+
+        # Generators. The discriminators stay as they are and only pass gradients on.
+        critics.requires_grad_(False)
+        losses, pairs = [], []
+        for part, weight in zip(parts, weights, strict=True):
+            loss: dict[str, Tensor] = {}
+            pair: dict[str, Pair] = {}
+            with self.fabric.autocast():
+                # Non-diffusive module: make the missing partner of each real image, and translate it back (cycle loss).
+                real = {d: part[d].image for d in "LU"}  # [B, 1, crop, crop], as all images below
+                partner = {"U": F["U"](real["L"]), "L": F["L"](real["U"])}
+                cycled = {"L": F["L"](partner["U"]), "U": F["U"](partner["L"])}
+                loss["cycle"] = s.weight_cycle * sum(l1_loss(cycled[d], real[d]) for d in "LU")
+                pair.update({f"DF_{d}": Pair(real[d], partner[d]) for d in "LU"})
+
+                # Identity loss of CycleGAN (arXiv 1703.10593, section 5.2): F_L leaves an image of L as it is. Where
+                # the contrast is inverted it has no meaning, because no image of L could pass for one of U.
+                if self.sign > 0 and s.weight_identity:
+                    loss["identity"] = s.weight_identity * sum(l1_loss(F[d](real[d]), real[d]) for d in "LU")
+
+                # Diffusive module: noise the real image x_0 to level t + 1, predict it from there with its partner as
+                # the condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
+                l1 = []
+                for d, other in ("U", "L"), ("L", "U"):
+                    x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
+                    x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
+                    x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
+                    predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
+                    fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
+                    pair[f"DG_{d}"] = Pair(torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1), t)  # 2 channels
+                    l1.append(l1_loss(predicted, x_0))
+                loss["l1"] = s.weight_l1 * sum(l1)
+
+                # Adversarial losses of both modules, in the non-saturating form -log D(fake) = softplus(-logit).
+                for kind in "FG":
+                    both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
+                    logits = (critic(p.fake, p.level).float() for critic, p in both)  # a logit per patch
+                    loss[f"adversarial_{kind}"] = sum(softplus(-logit).mean() for logit in logits)
+            self.fabric.backward(weight * sum(loss.values()))
+            losses.append(loss)
+            pairs.append(pair)
+        self._update(self.generator_optimiser)
+
+        # Discriminators, on the same images, detached from the generators that made them.
+        critics.requires_grad_(True)
+        for weight, loss, pair in zip(weights, losses, pairs, strict=True):
+            with self.fabric.autocast():
+                # Logistic losses -log D(real) - log(1 - D(fake)). Twice the mean over both domains is their sum.
+                for kind in "FG":
+                    both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
+                    on_real = torch.cat([critic(p.real, p.level).float().flatten() for critic, p in both])
+                    on_fake = torch.cat([critic(p.fake.detach(), p.level).float().flatten() for critic, p in both])
+                    loss[f"critic_{kind}"] = 2 * (softplus(-on_real).mean() + softplus(on_fake).mean())
+                    loss.update({f"logit_real_{kind}": on_real.mean(), f"logit_fake_{kind}": on_fake.mean()})
+
+            # Lazy R1: only every few steps, and in float32, because it is a derivative of a derivative.
+            penalty = 0.0
+            if number % s.r1_every == 0:
+                penalty = sum(0.5 * s.r1 * gradient_energy(critics[name], p.real, p.level) for name, p in pair.items())
+            self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + penalty))
+        self._update(self.critic_optimiser)
+
+        # Moving average (EMA) of the generators' weights: these translate later. It follows faster at the beginning.
+        keep = min(s.ema, (1 + number) / (10 + number))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - keep)
+
+        # Losses of the joint batch, for the log.
+        values = [torch.stack([value.detach().float() for value in loss.values()]) for loss in losses]
+        mean = sum(weight * value for weight, value in zip(weights, values, strict=True))
+        return dict(zip(losses[0], self.fabric.all_reduce(mean).tolist(), strict=True))
+
+    def _draw_parts(self, number: int) -> tuple[list[dict[str, Batch]], list[float]]:
+        """Return this process's parts of the joint batch, and the share of its images in each part."""
+        batch = draw(self.images, self.settings, step_generator(self.seed, number))
+        n, most = self.settings.joint_batch, self.settings.batch
+        slices = shares(n, most, self.fabric.global_rank, self.fabric.world_size)
+        parts = [{d: batch[d].part(which, self.fabric.device) for d in batch} for which in slices]
         sizes = [len(part["L"].level) for part in parts]
         return parts, [size / sum(sizes) for size in sizes]
 
-    def _teach_generators(self, part: dict[str, Drawn], weight: float) -> tuple[dict[str, Tensor], dict[str, tuple]]:
-        """Add the gradients of the generators' losses; return those and the detached images they made."""
-        with self.fabric.autocast():
-            losses, pairs = self._generator_losses(part)
-        self.fabric.backward(weight * sum(losses.values()))
-        return losses, {name: (real, fake.detach(), level) for name, (real, fake, level) in pairs.items()}
+    def _update(self, optimiser: torch.optim.Optimizer) -> None:
+        """Average the gradients over the processes in one all-reduce, take a step, and clear them.
 
-    def _teach_critics(self, pairs: dict[str, tuple], weight: float, penalise: bool) -> dict[str, Tensor]:
-        """Add the gradients of the discriminators' losses; return those and the mean logits."""
-        with self.fabric.autocast():
-            losses, logits = self._critic_losses(pairs)
-        penalty = self._gradient_penalty(pairs) if penalise else {}
-        self.fabric.backward(weight * (sum(losses.values()) + sum(penalty.values())))
-        return losses | logits
-
-    def state(self) -> dict:
-        """Return weights, averaged weights and optimisers."""
-        parts = (self.generators, self.critics, self.average, self.generator_optimiser, self.critic_optimiser)
-        return dict(zip(_PARTS, (part.state_dict() for part in parts), strict=True))
-
-    def restore(self, state: dict) -> None:
-        """Take up what `state` returned."""
-        for part in _PARTS:
-            getattr(self, part).load_state_dict(state[part])
-
-    def _joint(self, losses: list[dict[str, Tensor]], weights: list[float]) -> dict[str, float]:
-        """Return the means over all parts and processes."""
-        told = [torch.stack([value.detach().float() for value in part.values()]) for part in losses]
-        mean = sum(weight * values for weight, values in zip(weights, told, strict=True))
-        return dict(zip(losses[0], self.fabric.all_reduce(mean).tolist(), strict=True))
-
-    def _descend(self, optimiser: torch.optim.Optimizer) -> None:
-        """Step down the gradients, averaged over the processes, and clear them."""
+        DistributedDataParallel would average them too, but it allows one forward pass per backward pass of a network.
+        Here a network runs up to four times, with a second derivative for R1. Unwrapped networks also keep the names
+        of their weights, so that checkpoints do not depend on the number of processes.
+        """
         if self.fabric.world_size > 1:
             gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
             joint = self.fabric.all_reduce(torch.cat([g.flatten() for g in gradients]))
@@ -188,82 +258,26 @@ class SynDiffTraining:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
-    def _generator_losses(self, part: dict[str, Drawn]) -> tuple[dict, dict]:
-        """Return the adversarial, cycle and L1 losses and, for each discriminator, its (real, fake, level)."""
-        g, s = self.generators, self.settings
-        real = {d: part[d].image for d in "LU"}
-        fake = {"U": g["F_U"](real["L"]), "L": g["F_L"](real["U"])}  # the missing partners
-        again = {"L": g["F_L"](fake["U"]), "U": g["F_U"](fake["L"])}
-        losses = {"cycle": s.weight_cycle * sum(F.l1_loss(again[d], real[d]) for d in "LU")}
-        losses |= self._identity(real)
-        pairs = {f"DF_{d}": (real[d], fake[d], None) for d in "LU"}
-        l1 = 0.0
-        for d, other in ("U", "L"), ("L", "U"):
-            x_0, pairs[f"DG_{d}"] = self._diffusive(d, part[d], fake[other])
-            l1 = l1 + F.l1_loss(x_0, real[d])
-        losses["l1"] = s.weight_l1 * l1
-        for kind in "FG":
-            fooled = (self._logits(f"D{kind}_{d}", pairs[f"D{kind}_{d}"], 1) for d in "LU")
-            losses[f"adversarial_{kind}"] = sum(F.softplus(-logits).mean() for logits in fooled)
-        return losses, pairs
+    def state(self) -> dict:
+        """Return weights, averaged weights and optimisers."""
+        return {name: getattr(self, name).state_dict() for name in _STATE}
 
-    def _identity(self, real: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return CycleGAN's identity term (arXiv 1703.10593, section 5.2): what looks like L already needs no change.
-
-        There is none where the contrast is inverted: no image of L could then pass for one of U.
-        """
-        weight = self.settings.weight_identity if self.sign > 0 else 0.0
-        change = (F.l1_loss(self.generators[f"F_{d}"](real[d]), real[d]) for d in "LU")
-        return {"identity": weight * sum(change)} if weight else {}
-
-    def _diffusive(self, d: str, drawn: Drawn, condition: Tensor) -> tuple[Tensor, tuple]:
-        """Noise the real image to level t + 1, predict x_0 from it, and step back to t."""
-        level = drawn.level
-        x_t = diffuse(self.schedule, drawn.image, level, drawn.noise_t)
-        x_next = diffuse_one_step(self.schedule, x_t, level, drawn.noise_next)
-        x_0 = self.generators[f"G_{d}"](x_next, condition, level + 1, drawn.latent)
-        x_t_fake = posterior(self.schedule, x_0, x_next, level, drawn.noise_posterior)
-        return x_0, (torch.cat([x_t, x_next], 1), torch.cat([x_t_fake, x_next], 1), level)
-
-    def _logits(self, critic: str, pair: tuple, which: int) -> Tensor:
-        level = pair[2]
-        return self.critics[critic](pair[which], *(() if level is None else (level,))).float()
-
-    def _critic_losses(self, pairs: dict[str, tuple]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the logistic losses of the discriminators on real and fake images, and the mean logits."""
-        told = {name: self._tell_apart(name, pair) for name, pair in pairs.items()}
-        losses, logits = {}, {}
-        for kind in "FG":
-            real, fake = (torch.cat([told[f"D{kind}_{d}"][which].flatten() for d in "LU"]) for which in (0, 1))
-            losses[f"critic_{kind}"] = 2 * (F.softplus(-real).mean() + F.softplus(fake).mean())  # both domains
-            logits |= {f"logit_real_{kind}": real.mean(), f"logit_fake_{kind}": fake.mean()}
-        return losses, logits
-
-    def _tell_apart(self, critic: str, pair: tuple) -> tuple[Tensor, Tensor]:
-        return self._logits(critic, pair, 0), self._logits(critic, pair, 1)
-
-    def _gradient_penalty(self, pairs: dict[str, tuple]) -> dict[str, Tensor]:
-        """Return lazy R1 on the real images (Mescheder et al., arXiv 1801.04406), in float32."""
-        penalties = {}
-        for name, (real, _, level) in pairs.items():
-            real = real.detach().requires_grad_(True)
-            logits = self._logits(name, (real, None, level), 0)
-            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-            # A pixel is seen by one patch or a few: the energy a patch, so that gamma does not grow with the crop.
-            energy = gradient.square().sum() / logits.numel()
-            penalties[name] = 0.5 * self.settings.r1 * energy
-        return penalties
-
-    def _set_learning_rate(self, number: int) -> None:
-        factor = DECAYS[self.settings.decay](number, self.settings.steps)
-        self.generator_optimiser.param_groups[0]["lr"] = self.settings.lr_generator * factor
-        self.critic_optimiser.param_groups[0]["lr"] = self.settings.lr_critic * factor
-
-    @torch.no_grad()
-    def _update_average(self, number: int) -> None:
-        """Let the averaged weights follow (EMA), faster while the training is young."""
-        decay = min(self.settings.ema, (1 + number) / (10 + number))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - decay)
+    def restore(self, state: dict) -> None:
+        """Continue from what `state` returned."""
+        for name in _STATE:
+            getattr(self, name).load_state_dict(state[name])
 
 
-_PARTS = ("generators", "critics", "average", "generator_optimiser", "critic_optimiser")
+_STATE = ("generators", "critics", "average", "generator_optimiser", "critic_optimiser")
+
+
+def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor | None) -> Tensor:
+    """Return the squared gradient of the logits on real images, as in R1 (Mescheder et al., arXiv 1801.04406).
+
+    Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images: the
+    penalty then does not depend on the size of the crop.
+    """
+    real = real.detach().requires_grad_(True)
+    logits = critic(real, level).float()
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return gradient.square().sum() / logits.numel()

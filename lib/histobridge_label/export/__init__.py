@@ -1,15 +1,16 @@
-"""Labels handed to the people who use and correct them, in the formats of their tools; each can be read back exactly.
+"""The hand-off: labels in the formats of annotation tools, from which each mask can be read back exactly.
 
 ===========  ==========================================================================================================
-`names`      what files are called: BIDS in front, AxonDeepSeg behind
-`polygons`   label maps to polygons along pixel edges, and back
+`names`      file names: BIDS in front, AxonDeepSeg behind
 `geojson`    polygons for QuPath
 `instances`  numbered fibres for napari, Cellpose and Fiji
-`dataset`    all of it together, as a BIDS derivative dataset
-`of_run`     the refined labels of a finished run, handed off
+`bids`       the files that a BIDS derivative dataset needs at its top
+`write`      write a hand-off: all of the above for every image
+`read`       read a hand-off, and find the files that were edited since
 ===========  ==========================================================================================================
 """
 
-from histobridge_label.export.dataset import Handoff, Labelled, edited, read_handoff, write_handoff
+from histobridge_label.export.read import Handoff, edited_files, read_handoff
+from histobridge_label.export.write import Labelled, write_handoff
 
-__all__ = ["Handoff", "Labelled", "edited", "read_handoff", "write_handoff"]
+__all__ = ["Handoff", "Labelled", "edited_files", "read_handoff", "write_handoff"]

@@ -1,4 +1,4 @@
-"""Every fibre with a number of its own, as a label image for napari, Cellpose and Fiji."""
+"""Fibres as a label image for napari, Cellpose and Fiji: each fibre has its own number."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from histobridge.io.files import atomic_write
 from histobridge.metrics.instances import axon_instances
 from histobridge.metrics.morphometrics import fibre_instances, min_axon_px
 
-MOST_UINT16 = np.iinfo(np.uint16).max
+MAX_UINT16 = np.iinfo(np.uint16).max
 
 
 def fibre_labels(mask: np.ndarray, um_per_px: float) -> np.ndarray:
-    """Number the fibres of a class mask: an axon and its own share of the myelin have one number.
+    """Number the fibres of a class mask: an axon and its share of the myelin have the same number.
 
-    Number n is row n of `morphometrics.fibres` (of the column `fibre`). Specks too small for an axon, and myelin that
-    is connected with no axon, are 0.
+    Number n is the row of fibre n in `morphometrics.fibres`. Specks too small for an axon, and myelin that is connected
+    to no axon, are 0.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def fibre_labels(mask: np.ndarray, um_per_px: float) -> np.ndarray:
     Returns
     -------
     ndarray
-        uint16 `[H, W]`, or uint32 if there are more than 65535 fibres; 0 is the rest, numbers have no gaps.
+        uint16 `[H, W]`, or uint32 if there are more than 65535 fibres. 0 is background; numbers have no gaps.
 
     Raises
     ------
@@ -47,14 +47,14 @@ def fibre_labels(mask: np.ndarray, um_per_px: float) -> np.ndarray:
     """
     axons = axon_instances(mask, min_px=min_axon_px(um_per_px))
     numbers = relabel_sequential(fibre_instances(mask, axons))[0]
-    return numbers.astype(np.uint16 if numbers.max(initial=0) <= MOST_UINT16 else np.uint32)
+    return numbers.astype(np.uint16 if numbers.max(initial=0) <= MAX_UINT16 else np.uint32)
 
 
 def write_instances(path: str | os.PathLike, labels: np.ndarray, um_per_px: float) -> None:
-    """Write a label image as a compressed TIFF with its pixel size, whole or not at all.
+    """Write a label image as a compressed TIFF with its pixel size.
 
-    uint16 is written as ImageJ likes it, with the unit µm. ImageJ knows no integers of 32 bits: uint32 is a plain TIFF
-    with its pixel size per cm, for napari, Cellpose, and Fiji by way of Bio-Formats.
+    uint16 becomes an ImageJ TIFF with the unit µm. ImageJ has no 32-bit integers, so uint32 becomes a plain TIFF with
+    its resolution per cm, for napari, Cellpose, and Fiji by way of Bio-Formats.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def write_instances(path: str | os.PathLike, labels: np.ndarray, um_per_px: floa
         If the file cannot be written.
     """
     per_um = 1 / um_per_px
-    style = {"resolutionunit": "CENTIMETER", "resolution": (1e4 * per_um, 1e4 * per_um)}
+    options = {"resolutionunit": "CENTIMETER", "resolution": (1e4 * per_um, 1e4 * per_um)}
     if labels.dtype == np.uint16:
-        style = {"imagej": True, "metadata": {"unit": "um"}, "resolution": (per_um, per_um)}
+        options = {"imagej": True, "metadata": {"unit": "um"}, "resolution": (per_um, per_um)}
     with atomic_write(path) as draft:
-        tifffile.imwrite(draft, labels, compression="zlib", photometric="minisblack", **style)
+        tifffile.imwrite(draft, labels, compression="zlib", photometric="minisblack", **options)

@@ -1,8 +1,8 @@
-"""What the files of a hand-off are called: BIDS in front, AxonDeepSeg behind.
+"""Names of the files of a hand-off: BIDS in front, AxonDeepSeg behind.
 
-BIDS names a microscopy image sub-LABEL[_ses-LABEL]_sample-LABEL[...]_MODALITY, labels being letters and digits; it has
-no names yet for segmentations of one, so that what is appended to that name is what AxonDeepSeg appends, and
-`.bidsignore` lists it.
+BIDS names a microscopy image sub-LABEL[_ses-LABEL]_sample-LABEL[...]_MODALITY, where labels are letters and digits. It
+has no names for segmentations of such an image yet. Their names therefore consist of the image's name and the ending
+that AxonDeepSeg uses, and `.bidsignore` lists them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import NamedTuple
+
+DESCRIPTION, IMAGES, PROVENANCE = "dataset_description.json", "images.tsv", "provenance.json"
+REVIEW_ORDER = "review_order.csv"
+
+COMBINED, AXON, MYELIN = "_seg-axonmyelin.png", "_seg-axon.png", "_seg-myelin.png"
+"""Endings of AxonDeepSeg: grey levels 0 / 127 / 255 for both classes, and 0 / 255 for one class."""
+
+INSTANCES, FIBRES, UNCERTAINTY = "_instances.tif", "_fibres.geojson", "_uncertainty.png"
+ENDINGS = (COMBINED, AXON, MYELIN, INSTANCES, FIBRES, UNCERTAINTY)
 
 MODALITIES = ["TEM", "SEM", "uCT", "BF", "DF", "PC", "DIC", "FLUO", "CONF", "PLI", "CARS", "2PE", "MPE", "SR", "NLO"]
 MODALITIES += ["OCT", "SPIM"]
@@ -20,24 +29,18 @@ BIDS_IMAGE = re.compile(
     rf"(_stain-[A-Za-z0-9]+)?(_run-[0-9]+)?(_chunk-[0-9]+)?(_({'|'.join(MODALITIES)}))"
 )
 
-COMBINED, AXON, MYELIN = "_seg-axonmyelin.png", "_seg-axon.png", "_seg-myelin.png"
-"""What AxonDeepSeg appends to the name of an image: levels 0 / 127 / 255, and 0 / 255 for one class."""
 
-INSTANCES, FIBRES, UNCERTAINTY = "_instances.tif", "_fibres.geojson", "_uncertainty.png"
-ENDINGS = (COMBINED, AXON, MYELIN, INSTANCES, FIBRES, UNCERTAINTY)
-
-
-class Place(NamedTuple):
-    """Where the files of one image go.
+class ImageName(NamedTuple):
+    """The name of an image in a hand-off, and the folder of its files.
 
     Attributes
     ----------
     image : str
-        Its name, to which endings are appended; unique in a hand-off.
+        Unique in a hand-off; endings are appended to it.
     folder : str
         Relative to the hand-off, with forward slashes.
     participant, sample : str
-        As BIDS has them in its tables: sub-LABEL and sample-LABEL.
+        sub-LABEL and sample-LABEL, as in the tables of BIDS.
     """
 
     image: str
@@ -47,7 +50,7 @@ class Place(NamedTuple):
 
 
 def bids_label(text: str) -> str:
-    """Return the letters and digits of a text, accents taken off; `x` if there are none.
+    """Return the letters and digits of a text without accents; `x` if it has none.
 
     >>> bids_label("rat-3 (gauche, été)"), bids_label("µ_?")
     ('rat3gaucheete', 'u')
@@ -57,42 +60,42 @@ def bids_label(text: str) -> str:
 
 
 class Names:
-    """Gives each image its place; no two share one, not even where a file system ignores case.
+    """Gives each image a unique name, also where a file system ignores case.
 
     The same images in the same order get the same names.
 
     >>> names = Names()
-    >>> names.place("image_1", "rat 1", "SEM").image, names.place("image-1", "rat 1", "SEM").image
+    >>> names.add("image_1", "rat 1", "SEM").image, names.add("image-1", "rat 1", "SEM").image
     ('sub-rat1_sample-image1_SEM', 'sub-rat1_sample-image1x2_SEM')
     """
 
     def __init__(self):
-        self._subjects: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._participants: dict[str, str] = {}
+        self._used: set[str] = set()
 
-    def place(self, name: str, subject: str, modality: str | None) -> Place:
-        """Return the place of an image: its own name if that is BIDS already, else one made of name and subject."""
-        known = BIDS_IMAGE.fullmatch(name)
-        if known and name.casefold() not in self._taken:
-            self._taken |= {name.casefold(), known["sub"].casefold()}
-            self._subjects.setdefault(subject, known["sub"])
-            folder = "/".join(filter(None, (known["sub"], known["ses"], "micr")))
-            return Place(name, folder, known["sub"], known["sample"])
+    def add(self, name: str, subject: str, modality: str | None) -> ImageName:
+        """Return the name of an image: its own if that follows BIDS, else one made from its name and subject."""
+        bids = BIDS_IMAGE.fullmatch(name)
+        if bids and name.casefold() not in self._used:
+            self._used |= {name.casefold(), bids["sub"].casefold()}
+            self._participants.setdefault(subject, bids["sub"])
+            folder = "/".join(filter(None, (bids["sub"], bids["ses"], "micr")))
+            return ImageName(name, folder, bids["sub"], bids["sample"])
         participant = self._participant(subject)
-        ending = f"_{modality}" if modality else ""
-        sample = self._free(f"{participant}_sample-{bids_label(name)}", ending).removeprefix(f"{participant}_")
-        return Place(f"{participant}_{sample}{ending}", f"{participant}/micr", participant, sample)
+        suffix = f"_{modality}" if modality else ""
+        sample = self._unused(f"{participant}_sample-{bids_label(name)}", suffix).removeprefix(f"{participant}_")
+        return ImageName(f"{participant}_{sample}{suffix}", f"{participant}/micr", participant, sample)
 
     def _participant(self, subject: str) -> str:
-        if subject not in self._subjects:
-            self._subjects[subject] = self._free(f"sub-{bids_label(subject.removeprefix('sub-'))}", "")
-        return self._subjects[subject]
+        if subject not in self._participants:
+            self._participants[subject] = self._unused(f"sub-{bids_label(subject.removeprefix('sub-'))}", "")
+        return self._participants[subject]
 
-    def _free(self, wanted: str, ending: str) -> str:
-        """Return what is wanted, or the first of its numbered variants that nothing else is called."""
-        number, found = 1, wanted
-        while f"{found}{ending}".casefold() in self._taken:
+    def _unused(self, stem: str, suffix: str) -> str:
+        """Return the stem, with a number if the name is in use."""
+        number, unused = 1, stem
+        while f"{unused}{suffix}".casefold() in self._used:
             number += 1
-            found = f"{wanted}x{number}"
-        self._taken.add(f"{found}{ending}".casefold())
-        return found
+            unused = f"{stem}x{number}"
+        self._used.add(f"{unused}{suffix}".casefold())
+        return unused

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.io.progress import Report
-from histobridge.metrics.overlap import mean_dice
+from histobridge.metrics import mean_dice
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples
 from histobridge_label.finetune import finetune

@@ -1,6 +1,6 @@
-"""Which way to a pseudo label should somebody trust who has no mask of U? How well label-free scores tell, and advice.
+"""Which method should label U if no mask of U exists? How well label-free scores predict Dice, and a recommendation.
 
-A way is a strategy with a translator; `label_free.py` scores it. Tables go in, tables and a paragraph come out.
+A method is a strategy with a translator; `label_free_scores.py` scores it.
 """
 
 from __future__ import annotations
@@ -12,119 +12,116 @@ import pandas as pd
 
 from histobridge.config import REFINED
 from histobridge_study.analysis.statistics import rank_correlation
-from histobridge_study.analysis.tables import SETTING
+from histobridge_study.analysis.tables import EXPERIMENT_KEYS, Method
 
-Method = tuple[str, str]
 SCORES = ("enclosure", "agreement", "anatomy", "confidence", "round_trip", "likeness", "reverse")
-CHOSEN = "anatomy"
-"""The score that `histobridge recommend` goes by: reports/guidance_overview.csv says why."""
-NEGLIGIBLE = 0.01  # Dice that a choice may lose and still be good
-LEAST_ENCLOSED = 0.5  # less, and the polarity is in doubt
-CLEAR = 0.05  # of the chosen score, between a way and the next
+DECIDING_SCORE = "anatomy"
+"""The score by which `recommend` chooses; reports/guidance_overview.csv compares it with the others."""
+NEGLIGIBLE = 0.01  # loss of Dice with which a choice is still good
+LEAST_ENCLOSED = 0.5  # mean enclosure below which the polarity is doubtful
+CLEAR_LEAD = 0.05  # difference of the deciding score between the best method and the next
 
 
-# --- Do the scores tell? ------------------------------------------------------------------------------------
+# --- How well do the scores predict Dice? -------------------------------------------------------------------
 
 
-def with_truth(scored: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of `scores` with the true `dice` of each way: the mean over images and classes of rows of Dice."""
-    keys = [*SETTING, "fold", "strategy", "translator"]
+def with_true_dice(scored: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the true `dice` of each method, the mean over images and classes of rows of `dice.csv`, to rows of `scores`.
+
+    Methods without a true Dice are left out.
+    """
+    keys = [*EXPERIMENT_KEYS, "fold", "strategy", "translator"]
     return scored.merge(rows.groupby(keys, as_index=False)["dice"].mean(), on=keys)
 
 
-def usefulness(known: pd.DataFrame) -> pd.DataFrame:
-    """Return how well each score tells good ways from bad, from rows of `with_truth`; one row a score.
+def evaluate_scores(known: pd.DataFrame) -> pd.DataFrame:
+    """Return how well each label-free score predicts Dice, from rows of `with_true_dice`; one row for each score.
 
-    Returns
-    -------
-    DataFrame
-        `score`; Spearman's `correlation` with the true Dice over all cells (a pair, protocol and way; folds share their
-        images and are averaged) with its 95 % interval `low` to `high`, too narrow by as much as the ways of one pair
-        are alike, and its mean `within` runs; of the `runs`, the share in which the way of the highest score is `best`
-        and in which it loses at most `NEGLIGIBLE` Dice (`good`); and the Dice that it loses, `lost` on the mean and
-        `lost_most`. The last three again among all ways but `refined`, which was made to enclose its axons: a score
-        that asks for that is sure to choose it.
+    `correlation` is Spearman's, with the true Dice over all cells (a pair, protocol and method; folds share images and
+    are averaged). Its 95 % interval `low` to `high` is too narrow because the methods of one pair resemble each other.
+    `within` is its mean over single runs. Of the `runs`, `best` is the share in which the method with the highest score
+    is the best, and `good` that in which it loses at most `NEGLIGIBLE` Dice; `lost` and `lost_most` are the mean and
+    the maximum of the loss. The last three are repeated without `refined`, which optimises the enclosure of axons: a
+    score based on enclosure is certain to choose it.
     """
-    return pd.DataFrame([_usefulness(known, score) for score in SCORES if score in known])
+    return pd.DataFrame([_evaluate(known, score) for score in SCORES if score in known])
 
 
-def _usefulness(known: pd.DataFrame, score: str) -> dict:
-    cells = known.groupby([*SETTING, "strategy", "translator"])[[score, "dice"]].mean()
-    overall = rank_correlation(cells[score], cells["dice"])
+def _evaluate(known: pd.DataFrame, score: str) -> dict:
+    cells = known.groupby([*EXPERIMENT_KEYS, "strategy", "translator"])[[score, "dice"]].mean()
+    correlation = rank_correlation(cells[score], cells["dice"])
     runs = _runs(known)
-    lost, others = (_lost(_runs(of), score) for of in (known, known[known["strategy"] != REFINED]))
+    lost, lost_of_others = (_lost_dice(_runs(of), score) for of in (known, known[known["strategy"] != REFINED]))
     return {
         "score": score,
-        "correlation": overall.value,
-        "low": overall.low,
-        "high": overall.high,
+        "correlation": correlation.value,
+        "low": correlation.low,
+        "high": correlation.high,
         "within": np.mean([run[score].corr(run["dice"], method="spearman") for run in runs]),
         "runs": len(runs),
         "best": np.mean(lost == 0),
         "good": np.mean(lost <= NEGLIGIBLE),
         "lost": lost.mean(),
         "lost_most": lost.max(),
-        "good_of_others": np.mean(others <= NEGLIGIBLE),
-        "lost_of_others": others.mean(),
-        "lost_most_of_others": others.max(),
+        "good_of_others": np.mean(lost_of_others <= NEGLIGIBLE),
+        "lost_of_others": lost_of_others.mean(),
+        "lost_most_of_others": lost_of_others.max(),
     }
 
 
 def _runs(known: pd.DataFrame) -> list[pd.DataFrame]:
-    return [run for _, run in known.groupby([*SETTING, "fold"])]
+    return [run for _, run in known.groupby([*EXPERIMENT_KEYS, "fold"])]
 
 
-def _lost(runs: list[pd.DataFrame], score: str) -> np.ndarray:
-    """Return, of each run, the Dice that is lost by the way of the highest score."""
+def _lost_dice(runs: list[pd.DataFrame], score: str) -> np.ndarray:
+    """Return for each run the best Dice less that of the method with the highest score."""
     return np.array([run["dice"].max() - run.loc[run[score].idxmax(), "dice"] for run in runs])
 
 
-# --- What to do ---------------------------------------------------------------------------------------------
+# --- The recommendation -------------------------------------------------------------------------------------
 
 
 class Advice(NamedTuple):
-    """A way, and a paragraph that says how sure it is and why."""
+    """A method, and a paragraph that gives the reasons and the uncertainty."""
 
     method: Method
     text: str
 
 
 def recommend(scored: pd.DataFrame, experience: pd.DataFrame | None = None) -> Advice:
-    """Return which way to use, from the rows of `scores` of one pair and protocol; folds are averaged.
+    """Return which method to use, from the rows of `scores` of one pair and protocol; folds are averaged.
 
-    Parameters
-    ----------
-    scored : DataFrame
-    experience : DataFrame, optional
-        The table of `usefulness` on domains whose truth is known.
+    `experience` is the table of `evaluate_scores` on domains whose truth is known.
     """
-    mean = scored.groupby(["strategy", "translator"])[list(SCORES)].mean().sort_values(CHOSEN, ascending=False)
-    parts = [_reason(mean)]
-    if mean["enclosure"].iloc[0] < LEAST_ENCLOSED:
-        parts.append("But less than half of what surrounds an axon is myelin: look before you trust any of them.")
+    methods = scored.groupby(["strategy", "translator"])[list(SCORES)].mean()
+    methods = methods.sort_values(DECIDING_SCORE, ascending=False)
+    parts = [_reason(methods)]
+    if methods["enclosure"].iloc[0] < LEAST_ENCLOSED:
+        parts.append("But less than half of the ring around the axons is myelin: check the labels before you use any.")
     if experience is not None and len(experience):
-        parts.append(_experience(experience.set_index("score").loc[CHOSEN]))
-    return Advice(mean.index[0], " ".join(parts))
+        parts.append(_experience(experience.set_index("score").loc[DECIDING_SCORE]))
+    return Advice(methods.index[0], " ".join(parts))
 
 
-def _reason(mean: pd.DataFrame) -> str:
-    first, told = mean.iloc[0], f"Use {_name(mean.index[0])}."
-    told += (
-        f" Of what surrounds its axons {first['enclosure']:.0%} is myelin, and with the labels of other ways its own"
+def _reason(methods: pd.DataFrame) -> str:
+    best = methods.iloc[0]
+    text = (
+        f"Use {_name(methods.index[0])}: {best['enclosure']:.0%} of the ring around its axons is myelin, and its "
+        f"labels have a Dice of {best['agreement']:.2f} with those of the other methods."
     )
-    told += f" have a Dice of {first['agreement']:.2f}."
-    if len(mean) == 1:
-        return told
-    rival, lead = mean.iloc[1], first[CHOSEN] - mean[CHOSEN].iloc[1]
-    told += f" Next is {_name(mean.index[1])} ({rival['enclosure']:.0%}, {rival['agreement']:.2f})"
-    return told + (", clearly behind." if lead > CLEAR else ", so close that either will do.")
+    if len(methods) == 1:
+        return text
+    second = methods.iloc[1]
+    text += f" The next method is {_name(methods.index[1])} ({second['enclosure']:.0%}, {second['agreement']:.2f})"
+    is_clear = best[DECIDING_SCORE] - second[DECIDING_SCORE] > CLEAR_LEAD
+    return text + (", which is clearly worse." if is_clear else ", which is about as good.")
 
 
 def _experience(known: pd.Series) -> str:
     return (
-        f"Where the truth is known ({known['runs']:.0f} runs of the study), the way chosen like this was within "
-        f"{NEGLIGIBLE} Dice of the best in {known['good']:.0%} of them, and lost {known['lost']:.3f} on the mean; "
-        f"among the ways other than {REFINED}, which was made to score well here, in {known['good_of_others']:.0%}, "
+        f"In {known['runs']:.0f} runs of the study with known truth, the method chosen by this score was within "
+        f"{NEGLIGIBLE} Dice of the best in {known['good']:.0%} of the runs and lost {known['lost']:.3f} on average. "
+        f"Without {REFINED}, which optimises this score, it was in {known['good_of_others']:.0%} "
         f"and lost {known['lost_of_others']:.3f}."
     )
 

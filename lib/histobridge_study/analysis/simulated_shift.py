@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from histobridge.config import TrainingProfile
-from histobridge.metrics.overlap import class_scores
+from histobridge.metrics import class_scores
 from histobridge.phantom import RENDERERS, draw_geometry, render
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, adapt, tutor
 from histobridge.strategies.polarity import choose_sign, evidence
-from histobridge.translators.syndiff import SynDiff
+from histobridge.translators import SynDiff
 from histobridge_label.finetune import finetune
 
 MODALITIES = tuple(name for name in RENDERERS if name != "tem")

@@ -1,11 +1,11 @@
-"""How sure a number is: bootstrap intervals, a paired test and its correction. Arrays go in, numbers come out.
+"""Bootstrap intervals, the Wilcoxon signed-rank test and Holm's correction: arrays in, numbers out.
 
-The unit of all of it is the image, because folds share their images: five folds are five trainings, and their spread
-(the SD of the tables) says nothing of what other images would give. Images of one subject are alike in turn, so
-where there are subjects enough it is subjects that are drawn, each with all its images (a cluster bootstrap).
+The unit of all statistics is the image, because folds share their images: the spread over five folds describes five
+trainings, not other images. Images of one subject resemble each other, so where there are enough subjects the bootstrap
+draws subjects, each with all its images (a cluster bootstrap).
 
-With few units a percentile interval is too narrow: five subjects of one sign always exclude 0, and by chance alone
-that happens once in 16. Read an interval of five subjects as a sign, not as a proof.
+With few units a percentile interval is too narrow. If all of five subjects have the same sign, the interval excludes 0,
+and by chance alone that happens once in 16 times. An interval of five subjects is an indication, not a proof.
 """
 
 from __future__ import annotations
@@ -18,18 +18,13 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-SUBJECTS_ENOUGH = 5  # fewer have hardly any distinct resamples (10 of three subjects): images are drawn instead
+MIN_SUBJECTS = 5  # fewer have hardly any distinct resamples (10 of three subjects): images are drawn instead
 
 
 class Interval(NamedTuple):
-    """An estimate and its 95 % percentile bootstrap interval.
+    """An estimate and its 95 % percentile bootstrap interval, NaN where fewer than two units could be drawn.
 
-    Attributes
-    ----------
-    value, low, high : float
-        `low` and `high` are NaN where fewer than two units could be drawn.
-    resampled : str
-        What was drawn, such as "5 subjects"; "8 images" means that their subjects were too few.
+    `resampled` names what was drawn: "8 images" instead of "5 subjects" means that there were too few subjects.
     """
 
     value: float
@@ -48,62 +43,61 @@ class SignedRank(NamedTuple):
 
 
 class _Units(NamedTuple):
-    """What is drawn together: the sum of the values of each unit and how many they are."""
+    """The units that the bootstrap draws: the sum and the number of the values of each."""
 
     sums: np.ndarray
     counts: np.ndarray
     name: str
 
+    @classmethod
+    def of(cls, values: np.ndarray, subjects: np.ndarray) -> _Units:
+        values, subjects = np.asarray(values, dtype=float), np.asarray(subjects)
+        defined = ~np.isnan(values)
+        values, (names, owner) = values[defined], np.unique(subjects[defined], return_inverse=True)
+        if len(names) < MIN_SUBJECTS:
+            return cls(values, np.ones(len(values)), "images")
+        return cls(np.bincount(owner, values), np.bincount(owner).astype(float), "subjects")
+
     def mean(self, drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         return self.sums[drawn].sum(axis=axis) / self.counts[drawn].sum(axis=axis)
 
+    @property
+    def overall_mean(self) -> float:
+        return float(self.mean(np.arange(len(self.sums)))) if len(self.sums) else np.nan
+
+    def __str__(self) -> str:
+        return f"{len(self.sums)} {self.name}"
+
 
 def mean_interval(values: np.ndarray, subjects: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean of one value an image with its interval.
+    """Return the mean of one value per image, float [images], with its interval; NaN is left out.
 
-    Parameters
-    ----------
-    values : array of float [images]
-        Such as Dice, or a difference of two Dice of one image. NaN (undefined) is left out.
-    subjects : array [images]
-        The subject of each. From `SUBJECTS_ENOUGH` subjects on they are drawn, each with all its images; else images
-        are drawn as if independent, and the interval is too narrow by as much as they are not.
-    seed : int
-        Of the resampling: one seed, one answer.
+    From `MIN_SUBJECTS` subjects on, the bootstrap draws subjects, each with all its images. Otherwise it draws images
+    as if they were independent, and the interval is too narrow if they are not.
 
-    Examples
-    --------
     >>> mean_interval([0.5, 0.5, 1.0, np.nan], ["a", "a", "b", "b"])
     Interval(value=0.6666666666666666, low=0.5, high=1.0, resampled='3 images')
     """
-    units = _units(values, subjects)
+    units = _Units.of(values, subjects)
     low, high = _percentiles((len(units.sums),), units.mean, seed)
-    return Interval(_mean(units), low, high, f"{len(units.sums)} {units.name}")
+    return Interval(units.overall_mean, low, high, str(units))
 
 
-def drop_interval(
-    near: tuple[np.ndarray, np.ndarray], far: tuple[np.ndarray, np.ndarray], *, seed: int = 0
+def difference_interval(
+    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], *, seed: int = 0
 ) -> Interval:
-    """Return by how much the mean of other images is lower: mean of `near` less mean of `far`, drawn apart.
-
-    Parameters
-    ----------
-    near, far : (values, subjects)
-        Of two sets of images, each as in `mean_interval`.
-    """
-    one, other = _units(*near), _units(*far)
+    """Return the mean of `first` less that of `second`, independent sets of (values, subjects), with its interval."""
+    one, other = _Units.of(*first), _Units.of(*second)
     sizes = len(one.sums), len(other.sums)
     low, high = _percentiles(sizes, lambda i, j, axis: one.mean(i, axis) - other.mean(j, axis), seed)
-    return Interval(_mean(one) - _mean(other), low, high, f"{sizes[0]} {one.name}, {sizes[1]} {other.name}")
+    return Interval(one.overall_mean - other.overall_mean, low, high, f"{one}, {other}")
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return Spearman's rank correlation of paired numbers with an interval over pairs; infinite ones rank last.
+    """Return Spearman's rank correlation of paired numbers with an interval over pairs; infinite numbers rank last.
 
-    A resample in which one side is constant has no order and counts as 0.
+    If one side is constant, as it may be in a resample, the correlation is 0.
 
-    Examples
-    --------
     >>> rank_correlation([1, 2, 3, np.inf], [10, 20, 30, 40]).value
     1.0
     """
@@ -113,30 +107,31 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval
 
 
 def signed_rank(differences: np.ndarray) -> SignedRank:
-    """Test whether paired differences lie symmetrically about 0 (Wilcoxon; exact for few).
+    """Test whether paired differences are symmetric about 0 (Wilcoxon; exact for few).
 
     The effect size is the matched-pairs rank-biserial correlation (Kerby 2014): the rank sum of the positive
-    differences less that of the negative ones, divided by both. Differences of 0 carry no sign and are left out of
-    both; nothing but zeros gives p = 1 and effect 0. NaN is left out.
+    differences less that of the negative ones, divided by the sum of both. Differences of 0 are left out of effect and
+    p; nothing but zeros gives effect 0 and p = 1. NaN is left out of everything.
 
-    Examples
-    --------
     >>> signed_rank([0.1, 0.2, 0.3, 0.4, 0.5])
     SignedRank(n=5, median=0.3, effect=1.0, p=0.0625)
     """
-    found = np.asarray(differences, dtype=float)
-    found = np.round(found[~np.isnan(found)], 9)  # so that noise of summation neither breaks ties nor hides a 0
-    signed = found[found != 0]
-    if not len(signed):
-        return SignedRank(len(found), 0.0, 0.0, 1.0) if len(found) else SignedRank(0, np.nan, np.nan, np.nan)
-    ranks = stats.rankdata(np.abs(signed))
-    effect = (ranks * np.sign(signed)).sum() / ranks.sum()
-    p = stats.wilcoxon(signed).pvalue
-    return SignedRank(len(found), float(np.median(found)), float(effect), float(p))
+    differences = np.asarray(differences, dtype=float)
+    # Rounding, so that noise of summation neither breaks ties nor hides a 0.
+    differences = np.round(differences[~np.isnan(differences)], 9)
+    nonzero = differences[differences != 0]
+    if not len(differences):
+        return SignedRank(0, np.nan, np.nan, np.nan)
+    if not len(nonzero):
+        return SignedRank(len(differences), 0.0, 0.0, 1.0)
+    ranks = stats.rankdata(np.abs(nonzero))
+    effect = (ranks * np.sign(nonzero)).sum() / ranks.sum()
+    p = stats.wilcoxon(nonzero).pvalue
+    return SignedRank(len(differences), float(np.median(differences)), float(effect), float(p))
 
 
 def smallest_p(n: int) -> float:
-    """Return the smallest two-sided p that a signed-rank test of `n` pairs can give: 2 / 2^n, all of one sign.
+    """Return the smallest two-sided p of a signed-rank test of `n` pairs, 2 / 2^n: all differences have one sign.
 
     >>> [round(smallest_p(n), 4) for n in (5, 6)]
     [0.0625, 0.0312]
@@ -147,8 +142,6 @@ def smallest_p(n: int) -> float:
 def holm(p: np.ndarray) -> np.ndarray:
     """Return the p values [n] of one family after Holm's step-down correction; NaN is no member of the family.
 
-    Examples
-    --------
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
@@ -160,38 +153,19 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _units(values: np.ndarray, subjects: np.ndarray) -> _Units:
-    values, subjects = np.asarray(values, dtype=float), np.asarray(subjects)
-    known = ~np.isnan(values)
-    values, (names, owner) = values[known], np.unique(subjects[known], return_inverse=True)
-    if len(names) < SUBJECTS_ENOUGH:
-        return _Units(values, np.ones(len(values)), "images")
-    return _Units(np.bincount(owner, values), np.bincount(owner).astype(float), "subjects")
-
-
-def _mean(units: _Units) -> float:
-    return float(units.mean(np.arange(len(units.sums)))) if len(units.sums) else np.nan
-
-
 def _percentiles(sizes: tuple[int, ...], statistic: Callable, seed: int) -> tuple[float, float]:
-    """Draw the numbers of units, not their values, so that a unit may hold many images."""
+    """Bootstrap a statistic of the indices of drawn units, so that a unit may hold many images."""
     if min(sizes) < 2:
         return np.nan, np.nan
-    found = stats.bootstrap(
-        tuple(np.arange(size) for size in sizes),
-        statistic,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    indices = tuple(np.arange(size) for size in sizes)
+    options = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "vectorized": True}
+    interval = stats.bootstrap(indices, statistic, rng=np.random.default_rng(seed), **options).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Correlate ranks along the last axis; 0 where a side has no spread."""
+    """Correlate ranks along the last axis; 0 where a side is constant."""
     x, y = (stats.rankdata(side, axis=-1) for side in (x, y))
     x, y = (side - side.mean(axis=-1, keepdims=True) for side in (x, y))
-    spread = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    return np.divide((x * y).sum(axis=-1), spread, out=np.zeros_like(spread), where=spread > 0)
+    norm = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+    return np.divide((x * y).sum(axis=-1), norm, out=np.zeros_like(norm), where=norm > 0)

@@ -32,7 +32,7 @@ def show_data(
     datasets: Names = None, data: Data = Path("data"), study: StudyFile = None, as_json: Json = False
 ) -> None:
     """Show which files of the datasets are here, missing or wrong."""
-    from histobridge.data.download import status, summary
+    from histobridge.data.status import status, summary
 
     statuses = [file for dataset in _datasets(datasets, study) for file in status(dataset, data)]
     if as_json:
@@ -72,7 +72,7 @@ def _datasets(names: list[str] | None, study: Path | None) -> list:
 
 
 def _show(statuses: list) -> None:
-    from histobridge.data.download import complaints, summary
+    from histobridge.data.status import complaints, summary
 
     rows = summary(statuses)
     if not rows:

@@ -106,7 +106,7 @@ def report(
 
 def _fetch(grid, mirror: Path | None) -> None:
     """Get the files of all datasets that the grid needs; what cannot be had is told, and the rest runs."""
-    from histobridge.data.download import complaints, status
+    from histobridge.data.status import complaints, status
 
     splits = ("development", "locked-test") if grid.split == "locked-test" else ("development",)
     names = dict.fromkeys(name for pair, _, _ in grid.cells for name in grid.study.pairs[pair].datasets)

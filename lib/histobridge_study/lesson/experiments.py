@@ -10,13 +10,11 @@ import torch
 from scipy import ndimage
 
 from histobridge.classes import AXON
-from histobridge.metrics.overlap import mean_dice
-from histobridge.metrics.reconstruction import l1
+from histobridge.metrics import l1, mean_dice
 from histobridge.phantom import phantom
 from histobridge.training.device import device
-from histobridge.translators.base import Domain
 from histobridge.translators.diffusion import diffuse, diffuse_one_step, vp_schedule
-from histobridge.translators.syndiff import SynDiff
+from histobridge.translators import Domain, SynDiff
 
 SHIFT_PX = 8
 Transform = Callable[[np.ndarray], np.ndarray]

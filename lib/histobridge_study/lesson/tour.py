@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field
 
 from histobridge.config import SegmenterSettings, Strict, SynDiffSettings
-from histobridge.metrics.overlap import mean_dice
+from histobridge.metrics import mean_dice
 from histobridge.phantom import phantom
 from histobridge_study.parameters import parameters_of
 

@@ -21,7 +21,7 @@ from histobridge.display.drawing import save
 from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
-from histobridge_study.plotting.images import pseudo_labels, translations
+from histobridge_study.plotting.images import overlays, pseudo_labels, translations
 from histobridge_study.plotting.lesson import (
     guided_walk,
     noise_levels,
@@ -48,6 +48,7 @@ __all__ = [
     "label_free_score_scatter",
     "losses",
     "noise_levels",
+    "overlays",
     "polarity",
     "pseudo_label_examples",
     "pseudo_labels",

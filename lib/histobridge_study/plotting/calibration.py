@@ -29,9 +29,9 @@ from histobridge.display.drawing import (
     require_columns,
     styled,
 )
-from histobridge.metrics.calibration import calibration_error
+from histobridge.metrics import calibration_error
 from histobridge_study.analysis.recommend import SCORES
-from histobridge_study.analysis.tables import SETTING
+from histobridge_study.analysis.tables import EXPERIMENT_KEYS
 
 PAIR_STYLES = tuple(zip((BLUE, VERMILLION, GREY, GREEN, PURPLE, ORANGE), "osD^vP", strict=True))
 COLUMNS = 4  # of the scatter plots
@@ -55,7 +55,7 @@ def uncertainty_panels(
     image, mask, uncertainty : ndarray [H, W]
         Image, class mask and uncertainty 0..1.
     tiles : DataFrame
-        Tiles of this image in the order of review, from `histobridge.metrics.calibration.review_order`. The first
+        Tiles of this image in the order of review, from `histobridge.metrics.review_order`. The first
         tenth of them is framed.
     label : str
         Title of the label.
@@ -83,14 +83,14 @@ def calibration_curves(bins: pd.DataFrame, curve: pd.DataFrame) -> Figure:
     bins, curve : DataFrame
         Rows of `reliability.csv` and `sparsification.csv`. Folds are taken together.
     """
-    require_columns(bins, [*SETTING, "bin", "n", "confident", "right"], "the table of reliability")
-    require_columns(curve, [*SETTING, "removed", "error", "oracle"], "the table of sparsification")
-    settings = list(bins.groupby(SETTING, sort=False).groups)
+    require_columns(bins, [*EXPERIMENT_KEYS, "bin", "n", "confident", "right"], "the table of reliability")
+    require_columns(curve, [*EXPERIMENT_KEYS, "removed", "error", "oracle"], "the table of sparsification")
+    settings = list(bins.groupby(EXPERIMENT_KEYS, sort=False).groups)
     figure = new_figure(min(PAGE, 0.8 + 2.1 * len(settings)), 4.4)
     grid = figure.subplots(2, len(settings), squeeze=False, sharey="row")
     for (above, below), setting in zip(grid.T, settings, strict=True):
-        _reliability_panel(above, bins[(bins[SETTING] == list(setting)).all(axis=1)])
-        _sparsification_panel(below, curve[(curve[SETTING] == list(setting)).all(axis=1)])
+        _reliability_panel(above, bins[(bins[EXPERIMENT_KEYS] == list(setting)).all(axis=1)])
+        _sparsification_panel(below, curve[(curve[EXPERIMENT_KEYS] == list(setting)).all(axis=1)])
         above.set_title(f"{setting[0]}, {setting[1]}")
     grid[0, 0].set_ylabel("share of correct pixels")
     grid[1, 0].set_ylabel("error of the remaining pixels")
@@ -124,7 +124,7 @@ def label_free_score_scatter(known: pd.DataFrame) -> Figure:
     Parameters
     ----------
     known : DataFrame
-        From `histobridge_study.analysis.recommend.with_truth`.
+        From `histobridge_study.analysis.recommend.with_true_dice`.
     """
     scores = [name for name in SCORES if name in known]
     require_columns(known, ["pair", "dice", *scores], "the table of label-free scores")

@@ -34,7 +34,7 @@ from histobridge.display.drawing import (
 from histobridge.errors import UserError
 from histobridge.io.images import middle
 from histobridge.metrics.overlap import class_scores
-from histobridge_study.analysis.tables import CELL
+from histobridge_study.analysis.tables import CELL_KEYS
 from histobridge_study.plotting.scores import (
     MAX_PSNR,
     direction_handles,
@@ -216,7 +216,7 @@ def pseudo_label_examples(
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     require_one_setting(table, "the table of Dice")
     table = table[table["translator"].isin(["none", translator])]
     found = _found(examples, (), ("translation", *STRATEGIES, "truth"))

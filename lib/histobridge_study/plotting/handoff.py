@@ -69,13 +69,13 @@ def _fibre_colours(fibres: np.ndarray) -> np.ndarray:
 
 def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
     """Draw filled polygons over a picture. Their corners lie between pixels, whose centres are whole numbers."""
-    from histobridge_label.export.geojson import areas, features
+    from histobridge_label.export.geojson import features, polygons_of
 
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
         outlines = [
             Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))
-            for rings in areas(feature)
+            for rings in polygons_of(feature)
         ]
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
         axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))

@@ -68,6 +68,30 @@ def translations(
 
 
 @styled
+def overlays(
+    pictures: Mapping[str, tuple[np.ndarray, np.ndarray | None]], *, um_per_px: float | None = None, side: int = 256
+) -> Figure:
+    """Show images side by side, with myelin and axon tinted where a mask is given.
+
+    Parameters
+    ----------
+    pictures : mapping of str to (ndarray, ndarray or None)
+        Image [H, W] and its class mask, by title.
+    um_per_px : float, optional
+        Pixel size; draws a scale bar in the first panel.
+    side : int
+        Side of the central square that is shown, in px, at most.
+    """
+    refuse_empty(pictures, "images")
+    side = common_side([image for image, _ in pictures.values()], side)
+    figure, grid = panel_grid(1, len(pictures))
+    for column, (title, (image, mask)) in enumerate(pictures.items()):
+        shown = image if mask is None else overlay(image, mask)
+        panel(grid[0][column], middle(shown, side), title=title, um_per_px=None if column else um_per_px)
+    return figure
+
+
+@styled
 def pseudo_labels(
     image: np.ndarray,
     truth: np.ndarray,

@@ -20,8 +20,16 @@ from histobridge.display.drawing import (
     require_columns,
     styled,
 )
-from histobridge_study.analysis.bland_altman import DENSITY, EXPERT, MEASURES, SEEN, WITHIN, bland_altman, number
-from histobridge_study.analysis.tables import SETTING
+from histobridge_study.analysis.bland_altman import (
+    DENSITY,
+    EXPERT,
+    IMAGE_KEYS,
+    LIMITS_SD,
+    MEASURES,
+    bland_altman,
+    format_measure,
+)
+from histobridge_study.analysis.tables import EXPERIMENT_KEYS
 
 FIBRE = ["axon_diameter_um", "g_ratio"]
 GROUP = 10  # fibres of similar diameter in one median, at least; and at most so many medians
@@ -36,11 +44,11 @@ def bland_altman_panels(pairs: pd.DataFrame) -> Figure:
     Parameters
     ----------
     pairs : DataFrame
-        From `histobridge_study.analysis.bland_altman.of_best`: one method for each pair, protocol and split, which
-        make a column of panels each. A single one is drawn in two rows.
+        From `histobridge_study.analysis.bland_altman.best_method_pairs`: one method for each pair, protocol and split.
+        Each of these has a column of panels; a single one is drawn in two rows.
     """
-    require_columns(pairs, [*SEEN, "measure", "label", "expert"], "the table of measurements")
-    groups = list(pairs.groupby([*SETTING, "strategy", "translator"], sort=False))
+    require_columns(pairs, [*IMAGE_KEYS, "measure", "label", "expert"], "the table of measurements")
+    groups = list(pairs.groupby([*EXPERIMENT_KEYS, "strategy", "translator"], sort=False))
     figure = _one_setting(*groups[0]) if len(groups) == 1 else _many_settings(groups)
     figure.supylabel("pseudo label − expert", fontsize=8)
     figure.legend(handles=_agreement_handles(), loc="outside lower center", ncols=4)
@@ -79,7 +87,7 @@ def _many_settings(groups: list[tuple[tuple, pd.DataFrame]]) -> Figure:
 
 def _agreement_panel(axes: Axes, pairs: pd.DataFrame, measure: str, heading: str) -> None:
     limits = bland_altman(pairs["expert"], pairs["label"])
-    bias, spread = number(limits.bias, measure), number(WITHIN * limits.sd, measure, sign="")
+    bias, spread = format_measure(limits.bias, measure), format_measure(LIMITS_SD * limits.sd, measure, sign="")
     axes.set_title(f"{heading}{bias.replace('-', '−')} ± {spread}", fontsize=SMALL)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.scatter((pairs["expert"] + pairs["label"]) / 2, pairs["label"] - pairs["expert"], s=8, color="0.2", zorder=3)

@@ -24,7 +24,7 @@ from histobridge.display.drawing import (
     require_columns,
     styled,
 )
-from histobridge_study.analysis.tables import CELL, ORDER, SETTING, TRANSLATION_CELL
+from histobridge_study.analysis.tables import CELL_KEYS, DISPLAY_ORDER, EXPERIMENT_KEYS, TRANSLATION_KEYS
 
 MAX_PSNR = 50  # dB: the PSNR of a control that inverts itself exactly is infinite
 MEASURES = {"ssim": "SSIM ↑", "psnr": f"PSNR ↑ (dB, cut at {MAX_PSNR})", "l1": "L1 ↓"}
@@ -45,15 +45,15 @@ def dice_bars(table: pd.DataFrame) -> Figure:
         From `histobridge_study.analysis.tables.dice_table`. Each pair has a column of panels, each protocol and split a
         row. Whiskers and bands are one SD over folds; a single fold has none.
     """
-    require_columns(table, [*CELL, "mean", "image_mean", "sd", "folds"], "the table of Dice")
+    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
     methods = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
     refuse_empty(methods, "label-free strategies in the table of Dice")
     methods = sorted(methods, key=_story_order)
-    pairs, settings = _distinct(table, SETTING[:1]), _distinct(table, SETTING[1:])
+    pairs, settings = _distinct(table, EXPERIMENT_KEYS[:1]), _distinct(table, EXPERIMENT_KEYS[1:])
     figure = new_figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * max(0.9, 0.25 + 0.2 * len(methods)))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
     for axes, (setting, pair) in zip(grid.flat, product(settings, pairs), strict=True):
-        _dice_panel(axes, table[(table[SETTING] == [*pair, *setting]).all(axis=1)], methods)
+        _dice_panel(axes, table[(table[EXPERIMENT_KEYS] == [*pair, *setting]).all(axis=1)], methods)
     for axes, (pair,) in zip(grid[0], pairs, strict=True):
         axes.set_title(pair)
     for axes, setting in zip(grid[:, 0], settings, strict=True):
@@ -104,7 +104,7 @@ def ablation_bars(table: pd.DataFrame) -> Figure:
     table : DataFrame
         From `histobridge_study.analysis.tables.ablation_table`.
     """
-    require_columns(table, [*SETTING, "recipe", "class", "mean", "sd"], "the table of the ablation")
+    require_columns(table, [*EXPERIMENT_KEYS, "recipe", "class", "mean", "sd"], "the table of the ablation")
     pairs, recipes = table["pair"].unique(), list(table["recipe"].unique())
     figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.1 + 0.25 * len(recipes))
     grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
@@ -165,7 +165,7 @@ def reconstruction_bars(rows: pd.DataFrame) -> Figure:
         Rows of `translation.csv`. Each pair, protocol and split has a row of panels.
     """
     rows = reconstruction_scores(rows)
-    groups, translators = list(rows.groupby(SETTING, sort=False)), ordered_translators(rows)
+    groups, translators = list(rows.groupby(EXPERIMENT_KEYS, sort=False)), ordered_translators(rows)
     figure = new_figure(PAGE, 0.75 + len(groups) * max(0.9, 0.25 + 0.18 * len(translators)))
     grid = figure.subplots(len(groups), len(MEASURES), sharex="col", sharey=True, squeeze=False)
     directions = sorted(set(rows["direction"]))
@@ -188,12 +188,12 @@ def reconstruction_scores(rows: pd.DataFrame) -> pd.DataFrame:
     UserError
         If a column is missing or there are no rows.
     """
-    require_columns(rows, [*TRANSLATION_CELL, *MEASURES], "the table of translations")
+    require_columns(rows, [*TRANSLATION_KEYS, *MEASURES], "the table of translations")
     return rows.assign(psnr=rows["psnr"].clip(upper=MAX_PSNR))
 
 
 def ordered_translators(rows: pd.DataFrame) -> list[str]:
-    """Return the translators of a table in the order of `tables.ORDER`, unknown ones last."""
+    """Return the translators of a table in the order of `tables.DISPLAY_ORDER`, unknown ones last."""
     return sorted(rows["translator"].unique(), key=lambda name: _story_order(("", name)))
 
 
@@ -228,8 +228,8 @@ def fold_count(table: pd.DataFrame) -> str:
 
 
 def _story_order(method: tuple[str, str]) -> tuple[int, ...]:
-    """Return the place of a (strategy, translator) in `tables.ORDER`; names that are not in it come last."""
-    orders = zip((ORDER["strategy"], ORDER["translator"]), method, strict=True)
+    """Return the place of a (strategy, translator) in `tables.DISPLAY_ORDER`; names that are not in it come last."""
+    orders = zip((DISPLAY_ORDER["strategy"], DISPLAY_ORDER["translator"]), method, strict=True)
     return tuple(order.index(name) if name in order else len(order) for order, name in orders)
 
 

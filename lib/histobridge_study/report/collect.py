@@ -10,7 +10,7 @@ import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge_study.analysis.bland_altman import MEASURES, SEEN
+from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
 from histobridge_study.analysis.comparisons import paired_overview, paired_tests
 from histobridge_study.analysis.tables import (
@@ -73,7 +73,7 @@ def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
     rows["dice"] = _concatenated([_joined(labelled, "dice"), _joined(refined, "refined")])
     rows["translation"] = _joined(finished["02_translate"], "translation")
     measured = _concatenated([_joined(labelled, "morphometrics"), _joined(refined, "morphometrics")])
-    rows["morphometrics"] = measured.drop_duplicates([*SEEN, "fold"]) if len(measured) else _no_measures()
+    rows["morphometrics"] = measured.drop_duplicates([*IMAGE_KEYS, "fold"]) if len(measured) else _no_measures()
     return Collected(profile, rows, [_provenance(stage) for stages in finished.values() for stage in stages])
 
 
@@ -89,7 +89,7 @@ def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _no_measures() -> pd.DataFrame:
-    return pd.DataFrame(columns=[*SEEN, "fold", *MEASURES])
+    return pd.DataFrame(columns=[*IMAGE_KEYS, "fold", *MEASURES])
 
 
 def _provenance(stage: Stage) -> dict:

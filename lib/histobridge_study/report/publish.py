@@ -12,14 +12,14 @@ from histobridge.errors import UserError
 from histobridge.io.files import read_table, write_json, write_table, write_text
 from histobridge_study import plotting
 from histobridge_study.analysis.bland_altman import (
+    IMAGE_KEYS,
     MEASURES,
-    SEEN,
-    agreement,
     agreement_overview,
-    of_best,
-    paired,
+    best_method_pairs,
+    limits_of_agreement,
+    pair_with_expert,
 )
-from histobridge_study.analysis.recommend import usefulness, with_truth
+from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 from histobridge_study.analysis.tables import (
     DICE_COLUMNS,
     ablation_overview,
@@ -66,7 +66,7 @@ def publish(collected: Collected, reports: Path, readme: Path, *, replace: bool 
     tables = dict(collected.rows)
     tables["dice"] = tables["dice"][DICE_COLUMNS]
     if len(tables["morphometrics"]):
-        tables["morphometrics"] = tables["morphometrics"][[*SEEN, "fold", "n_fibres", *MEASURES]]
+        tables["morphometrics"] = tables["morphometrics"][[*IMAGE_KEYS, "fold", "n_fibres", *MEASURES]]
     for name, table in tables.items():
         _write_rows(reports / f"{name}.csv", table)
     write_json(reports / "provenance.json", collected.provenance)
@@ -121,17 +121,17 @@ def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
         plotting.save(plotting.calibration_curves(rows["reliability"], rows["sparsification"]), reports / "trust")
     if "guidance" in rows:
-        known = with_truth(rows["guidance"], rows["dice"])
-        write_table(reports / "guidance_overview.csv", usefulness(known).round(4))
+        known = with_true_dice(rows["guidance"], rows["dice"])
+        write_table(reports / "guidance_overview.csv", evaluate_scores(known).round(4))
         plotting.save(plotting.label_free_score_scatter(known), reports / "guidance")
 
 
 def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     if "morphometrics" not in rows:
         return
-    pairs = paired(rows["morphometrics"])
-    write_table(reports / "agreement.csv", agreement_overview(agreement(pairs)))
-    if len(best := of_best(pairs, rows["dice"])):
+    pairs = pair_with_expert(rows["morphometrics"])
+    write_table(reports / "agreement.csv", agreement_overview(limits_of_agreement(pairs)))
+    if len(best := best_method_pairs(pairs, rows["dice"])):
         plotting.save(plotting.bland_altman_panels(best), reports / "agreement")
 
 

@@ -1,4 +1,4 @@
-"""The tables on the front page: what the method is worth and how fast it is, short. In full: reports/README.md."""
+"""The short tables of the README: what the methods are worth and how fast they are. In full: reports/README.md."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pandas as pd
 
 from histobridge.config import CONTROLS
 from histobridge_study.analysis.comparisons import best_method
-from histobridge_study.analysis.tables import SHOWN, dice_overview
+from histobridge_study.analysis.tables import PUBLISHED_STRATEGIES, SCORE_COLUMNS, dice_overview
 
-ALWAYS = [
+README_METHODS = [
     ("pretrained", "none"),
     ("adaptation", "syndiff"),
     ("tutorship", "syndiff"),
@@ -18,9 +18,9 @@ ALWAYS = [
 
 
 def readme_table(rows: pd.DataFrame, *, protocol: str = "transductive", split: str = "development") -> pd.DataFrame:
-    """Return text `mean ± sd` of one protocol: six rows a pair, the best of them that needs no mask of U in bold.
+    """Return text `mean ± sd` of one protocol: six rows for each pair, with the best label-free cells in bold.
 
-    Of the classical controls the best alone is shown, by its mean Dice over images and classes. It is chosen by the
+    Of the classical controls only the best is shown, by its mean Dice over images and classes. It is chosen with the
     truth, which favours it.
 
     Parameters
@@ -30,19 +30,19 @@ def readme_table(rows: pd.DataFrame, *, protocol: str = "transductive", split: s
     """
     rows = rows[(rows["protocol"] == protocol) & (rows["split"] == split)]
     if not len(rows):
-        return pd.DataFrame(columns=["pair", "translator", "strategy", *SHOWN])
-    shown = [_chosen(of_pair) for _, of_pair in rows.groupby("pair")]
+        return pd.DataFrame(columns=["pair", "translator", "strategy", *SCORE_COLUMNS])
+    shown = [_readme_rows(of_pair) for _, of_pair in rows.groupby("pair")]
     return dice_overview(pd.concat(shown), bold=True).drop(columns=["protocol", "split"])
 
 
-def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
-    translated = rows[rows["strategy"].isin(["adaptation", "tutorship"])]
-    methods = [*ALWAYS, best_method(translated, set(CONTROLS))]
+def _readme_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    best_control = best_method(rows[rows["strategy"].isin(PUBLISHED_STRATEGIES)], CONTROLS)
+    methods = [*README_METHODS, best_control]
     return rows[[method in methods for method in zip(rows["strategy"], rows["translator"], strict=True)]]
 
 
 def speed_overview(bench: pd.DataFrame) -> pd.DataFrame:
-    """Return bench.csv as text, a row for each stage whose arithmetic is counted."""
+    """Return the rows of `bench.csv` as text, a row for each stage whose arithmetic is counted."""
     counted = bench[bench["gflop"].notna()].drop_duplicates("stage")
     text = {
         "stage": counted["stage"],

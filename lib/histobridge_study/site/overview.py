@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from histobridge_study.analysis.claims import PAIRS
-from histobridge_study.analysis.recommend import usefulness, with_truth
+from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 from histobridge_study.analysis.tables import CLASSES, ablation_overview, trust_overview
 from histobridge_study.site import plates, swipe
 from histobridge_study.site.cells import TableOf, table
@@ -47,7 +47,7 @@ def _tables(site: Site) -> dict[str, TableOf | None]:
     s, beyond = site.sources, site.sources.beyond
     trust = trust_overview(beyond["trust"]) if len(beyond["trust"]) else ()
     ablation = ablation_overview(beyond["ablation"]) if len(beyond["ablation"]) else ()
-    known = usefulness(with_truth(beyond["guidance"], s.dice)) if len(beyond["guidance"]) else ()
+    known = evaluate_scores(with_true_dice(beyond["guidance"], s.dice)) if len(beyond["guidance"]) else ()
     return {
         "dice": site.dice_table(site.dice),
         "reconstruction": table(s.tables["table2"], "reconstruction", RECONSTRUCTION),

@@ -13,8 +13,13 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from histobridge.io.files import write_text
-from histobridge_study.analysis.bland_altman import agreement, agreement_overview, of_best, paired
-from histobridge_study.analysis.tables import SHOWN, dice_overview
+from histobridge_study.analysis.bland_altman import (
+    agreement_overview,
+    best_method_pairs,
+    limits_of_agreement,
+    pair_with_expert,
+)
+from histobridge_study.analysis.tables import SCORE_COLUMNS, dice_overview
 from histobridge_study.report import collect
 from histobridge_study.site import api, notebooks, plates, swipe
 from histobridge_study.site.cells import TableOf, table
@@ -103,13 +108,13 @@ class Site:
     def agreement(self) -> pd.DataFrame:
         """How far fibres agree with the expert's: of each pair, the label-free row of the highest Dice."""
         s = self.sources
-        best = of_best(paired(s.measured), s.dice) if len(s.measured) else ()
-        return agreement_overview(agreement(best)) if len(best) else pd.DataFrame()
+        best = best_method_pairs(pair_with_expert(s.measured), s.dice) if len(s.measured) else ()
+        return agreement_overview(limits_of_agreement(best)) if len(best) else pd.DataFrame()
 
     def dice_table(self, frame: pd.DataFrame) -> TableOf:
         """Return rows of `dice` whose numbers open a typical image and whose last column opens the notebook."""
-        links = dict.fromkeys(SHOWN, self._typical_link) | {"notebook": self._notebook_link}
-        return table(frame, "dice", DICE, links=links, bars=SHOWN)
+        links = dict.fromkeys(SCORE_COLUMNS, self._typical_link) | {"notebook": self._notebook_link}
+        return table(frame, "dice", DICE, links=links, bars=SCORE_COLUMNS)
 
     def _typical_link(self, row: dict) -> tuple[str, str]:
         if (fold := self._fold_of(row)) is None:

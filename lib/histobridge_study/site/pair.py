@@ -7,8 +7,8 @@ import json
 import pandas as pd
 from markupsafe import Markup
 
-from histobridge_study.analysis.recommend import recommend, with_truth
-from histobridge_study.analysis.tables import SHOWN, in_story_order, trust_overview, with_fibres
+from histobridge_study.analysis.recommend import recommend, with_true_dice
+from histobridge_study.analysis.tables import SCORE_COLUMNS, in_display_order, trust_overview, with_fibre_f1
 from histobridge_study.site import pictures, plates, swipe
 from histobridge_study.site.cells import TableOf, table
 from histobridge_study.site.pages import Site, notebook_page, pair_page, some, way_of
@@ -83,24 +83,24 @@ def _image_table(site: Site, folds: list[Fold]) -> TableOf:
         return site.scoring_cell(by_key[row["run"]], row["strategy"]), "The executed cell that scored it"
 
     caption = "Dice of every image, and F1 of its fibres. A number opens its pictures above."
-    links = dict.fromkeys(SHOWN, see) | {"notebook": executed}
+    links = dict.fromkeys(SCORE_COLUMNS, see) | {"notebook": executed}
     rows = pd.concat(map(_by_image, folds), ignore_index=True)
-    return table(rows, "images", caption, links=links, bars=SHOWN, hidden=("run",))
+    return table(rows, "images", caption, links=links, bars=SCORE_COLUMNS, hidden=("run",))
 
 
 def _by_image(fold: Fold) -> pd.DataFrame:
     """Return the rows of Dice of a fold with a column a class, F1 of fibres, and the notebook that made them."""
     keys = ["image", "subject", "strategy", "translator"]
     wide = (
-        with_fibres(fold.rows)
+        with_fibre_f1(fold.rows)
         .set_index([*keys, "class"])["dice"]
         .unstack("class")
         .reset_index()
         .rename_axis(columns=None)
     )
     wide = wide.assign(run=fold.key, notebook=[swipe.stage_of(strategy) for strategy in wide["strategy"]])
-    wide = in_story_order(wide).sort_values("image", kind="stable")
-    shown = [name for name in SHOWN if name in wide]
+    wide = in_display_order(wide).sort_values("image", kind="stable")
+    shown = [name for name in SCORE_COLUMNS if name in wide]
     return wide[["run", *keys, *shown, "notebook"]]
 
 
@@ -127,7 +127,7 @@ def _scored(scores: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the label-free scores of every way, the true Dice before them."""
     if not len(scores):
         return scores
-    known = with_truth(scores, rows)
+    known = with_true_dice(scores, rows)
     known.insert(2, "dice", known.pop("dice"))
     return known
 

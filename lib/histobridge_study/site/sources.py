@@ -14,7 +14,7 @@ from histobridge.errors import UserError
 from histobridge.io.files import read_table
 from histobridge.io.images import read_image
 from histobridge.io.masks import read_mask
-from histobridge_study.analysis.tables import in_story_order
+from histobridge_study.analysis.tables import in_display_order
 from histobridge_study.config import ROOT, Pair, load_study
 from histobridge_study.report import collect
 from histobridge_study.report.paper_figures import kind_of, typical
@@ -76,7 +76,7 @@ class Fold:
     @cached_property
     def methods(self) -> list[str]:
         """The ways to a pseudo label, `strategy-translator`, in the order of the tables."""
-        methods = in_story_order(self.rows[["strategy", "translator"]].drop_duplicates())
+        methods = in_display_order(self.rows[["strategy", "translator"]].drop_duplicates())
         return list(methods["strategy"] + "-" + methods["translator"])
 
     @property

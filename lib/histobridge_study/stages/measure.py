@@ -26,7 +26,7 @@ def measure(run: Run, stage: str, labels: Labels) -> tuple[pd.DataFrame, pd.Data
     -------
     fibres, images : DataFrame
         The columns pair, protocol, split, fold, strategy, translator, image and subject, then those of
-        `morphometrics.fibres` and `morphometrics.summary`. The expert counts as a strategy.
+        `morphometrics.fibres` and `morphometrics.fibre_summary`. The expert counts as a strategy.
     """
     labelled = {name for masks in labels.values() for name in masks}
     truth = {name: mask for name, mask in run.data.target_masks.items() if name in labelled}

@@ -8,13 +8,8 @@ import pandas as pd
 from histobridge.config import REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.metrics.calibration import (
-    calibration_error,
-    reliability,
-    share_held,
-    sparsification,
-    uncertainty,
-)
+from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
+from histobridge.metrics.review import error_recall
 from histobridge.strategies import Labeller, refine, teachers
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
@@ -92,7 +87,7 @@ def trust_tables(run: Run, unsure: Maps, wrong: Maps, order: pd.DataFrame) -> di
     """
     pooled = [np.concatenate([maps[name].ravel() for name in wrong]) for maps in (unsure, wrong)]
     bins, curve = reliability(*pooled), sparsification(*pooled)
-    held, most = share_held(order, wrong)
+    held, most = error_recall(order, wrong)
     trust = {"ece": calibration_error(bins), "ause": (curve["error"] - curve["oracle"]).mean()}
     trust |= {"held_by_first_tenth": held, "most_possible": most, "wrong": pooled[1].mean()}
     tables = {"reliability": bins, "sparsification": curve, "trust": pd.DataFrame([trust])}

@@ -1,0 +1,147 @@
+"""One image file of the user: read, described, and checked for common faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from skimage.transform import resize
+
+from histobridge.errors import UserError
+from histobridge.io.files import sha256_of
+from histobridge.io.images import normalise, read_described
+from histobridge_label.export import names
+from histobridge_label.find_images import UNREADABLE
+from histobridge_label.pixel_size import PixelSize, pixel_size
+
+THUMBNAIL = 192  # longer side, px
+MAX_CLIPPED = 0.02  # share of pixels at one end of the grey scale; above it, the image is reported as clipped
+BAR_HEIGHT, BAR_SHARE = 0.04, 0.6  # lowest part of an image, and the share of one grey in it that suggests a data bar
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A usable image.
+
+    Attributes
+    ----------
+    path : Path
+        The user's file.
+    name, subject : str
+        The name is unique in the folder; the subject is the animal or nerve.
+    um_per_px : float
+        Pixel size, µm/px.
+    pixel_size_source : str
+        Where the pixel size comes from: the name of a sidecar, "OME metadata" or "stated".
+    height, width : int
+        In px.
+    stored_as : str
+        Such as `16-bit grey`.
+    sha256 : str
+        Of the file.
+    thumbnail : ndarray
+        float32 `[h, w]` in 0..1.
+    warnings : tuple of str
+        Possible faults of the image.
+    """
+
+    path: Path
+    name: str
+    subject: str
+    um_per_px: float
+    pixel_size_source: str
+    height: int
+    width: int
+    stored_as: str
+    sha256: str
+    thumbnail: np.ndarray = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def read(self) -> np.ndarray:
+        """Return the image, float32 [H, W], its contrast stretched to 0..1."""
+        return normalise(read_described(self.path)[0], name=self.path)
+
+
+def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None = None) -> ImageFile:
+    """Read and describe an image file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Unique in the folder.
+    folder : Path
+        That of the dataset, in which sidecars are searched.
+    um_per_px : float, optional
+        Pixel size; by default that of sidecars or metadata.
+
+    Raises
+    ------
+    UserError
+        If the image cannot be used, or its pixel size is unknown.
+    """
+    if path.suffix.lower() in UNREADABLE:
+        raise UserError(f"{path.suffix} cannot be read: export it as TIFF or PNG.")
+    image, stored_as = read_described(path)
+    stretched = normalise(image, name=path)
+    size, size_warnings = _pixel_size(path, folder, um_per_px)
+    height, width = image.shape
+    return ImageFile(
+        path=path,
+        name=name,
+        subject=_subject(path, folder),
+        um_per_px=size.um_per_px,
+        pixel_size_source=size.source,
+        height=height,
+        width=width,
+        stored_as=stored_as,
+        sha256=sha256_of(path),
+        thumbnail=_thumbnail(stretched),
+        warnings=(*size_warnings, *_grey_value_warnings(image)),
+    )
+
+
+def _pixel_size(path: Path, folder: Path, stated: float | None) -> tuple[PixelSize, list[str]]:
+    """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ."""
+    try:
+        recorded = pixel_size(path, folder)
+    except UserError as error:
+        if stated is None:
+            raise
+        return PixelSize(stated, "stated"), [f"{stated:g} µm/px is used, as stated; otherwise: {error}"]
+    if stated is None and recorded is None:
+        raise UserError("no pixel size is known: state it, such as --um-per-px 0.1; none is guessed.")
+    if stated is None:
+        return recorded, []
+    warnings = []
+    if recorded is not None and not np.isclose(recorded.um_per_px, stated, rtol=0.01):
+        warnings = [f"{recorded.source} says {recorded.um_per_px:g} µm/px; {stated:g} is used, as stated"]
+    return PixelSize(stated, "stated"), warnings
+
+
+def _subject(path: Path, folder: Path) -> str:
+    """Return the animal or nerve: from a BIDS name, else the sub-folder, else the folder."""
+    if bids := names.BIDS_IMAGE.match(path.name.split(".")[0]):
+        return bids["sub"]
+    return path.relative_to(folder).parts[0] if path.parent != folder else folder.name
+
+
+def _grey_value_warnings(image: np.ndarray) -> list[str]:
+    """Warn of clipped raw grey values, and of a data bar at the lower edge."""
+    warnings = []
+    for end, value in (("darkest", image.min()), ("brightest", image.max())):
+        share = float((image == value).mean())
+        if share > MAX_CLIPPED:
+            warnings.append(f"{share:.0%} of its pixels have its {end} grey: nothing can be told apart there")
+    bottom = image[-max(1, round(BAR_HEIGHT * len(image))) :]
+    values, counts = np.unique(bottom, return_counts=True)
+    if len(values) > 1 and counts.max() > BAR_SHARE * bottom.size:
+        warnings.append("its lower edge is mostly of one grey: crop a burnt-in bar off")
+    return warnings
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    scale = min(1.0, THUMBNAIL / max(image.shape))
+    shape = [max(1, round(side * scale)) for side in image.shape]
+    return resize(image, shape, order=1, anti_aliasing=True).astype(np.float32)

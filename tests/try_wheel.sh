@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Build a wheel, install it into an environment of its own, and use it in an empty folder, as somebody without a checkout does.
+# The other packages come from the environment of the checkout, so that nothing is downloaded twice.
+set -euo pipefail
+root="$(cd "$(dirname "$0")/.." && pwd)"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+python="$root/.venv/bin/python"
+
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work" "$root"
+"$python" -m venv "$work/env"
+site="$("$work/env/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')"
+"$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' >"$site/packages_of_the_checkout.pth"
+ln -s "$root/.venv/share" "$work/env/share"  # templates and kernels of Jupyter
+"$work/env/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$work"/histobridge-*.whl
+
+mkdir "$work/empty"
+cd "$work/empty"
+export OMP_NUM_THREADS=1 PATH="$work/env/bin:$PATH"
+unset PYTHONPATH
+python -c 'import histobridge, sys; assert sys.prefix in histobridge.__file__, histobridge.__file__'
+
+histobridge study --profile smoke --pair phantom-sem --fold 0
+test -f runs/smoke/report/05_report.html
+histobridge data phantom-tem
+histobridge fetch phantom-tem
+histobridge notebooks lessons
+test -f lessons/00_tour.ipynb
+python - <<'PY'
+from histobridge.io.images import write_image
+from histobridge.phantom import phantom
+
+for seed in range(4):
+    write_image(f"images/section{seed}.png", phantom("sem", seed, (256, 256))[0])
+write_image("more/section9.png", phantom("sem", 9, (256, 256))[0])
+PY
+histobridge label images --um-per-px 0.1 --out labels --source phantom --profile smoke --yes
+histobridge apply labels more --um-per-px 0.1 --out more_labels
+find labels/handoff -name '*_seg-axonmyelin_mask.png' -o -name '*axonmyelin*' | head -1 | xargs -I{} histobridge measure {} --um-per-px 0.1
+mkdir corrected
+histobridge import labels/handoff corrected --to edits || test $? -eq 2
+echo "The wheel works in an empty folder."
