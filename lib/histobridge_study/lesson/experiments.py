@@ -13,8 +13,8 @@ from histobridge.classes import AXON
 from histobridge.metrics import l1, mean_dice
 from histobridge.phantom import phantom
 from histobridge.training.device import device
-from histobridge.translators.diffusion import diffuse, diffuse_one_step, vp_schedule
 from histobridge.translators import Domain, SynDiff
+from histobridge.translators.diffusion import diffuse, diffuse_one_step, vp_schedule
 
 SHIFT_PX = 8
 Transform = Callable[[np.ndarray], np.ndarray]
