@@ -1,4 +1,4 @@
-"""Commands on finished runs: which method to trust, hand-off to annotators, publishing; and the notebooks to take away."""
+"""Commands on finished runs: which method to trust, hand-off to annotators, publishing; and copies of the notebooks."""
 
 from __future__ import annotations
 
