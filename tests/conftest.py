@@ -44,6 +44,8 @@ def mirror() -> Path:
 @pytest.fixture
 def histobridge(monkeypatch, capsys):
     """Run the command line in this process; return exit code, standard output and standard error."""
+    import histobridge_label.cli  # noqa: F401 - registers its commands
+    import histobridge_study.cli  # noqa: F401 - registers its commands
     from histobridge import cli
 
     def run(*arguments):

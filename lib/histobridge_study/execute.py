@@ -15,8 +15,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock, write_text
-from histobridge_study.grid import Grid
 from histobridge.machine import available_cores
+from histobridge_study.grid import Grid
 from histobridge_study.runs import Run
 
 REPORT = "05_report"

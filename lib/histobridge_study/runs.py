@@ -187,8 +187,8 @@ def open_run(parameters: dict) -> Run:
     Raises
     ------
     UserError
-        If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed. Or if the
-        folder holds runs of an older layout.
+        If a parameter is unknown or of the wrong type, or names no pair or profile; the valid ones are listed. Or if
+        the folder holds runs of an older layout.
     """
     given = parameters_of(parameters, Parameters, opened="run")
     run = Run(given, load_study(given.study))

@@ -1,4 +1,4 @@
-"""The lesson's experiments show what its prose says, and its sliders fall back to still pictures."""
+"""The experiments of the tour show what its text says, and its sliders fall back to still pictures."""
 
 import base64
 import io
@@ -10,12 +10,10 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from histobridge.errors import UserError
-from histobridge.metrics.review import review_order
 from histobridge.phantom import phantom
-from histobridge.translators.syndiff import SynDiff
-from histobridge_study import lesson
-from histobridge_study import plotting as figures
-from histobridge_study.lesson.experiments import CHANGES
+from histobridge.translators import SynDiff
+from histobridge_study import lesson, plotting
+from histobridge_study.lesson.experiments import TRANSFORMS
 from histobridge_study.lesson.interactive import SCALES
 from histobridge_study.lesson.tour import Tour
 
@@ -29,30 +27,30 @@ def image():
 
 
 def by_threshold(image):
-    """Label as somebody would who knows TEM: dark is myelin, bright is axon."""
+    """Label by the greys of TEM: dark is myelin, bright is axon."""
     return np.select([image < 0.35, image > 0.65], [1, 2], 0).astype(np.uint8)
 
 
-def test_the_cycle_sees_lost_information_and_nothing_else(image):
-    """What can be undone exactly has no cycle loss, and three of four such ruin the labels; the others have one."""
+def test_the_cycle_loss_detects_only_lost_information(image):
+    """Only blur and rounding have a cycle loss; three of the four invertible translations spoil the labels."""
     trips = {trip.name: trip for trip in lesson.round_trips(image, by_threshold(image), by_threshold)}
-    assert trips.keys() == CHANGES.keys()
+    assert trips.keys() == TRANSFORMS.keys()
     assert {name for name, trip in trips.items() if trip.cycle_l1 > 1e-6} == {"blur", "four greys"}
     assert trips["nothing"].dice == 1
     assert max(trips[name].dice for name in ("negative", "shift", "mirror")) < trips["blur"].dice
 
 
 def test_one_of_many_steps_is_normal_and_one_of_four_is_not():
-    """Excess kurtosis of a normal curve is 0; two humps of equal height have up to -2."""
+    """A normal distribution has excess kurtosis 0; two modes of equal height have up to -2."""
     found = {one.steps: one.before for one in lesson.steps_back([phantom("tem", n)[0] for n in range(2)])}
     kurtosis = {steps: float(pd.Series(before).kurt()) for steps, before in found.items()}
     assert abs(kurtosis[1000]) < 0.2
     assert kurtosis[4] < -0.8
-    assert found[1000].std() < 0.3 * found[4].std()  # and where it came from is near
+    assert found[1000].std() < 0.3 * found[4].std()  # it came from nearby
 
 
 def test_a_walk_begins_in_noise_and_ends_at_the_last_guess(tiny_syndiff, image):
-    """Levels T to 0; an untrained generator's guess is the negative of its guide, or the guide."""
+    """Levels fall from T to 0; an untrained generator predicts its condition, or the negative of it."""
     for sign in (1, -1):
         stops = lesson.walk(SynDiff(tiny_syndiff, sign=sign), image, "L", seed=1)
         assert [stop.level for stop in stops] == [4, 3, 2, 1, 0]
@@ -62,39 +60,19 @@ def test_a_walk_begins_in_noise_and_ends_at_the_last_guess(tiny_syndiff, image):
 
 
 def test_one_axon_lies_in_the_middle_of_its_picture():
-    """In TEM the middle is bright axon, and a dark sheath is around it."""
+    """In TEM the centre is bright axon, with a dark sheath around it."""
     picture = lesson.one_axon("tem", 0)
     assert picture.shape == (128, 128)
     assert np.median(picture[56:72, 56:72]) > 0.6 > 0.35 > np.percentile(picture, 10)
 
 
 def test_animals_differ_and_seeds_repeat_them():
-    """No two domains share tissue; the same seed draws the same."""
+    """No two animals share tissue, and the same seed draws the same tissue."""
     tour = Tour(images=2, side=64)
     one, other = tour.draw("tem", animal=1), tour.draw("sem", animal=2)
     assert not any(np.array_equal(a, b) for a in one.masks for b in other.masks)
     assert np.array_equal(one.images[1], tour.draw("tem", animal=1).images[1])
     assert not np.array_equal(one.images[1], Tour(images=2, side=64, seed=1).draw("tem", animal=1).images[1])
-
-
-def test_errors_are_counted_along_the_review_order():
-    """Shares add up to 1, in the order given."""
-    unsure = {"a": np.zeros((64, 64)), "b": np.zeros((64, 64))}
-    unsure["b"][:32, 32:] = 0.5
-    wrong = {name: values > 0 for name, values in unsure.items()}
-    wrong["a"][40, 40] = True
-    table = lesson.errors_found(review_order(unsure, side=32), wrong)
-    assert table["wrong"].tolist()[0] == 1024
-    assert table["wrong"].sum() == 1025
-    assert table["found"].iloc[-1] == 1
-
-
-def test_real_results_stand_beside_the_published_headline():
-    """The controls of the published table, and the last row of another source."""
-    table = lesson.real_results("tem-sem")
-    assert "adaptation, invert" in table.index
-    assert table.iloc[-1].tolist() == ["0.736 ± 0.005", "0.652 ± 0.005"]
-    assert "as published" not in " ".join(lesson.real_results("tem-bf").index)
 
 
 SLIDERS = {
@@ -105,7 +83,7 @@ SLIDERS = {
 
 
 def shown(piece) -> dict:
-    """What IPython would send to a front end."""
+    """The bundle that IPython sends to a front end."""
     return DisplayFormatter().format(piece)[0]
 
 
@@ -116,7 +94,7 @@ def size(png: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize("slider", SLIDERS)
 def test_without_a_front_end_there_is_a_still_picture_and_no_widget(slider, image, monkeypatch):
-    """As papermill runs it: PNG and words."""
+    """Papermill gets a PNG and a text."""
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     bundle = shown(SLIDERS[slider](image))
     assert WIDGET not in bundle
@@ -126,7 +104,7 @@ def test_without_a_front_end_there_is_a_still_picture_and_no_widget(slider, imag
 
 @pytest.mark.parametrize("slider", SLIDERS)
 def test_with_a_front_end_a_slider_moves_the_picture_and_the_still_one_stays(slider, image, monkeypatch):
-    """Both in one output; every position has another picture."""
+    """Both are in one output, and every position has its own picture."""
     monkeypatch.setenv("JPY_SESSION_NAME", "00_tour.ipynb")
     piece = SLIDERS[slider](image)
     assert {WIDGET, "image/png"} <= shown(piece).keys()
@@ -140,23 +118,23 @@ def test_with_a_front_end_a_slider_moves_the_picture_and_the_still_one_stays(sli
 
 
 def test_a_scale_too_coarse_for_an_image_is_refused(image):
-    """64 px at 0.04 µm are 8 px at 0.32."""
+    """64 px at 0.04 µm/px are 8 px at 0.32 µm/px."""
     with pytest.raises(UserError, match=str(max(SCALES))):
         lesson.scale_slider({"L": image}, 0.04)
 
 
 def test_figures_of_the_lesson_refuse_to_draw_nothing():
-    """As all figures do."""
-    for draw in (figures.noise_levels, figures.steps_back, figures.round_trips):
+    """They raise a `UserError`."""
+    for draw in (plotting.noise_levels, plotting.steps_back, plotting.round_trips):
         with pytest.raises(UserError, match="no "):
             draw([])
     with pytest.raises(UserError, match="no "):
-        figures.scales({}, [])
+        plotting.scales({}, [])
 
 
 def test_a_swipe_shows_both_sides_of_its_cut():
-    """Left of the cut the first picture, right of it the second, and a line where both are seen."""
-    axes = figures.swiped(np.zeros((4, 8)), np.ones((4, 8)), [1, 0.25], names=("a", "b")).axes
+    """The first picture is left of the cut, the second right of it, and a line separates them."""
+    axes = plotting.swiped(np.zeros((4, 8)), np.ones((4, 8)), [1, 0.25], names=("a", "b")).axes
     pictures = [np.asarray(each.images[0].get_array()) for each in axes]
     assert pictures[0].max() == 0
     assert pictures[1][0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]

@@ -1,8 +1,8 @@
-"""Trainings and translations that are remembered: what the pure strategies are handed by the study and the label tool."""
+"""Trainings and translations that are remembered: study and label tool hand them to the pure strategies."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 from histobridge.cache import Cache, digest
 from histobridge.io.files import file_lock, write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.io.progress import ThrottledProgress
+from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples
 from histobridge.translators import Domain, SynDiff, Translator
@@ -71,7 +71,7 @@ class CachedTranslator:
 
     translator: Translator
     cache: Cache
-    progress: ThrottledProgress = ThrottledProgress()
+    progress: Report = field(default_factory=ThrottledProgress)
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate an image, float32 [H, W] in 0..1, of the other domain `to` L or U, or recall it."""

@@ -67,9 +67,9 @@ def enclosures(mask: np.ndarray, axons: np.ndarray, *, ring_px: float = RING_PX)
 def with_filled_sheaths(mask: np.ndarray) -> np.ndarray:
     """Return a class mask in which what a sheath encloses is axon, if a part of it, `LEAST_AXON_SHARE`, is already.
 
-    What is not myelin falls into pieces, most of them the insides of sheaths. One that holds a little axon and is
-    roundish (`LEAST_SOLIDITY`) is one axon, holes included; large axons of a tissue whose axons are larger than those of L
-    are often found by half. Space between packed sheaths is enclosed as well, but is neither.
+    What is not myelin falls into pieces, most of them the insides of sheaths. A piece that holds a little axon and is
+    roundish (`LEAST_SOLIDITY`) is one axon, holes included. Space between packed sheaths is enclosed too, but is
+    neither.
     """
     pieces = label(mask != MYELIN, connectivity=1)  # diagonal myelin closes
     found = regionprops(pieces, mask == AXON)

@@ -1,9 +1,9 @@
 """Strategy `refined`: tutorship with several students, test-time augmentation, anatomy and self-training.
 
-1. *Students*: one learns from L as SynDiff translates it, one from L with merely the contrast and the grey values of U.
-   Their probabilities are averaged.
-2. *Test-time augmentation*: each image is also segmented turned, mirrored and at the zoom at which the axons of U are as
-   large as those of L (`tta.py`).
+1. *Students*: one learns from L as SynDiff translates it, one from L with merely the contrast and the grey values of
+   U. Their probabilities are averaged.
+2. *Test-time augmentation*: each image is also segmented turned, mirrored and at the zoom at which the axons of U are
+   as large as those of L (`tta.py`).
 3. *Anatomy*: sheaths are filled, and axons without a sheath are removed (`postprocess.py`).
 4. *Self-training*: a student continues from the first one, on all translations of L and on the images of U with the
    labels found so far. Its labels then replace them, for a few rounds.

@@ -2,8 +2,8 @@
 
 Unpaired translation makes two *distributions* alike. Where U holds less of a class than L, a translator can only make
 them alike by giving another class its look: empty resin or cytoplasm becomes myelin. So where U holds much less, the
-translator sees only those tiles of U that hold, together, as much myelin as L. The polarity segmenter estimates how much
-that is; no label of U is used.
+translator sees only those tiles of U that hold, together, as much myelin as L. The polarity segmenter estimates how
+much that is; no label of U is used.
 """
 
 from __future__ import annotations

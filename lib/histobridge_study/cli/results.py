@@ -1,4 +1,4 @@
-"""Commands on finished runs: which method to trust, hand-off to annotators, publishing; and the notebooks to take away."""
+"""Commands on finished runs: which method to trust, hand-off to annotators, publishing; and copies of the notebooks."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def recommend(
     Every method is scored by what needs no mask: minutes a run, once.
     """
     import pandas as pd
-    from histobridge.strategies.recommend import recommend as advise
 
+    from histobridge.strategies.recommend import recommend as advise
     from histobridge_study.stages.recommend import score_run
 
     places = {"out": str(out), "data": str(data), "study_file": text(study_file)}

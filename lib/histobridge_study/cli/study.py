@@ -38,8 +38,8 @@ def study(
 ) -> None:
     """Run the study: translate, label both ways, refine and report, for every pair and fold.
 
-    Several jobs run at once where cores allow. Kill it at any moment and start it again: only what is unfinished runs. A
-    job that fails does not stop the others; the report names the missing cells, and the exit code is 1.
+    Several jobs run at once where cores allow. Kill it at any moment and start it again: only what is unfinished runs.
+    A job that fails does not stop the others; the report names the missing cells, and the exit code is 1.
     """
     from histobridge_study.execute import run_grid
     from histobridge_study.grid import Grid

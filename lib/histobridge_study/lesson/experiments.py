@@ -1,4 +1,4 @@
-"""Small experiments that show one thing each: what a cycle sees, how far one step may jump, a walk from noise."""
+"""Experiments that show one thing each: what a cycle loss measures, how far one step may jump, a walk from noise."""
 
 from __future__ import annotations
 
@@ -10,36 +10,28 @@ import torch
 from scipy import ndimage
 
 from histobridge.classes import AXON
-from histobridge.metrics.overlap import mean_dice
-from histobridge.metrics.reconstruction import l1
+from histobridge.metrics import l1, mean_dice
 from histobridge.phantom import phantom
 from histobridge.training.device import device
-from histobridge.translators.base import Domain
-from histobridge.translators.diffusion import Schedule, diffuse, diffuse_one_step, vp_schedule
-from histobridge.translators.syndiff import SynDiff
+from histobridge.translators import Domain, SynDiff
+from histobridge.translators.diffusion import diffuse, diffuse_one_step, vp_schedule
 
 SHIFT_PX = 8
-Change = Callable[[np.ndarray], np.ndarray]
+Transform = Callable[[np.ndarray], np.ndarray]
 
-
-def _same(image: np.ndarray) -> np.ndarray:
-    return image
-
-
-# How to go there, and the best way back.
-CHANGES: dict[str, tuple[Change, Change]] = {
-    "nothing": (_same, _same),
+TRANSFORMS: dict[str, tuple[Transform, Transform]] = {
+    "nothing": (lambda x: x, lambda x: x),
     "negative": (lambda x: 1 - x, lambda x: 1 - x),
     "shift": (lambda x: np.roll(x, SHIFT_PX, 1), lambda x: np.roll(x, -SHIFT_PX, 1)),
     "mirror": (lambda x: x[:, ::-1].copy(), lambda x: x[:, ::-1].copy()),
-    "blur": (lambda x: ndimage.gaussian_filter(x, 1.5), _same),
-    "four greys": (lambda x: np.float32(np.round(3 * x) / 3), _same),
+    "blur": (lambda x: ndimage.gaussian_filter(x, 1.5), lambda x: x),
+    "four greys": (lambda x: np.float32(np.round(3 * x) / 3), lambda x: x),
 }
-"""Translators that nobody would want, with their way back; what blur and coarse greys lose, none restores."""
+"""Translations by hand, each with its best inverse; nothing restores what blur and rounding remove."""
 
 
 class RoundTrip(NamedTuple):
-    """An image translated, float32 [H, W] in 0..1; what the cycle loss says of it, and what it does to labels."""
+    """A translation, float32 [H, W] in 0..1, its cycle loss (L1), and the mean Dice of its labels."""
 
     name: str
     translation: np.ndarray
@@ -47,46 +39,38 @@ class RoundTrip(NamedTuple):
     dice: float
 
 
-def round_trips(image: np.ndarray, mask: np.ndarray, predict: Change) -> list[RoundTrip]:
-    """Translate an image by each of `CHANGES`, go back, and label the translation.
-
-    The target is taken to look like the source (another microscope of the same kind), so that the segmenter of the
-    source stands for anybody who can read the target.
+def round_trips(image: np.ndarray, mask: np.ndarray, predict: Transform) -> list[RoundTrip]:
+    """Translate an image by each of `TRANSFORMS`, translate it back, and label the translation.
 
     Parameters
     ----------
     image, mask : ndarray
-        float32 [H, W] in 0..1 and its class mask uint8 [H, W].
+        float32 [H, W] in 0..1 and its class mask, uint8 [H, W].
     predict : callable
-        Maps an image to a class mask; `Segmenter.predict`.
-
-    Returns
-    -------
-    list of RoundTrip
-        `dice` is the mean over axon and myelin of the translation's labels against the mask of the image.
+        Maps an image to a class mask; `Segmenter.predict` of a segmenter that can read the target domain.
     """
-    found = []
-    for name, (there, back) in CHANGES.items():
-        seen = there(image)
-        scores = mean_dice([(mask, predict(seen))])
-        found.append(RoundTrip(name, seen, l1(image, back(seen)), float(np.nanmean(list(scores.values())))))
-    return found
+    trips = []
+    for name, (forward, backward) in TRANSFORMS.items():
+        translation = forward(image)
+        scores = mean_dice([(mask, predict(translation))])
+        trips.append(
+            RoundTrip(name, translation, l1(image, backward(translation)), float(np.nanmean(list(scores.values()))))
+        )
+    return trips
 
 
 class StepBack(NamedTuple):
-    """Where pixels were a level before they arrived at about the same grey: float32 [N], -1..1 and noise beyond."""
+    """The grey values x_t, float32 [N], of pixels that had nearly the same grey value x_{t+1} in a walk of T steps."""
 
     steps: int
     before: np.ndarray
 
 
-def steps_back(
-    images: Sequence[np.ndarray], *, steps: Sequence[int] = (1000, 32, 4), seed: int = 0, most: float = 0.05
-) -> list[StepBack]:
-    """Draw q(x_t | x_{t+1}), without knowing x_0, for walks of few and of many steps, at the same noise level.
+def steps_back(images: Sequence[np.ndarray], *, steps: Sequence[int] = (1000, 32, 4), seed: int = 0) -> list[StepBack]:
+    """Sample q(x_t | x_{t+1}), with x_0 unknown, for walks of many and of few steps that arrive at one noise level.
 
-    All steps arrive at a quarter of the walk, where four large steps have made their first. Of all pixels of all
-    images those are kept whose x_{t+1} is within `most` of the middle between the darkest and brightest tenth.
+    That level is a quarter of the walk, where four large steps have made their first. The pixels are those whose
+    x_{t+1} lies within 0.05 of the middle between the darkest and the brightest tenth.
 
     Parameters
     ----------
@@ -96,22 +80,22 @@ def steps_back(
         Numbers of steps T, multiples of 4.
     """
     pixels = torch.from_numpy(np.concatenate([image.ravel() for image in images]))
-    x_0 = (2 * pixels - 1).repeat(8)[None, None, None]  # eight draws of noise each: enough pixels arrive
-    return [StepBack(T, _one_step_back(x_0, vp_schedule(T), seed, most)) for T in steps]
+    x_0 = (2 * pixels - 1).repeat(8)[None, None, None]  # eight draws of noise per pixel give enough samples
+    return [StepBack(T, _one_step_back(x_0, T, seed)) for T in steps]
 
 
-def _one_step_back(x_0: torch.Tensor, schedule: Schedule, seed: int, most: float) -> np.ndarray:
-    rng = torch.Generator().manual_seed(seed)
-    level = torch.tensor([schedule.steps // 4 - 1])
+def _one_step_back(x_0: torch.Tensor, steps: int, seed: int) -> np.ndarray:
+    schedule, rng = vp_schedule(steps), torch.Generator().manual_seed(seed)
+    level = torch.tensor([steps // 4 - 1])
     x_t = diffuse(schedule, x_0, level, torch.randn(x_0.shape, generator=rng))
     x_next = diffuse_one_step(schedule, x_t, level, torch.randn(x_0.shape, generator=rng))
     dark, bright = torch.quantile(x_0.flatten()[:: x_0.numel() // 100_000 + 1], torch.tensor([0.1, 0.9]))
-    there = schedule.alpha_bar[level + 1].sqrt() * (dark + bright) / 2
-    return x_t[(x_next - there).abs() < most].numpy()
+    middle = schedule.alpha_bar[level + 1].sqrt() * (dark + bright) / 2
+    return x_t[(x_next - middle).abs() < 0.05].numpy()
 
 
 def one_axon(modality: str = "tem", seed: int = 0, *, side: int = 128, um_per_px: float = 0.04) -> np.ndarray:
-    """Return an image float32 [side, side] in 0..1 of the largest axon of a drawn tissue, in its middle."""
+    """Return an image, float32 [side, side] in 0..1, centred on the largest axon of a drawn tissue."""
     image, mask = phantom(modality, seed, (3 * side, 3 * side), um_per_px)
     inside = np.zeros(mask.shape, bool)
     inside[side // 2 : -side // 2, side // 2 : -side // 2] = True
@@ -123,10 +107,7 @@ def one_axon(modality: str = "tem", seed: int = 0, *, side: int = 128, um_per_px
 
 
 class Step(NamedTuple):
-    """A stop of a walk from noise: level t, the noisy image x_t, and the generator's guess of x_0 (None at t = 0).
-
-    Both float32 [H, W]; in 0..1, but for noise beyond.
-    """
+    """One level t of a walk from noise: x_t and the generator's guess of x_0, float32 [H, W]; no guess at t = 0."""
 
     level: int
     noisy: np.ndarray
@@ -135,13 +116,10 @@ class Step(NamedTuple):
 
 @torch.no_grad()
 def walk(translator: SynDiff, image: np.ndarray, to: Domain, *, seed: int = 0) -> list[Step]:
-    """Walk from noise to an image of domain `to`, led by `image`, and show every stop (SynDiff, section III-C).
-
-    What `SynDiff.translate` does window by window, on one image [H, W] that is small enough to need none.
-    """
+    """Return every level of the walk from noise to domain `to`, conditioned on an image [H, W] of one window."""
     condition = torch.from_numpy(2 * image - 1)[None, None].to(device())
-    stops = translator.walk(condition, to, tuple(slice(0, side) for side in image.shape), seed=seed)
-    return [Step(level, _grey(x), None if guess is None else _grey(guess)) for level, x, guess in stops]
+    levels = translator.walk(condition, to, tuple(slice(0, side) for side in image.shape), seed=seed)
+    return [Step(level, _grey(x), None if guess is None else _grey(guess)) for level, x, guess in levels]
 
 
 def _grey(x: torch.Tensor) -> np.ndarray:

@@ -1,11 +1,8 @@
-"""Pictures with a slider where somebody can move it, and the still picture everywhere else.
+"""Pictures with a slider where a front end can move it, and still pictures everywhere else.
 
-The rule. Every piece is *one* output that always holds a still picture (PNG) with all that the slider can show side by
-side. A widget is added to that output only where the kernel belongs to a session of a front end: Jupyter's server
-says so in JPY_SESSION_NAME, VS Code by a variable in the notebook. A front end prefers the widget; whatever reads the
-saved file later (GitHub, an exported page, a notebook that is not trusted) finds the picture. Run by papermill there is
-no widget at all: its state, stored in the executed copy, would make nbconvert show a widget whose code
-must come from the internet, and which, without a kernel, moves nothing.
+Every output holds a still picture (PNG) that shows all positions of the slider side by side. A widget is added only if
+the kernel belongs to a front end (Jupyter sets JPY_SESSION_NAME, VS Code a variable in the notebook). Papermill gets no
+widget: an exported page would show a slider that cannot move, and load its code from the internet.
 """
 
 from __future__ import annotations
@@ -24,44 +21,32 @@ from matplotlib.figure import Figure
 from histobridge.errors import UserError
 from histobridge.io.resample import resample
 from histobridge.translators.diffusion import diffuse_one_step, vp_schedule
-from histobridge_study import plotting as figures
+from histobridge_study import plotting
 
 SCALES = (0.04, 0.08, 0.16, 0.32)  # µm/px
-SWIPES = 20  # positions
-FRAME_DPI = 200  # one picture at a time may be larger than many side by side
+SWIPE_POSITIONS = 21
 
 
 def has_front_end() -> bool:
-    """Tell whether somebody may be looking: this kernel was started for a notebook that is open in a front end."""
+    """Return whether this kernel was started for a notebook that is open in a front end."""
     shell = get_ipython()
     return "JPY_SESSION_NAME" in os.environ or (shell is not None and "__vsc_ipynb_file__" in shell.user_ns)
 
 
 class Interactive:
-    """One output: a still picture, and a slider with its picture where there is a front end.
+    """One output: a still picture of all positions and, in a front end, a slider with one picture per position.
 
-    Parameters
-    ----------
-    still : Figure
-        All there is to see, side by side.
-    frame : callable
-        Draws the figure of one position of the slider, 0 to one less than their number.
-    labels : sequence of str
-        What the slider says at each position.
-    name : str
-        What the slider is called.
-    start : int
-        The position to begin at.
+    `frame` draws the figure of a position, counted from 0; `labels` are the texts of the slider, `name` its name.
     """
 
     def __init__(
         self, still: Figure, frame: Callable[[int], Figure], labels: Sequence[str], name: str, *, start: int = 0
     ):
         self.still, self.labels, self.name, self.start = still, tuple(labels), name, start
-        self.frame = cache(lambda position: png(frame(position), dpi=FRAME_DPI))
+        self.frame = cache(lambda position: png(frame(position), dpi=200))
 
     def widget(self):
-        """Return slider and picture as an ipywidgets box; moving the slider changes the picture."""
+        """Return the slider and its picture as an ipywidgets box."""
         import ipywidgets as widgets
 
         picture = widgets.Image(value=self.frame(self.start), format="png", layout={"max_width": "100%"})
@@ -76,71 +61,62 @@ class Interactive:
         return widgets.VBox([slider, picture], layout={"align_items": "flex-start"})  # else pictures are stretched
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        words = f"<{self.name}: {', '.join(self.labels)}>"
-        bundle = {"text/plain": words, "image/png": base64.b64encode(png(self.still)).decode()}
+        text = f"<{self.name}: {', '.join(self.labels)}>"
+        bundle = {"text/plain": text, "image/png": base64.b64encode(png(self.still)).decode()}
         return self.widget()._repr_mimebundle_() | bundle if has_front_end() else bundle
 
 
 def png(figure: Figure, *, dpi: int = 130) -> bytes:
-    """Return a figure as a PNG file."""
+    """Return a figure as the content of a PNG file, on white so that dark themes do not shine through."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")  # dark themes do not shine through
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     return buffer.getvalue()
 
 
 def noise_slider(image: np.ndarray, *, steps: int = 4, seed: int = 0) -> Interactive:
-    """Show an image [H, W] in 0..1 at every level of the forward walk from level 0, clean, to level T, noise.
-
-    One walk is drawn: each level comes from the one before by q(x_{t+1} | x_t).
-    """
+    """Show an image [H, W] in 0..1 at every level of one forward walk, from level 0 (clean) to level T (noise)."""
     schedule, rng = vp_schedule(steps), torch.Generator().manual_seed(seed)
     walk = [torch.from_numpy(2 * np.asarray(image) - 1)[None, None]]
     for level in range(steps):
         noise = torch.randn(walk[-1].shape, generator=rng)
         walk.append(diffuse_one_step(schedule, walk[-1], torch.tensor([level]), noise))
-    titles = [f"t = {t}, ᾱ = {share:.2g}" for t, share in enumerate(schedule.alpha_bar.tolist())]
-    levels = [(title, x[0, 0].numpy()) for title, x in zip(titles, walk, strict=True)]
-    labels = [f"t = {t}" for t in range(steps + 1)]
+    shares = schedule.alpha_bar.tolist()
+    levels = [(f"t = {t}, ᾱ = {shares[t]:.2g}", x[0, 0].numpy()) for t, x in enumerate(walk)]
     return Interactive(
-        figures.noise_levels(levels), lambda t: figures.noise_levels(levels[t : t + 1]), labels, "noise level"
+        plotting.noise_levels(levels),
+        lambda t: plotting.noise_levels(levels[t : t + 1]),
+        [f"t = {t}" for t in range(steps + 1)],
+        "noise level",
     )
 
 
-def scale_slider(
-    images: Mapping[str, np.ndarray], um_per_px: float, *, scales: Sequence[float] = SCALES, side: int = 64
-) -> Interactive:
-    """Show what a network sees of each domain in a crop of `side` px, at several pixel sizes.
-
-    Parameters
-    ----------
-    images : mapping of str to ndarray
-        By domain: float32 [H, W] in 0..1, at `um_per_px`, large enough for a crop at the coarsest scale.
+def scale_slider(images: Mapping[str, np.ndarray], um_per_px: float, *, side: int = 64) -> Interactive:
+    """Show the central `side` px of images float32 [H, W] at each pixel size of `SCALES`.
 
     Raises
     ------
     UserError
-        If an image is too small for that.
+        If an image is too small for the coarsest scale.
     """
-    seen = {name: [resample(image, um_per_px, scale) for scale in scales] for name, image in images.items()}
-    if min(min(image.shape) for row in seen.values() for image in row) < side:
-        raise UserError(f"At {max(scales)} µm/px an image is smaller than {side} px: give a larger one.")
-    labels = [f"{scale:g} µm/px" for scale in scales]
+    scaled = {name: [resample(image, um_per_px, scale) for scale in SCALES] for name, image in images.items()}
+    if min(min(image.shape) for row in scaled.values() for image in row) < side:
+        raise UserError(f"At {max(SCALES)} µm/px an image is smaller than {side} px: give a larger one.")
+    labels = [f"{scale:g} µm/px" for scale in SCALES]
 
-    def frame(place: int) -> Figure:
-        row = {name: pictures[place] for name, pictures in seen.items()}
-        return figures.translations([(labels[place], row)], um_per_px=scales[place], side=side)
+    def frame(position: int) -> Figure:
+        row = {name: pictures[position] for name, pictures in scaled.items()}
+        return plotting.translations([(labels[position], row)], um_per_px=SCALES[position], side=side)
 
-    return Interactive(figures.scales(seen, scales, side=side), frame, labels, "pixel size", start=1)
+    return Interactive(plotting.scales(scaled, SCALES, side=side), frame, labels, "pixel size", start=1)
 
 
 def swipe(before: np.ndarray, after: np.ndarray, *, names: tuple[str, str] = ("before", "after")) -> Interactive:
-    """Draw an edge over two pictures [H, W] of one place: `before` on its left, `after` on its right."""
-    shares = [place / SWIPES for place in range(SWIPES + 1)]
-    labels = [f"{share:.0%} {names[0]}" for share in shares]
+    """Show two pictures [H, W] of one place, cut by a vertical edge: `before` on its left, `after` on its right."""
+    shares = np.linspace(0, 1, SWIPE_POSITIONS)
     return Interactive(
-        figures.swiped(before, after, [1, 0.5, 0], names=names),
-        lambda place: figures.swiped(before, after, [shares[place]], names=names),
-        labels,
+        plotting.swiped(before, after, [1, 0.5, 0], names=names),
+        lambda position: plotting.swiped(before, after, [shares[position]], names=names),
+        [f"{share:.0%} {names[0]}" for share in shares],
         "swipe",
-        start=SWIPES // 2,
+        start=SWIPE_POSITIONS // 2,
     )

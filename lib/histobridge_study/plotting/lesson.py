@@ -1,4 +1,4 @@
-"""The figures of the lesson (`notebooks/00_tour.ipynb`): one idea each."""
+"""The figures of the tour (notebook 00); each shows one idea."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import norm
 
 from histobridge.display.drawing import (
     BLUE,
@@ -24,12 +25,12 @@ from histobridge.display.drawing import (
 )
 from histobridge.io.images import middle
 
-TILE = 1.75  # inches: of a picture that stands alone
+TILE = 1.75  # inches: the largest side of a picture
 
 
 @styled
 def tissue_and_mask(images: Mapping[str, tuple[np.ndarray, np.ndarray]], *, um_per_px: float) -> Figure:
-    """Show for each domain an image [H, W] and, beside it, the image tinted by its mask; legend below."""
+    """Show an image [H, W] of each domain and, beside it, the same image with its mask in colour."""
     refuse_empty(images, "images")
     figure = new_figure(PAGE, PAGE / (2 * len(images)) + 0.55)
     grid = figure.subplots(1, 2 * len(images), squeeze=False)[0]
@@ -42,12 +43,12 @@ def tissue_and_mask(images: Mapping[str, tuple[np.ndarray, np.ndarray]], *, um_p
 
 @styled
 def noise_levels(levels: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """Show an image on its way to noise, and below each picture its pixels beside the normal curve that awaits them.
+    """Show an image at several levels of noise, above the histogram of its grey values and the standard normal curve.
 
     Parameters
     ----------
     levels : sequence of (str, ndarray)
-        Title and picture [H, W] in -1..1, and noise beyond.
+        Title and picture [H, W]; a clean image lies in -1..1.
     """
     refuse_empty(levels, "levels of noise")
     width = min(TILE, (PAGE - 0.3) / len(levels)) if len(levels) > 1 else 2.0
@@ -63,13 +64,13 @@ def noise_levels(levels: Sequence[tuple[str, np.ndarray]]) -> Figure:
 def _grey_histogram(axes: Axes, picture: np.ndarray) -> None:
     grey = np.linspace(-3.2, 3.2, 200)
     axes.hist(picture.ravel(), np.linspace(-3.2, 3.2, 65), density=True, color=BLUE, alpha=0.5)
-    axes.plot(grey, np.exp(-(grey**2) / 2) / np.sqrt(2 * np.pi), color=GREY, linestyle="--", linewidth=1)
-    axes.set(xlim=(-3.2, 3.2), ylim=(0, 1.6), xticks=(-2, 0, 2), xlabel="grey")
+    axes.plot(grey, norm.pdf(grey), color=GREY, linestyle="--", linewidth=1)
+    axes.set(xlim=(-3.2, 3.2), ylim=(0, 1.6), xticks=(-2, 0, 2), xlabel="grey value")
 
 
 @styled
 def scales(rows: Mapping[str, Sequence[np.ndarray]], um_per_px: Sequence[float], *, side: int = 64) -> Figure:
-    """Show the central `side` px of each domain (a row) at each pixel size (a column), with a scale bar in each."""
+    """Show the central `side` px of each domain (row) at each pixel size (column), with scale bars."""
     refuse_empty(rows, "domains")
     figure, grid = panel_grid(len(rows), len(um_per_px))
     for axes, (name, pictures) in zip(grid, rows.items(), strict=True):
@@ -77,13 +78,13 @@ def scales(rows: Mapping[str, Sequence[np.ndarray]], um_per_px: Sequence[float],
         for place, picture, size in zip(axes, pictures, um_per_px, strict=True):
             panel(place, middle(picture, side), um_per_px=size)
     for place, size in zip(grid[0], um_per_px, strict=True):
-        place.set_title(f"{side} px of {size:g} µm")
+        place.set_title(f"{side} px at {size:g} µm/px")
     return figure
 
 
 @styled
 def swiped(before: np.ndarray, after: np.ndarray, shares: Sequence[float], *, names: tuple[str, str]) -> Figure:
-    """Show two pictures [H, W] of one place, cut at `shares` (0..1) of the width: `before` lies left of the cut."""
+    """Show two pictures [H, W] of one place, `before` left of a cut at each of `shares` (0..1) of the width."""
     figure, grid = panel_grid(1, len(shares))
     for axes, share in zip(grid[0], shares, strict=True):
         cut = round(share * before.shape[1])
@@ -95,39 +96,38 @@ def swiped(before: np.ndarray, after: np.ndarray, shares: Sequence[float], *, na
 
 
 @styled
-def steps_back(found: Sequence, *, bins: int = 60) -> Figure:
-    """Show where pixels of one grey came from: x_t given x_{t+1}, beside the normal curve of equal mean and SD.
+def steps_back(samples: Sequence) -> Figure:
+    """Show the distribution of x_t given x_{t+1}, beside the normal curve of the same mean and SD.
 
     Parameters
     ----------
-    found : sequence of StepBack
-        Of `lesson.steps_back`: `steps`, and `before`, float [N].
+    samples : sequence of StepBack
+        From `lesson.steps_back`.
     """
-    refuse_empty(found, "steps")
+    refuse_empty(samples, "steps")
     figure = new_figure(PAGE, 2.1)
-    for axes, one in zip(figure.subplots(1, len(found)), found, strict=True):
-        mean, spread = one.before.mean(), one.before.std()
-        grey = np.linspace(mean - 3.5 * spread, mean + 3.5 * spread, 200)
-        axes.hist(one.before, np.linspace(grey[0], grey[-1], bins), density=True, color=BLUE, alpha=0.5, label="pixels")
-        normal = np.exp(-(((grey - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
-        axes.plot(grey, normal, color=VERMILLION, label="normal curve")
-        axes.set(title=f"one of {one.steps} steps", xlabel="grey one step before", yticks=[])
+    for axes, sample in zip(figure.subplots(1, len(samples)), samples, strict=True):
+        mean, sd = sample.before.mean(), sample.before.std()
+        grey = np.linspace(mean - 3.5 * sd, mean + 3.5 * sd, 60)
+        axes.hist(sample.before, grey, density=True, color=BLUE, alpha=0.5, label="pixels")
+        axes.plot(grey, norm.pdf(grey, mean, sd), color=VERMILLION, label="normal curve")
+        axes.set(title=f"one of {sample.steps} steps", xlabel="grey value one step earlier", yticks=[])
     figure.axes[0].legend(fontsize=7, handlelength=1)
     return figure
 
 
 @styled
-def round_trips(found: Sequence) -> Figure:
-    """Show translations that nobody wants, with what the cycle loss says of each and what becomes of the labels.
+def round_trips(trips: Sequence) -> Figure:
+    """Show translations with their cycle loss and the Dice of their labels.
 
     Parameters
     ----------
-    found : sequence of RoundTrip
-        Of `lesson.round_trips`: `name`, `translation` [H, W], `cycle_l1` and `dice`.
+    trips : sequence of RoundTrip
+        From `lesson.round_trips`.
     """
-    refuse_empty(found, "round trips")
-    figure, grid = panel_grid(1, len(found), gap=0.35)
-    for axes, trip in zip(grid[0], found, strict=True):
+    refuse_empty(trips, "round trips")
+    figure, grid = panel_grid(1, len(trips), gap=0.35)
+    for axes, trip in zip(grid[0], trips, strict=True):
         panel(axes, trip.translation, title=trip.name)
         axes.set_xlabel(f"cycle loss {trip.cycle_l1:.3f}\nDice of labels {trip.dice:.2f}", loc="left")
     return figure
@@ -135,14 +135,14 @@ def round_trips(found: Sequence) -> Figure:
 
 @styled
 def guided_walk(condition: np.ndarray, steps: Sequence) -> Figure:
-    """Show a walk from noise to an image: above what is there at each level, below what the generator takes it for.
+    """Show a walk from noise to an image: the noisy image of each level above the predicted clean image.
 
     Parameters
     ----------
     condition : ndarray
-        The image [H, W] that leads the walk.
+        The image [H, W] on which the walk is conditioned.
     steps : sequence of Step
-        Of `lesson.walk`: `level`, `noisy` and `guess` [H, W], the last without a guess.
+        From `lesson.walk`.
     """
     refuse_empty(steps, "steps of a walk")
     figure, grid = panel_grid(2, len(steps))
@@ -150,7 +150,7 @@ def guided_walk(condition: np.ndarray, steps: Sequence) -> Figure:
         panel(above, step.noisy, title=f"t = {step.level}")
         if step.guess is not None:
             panel(below, step.guess)
-    panel(grid[1, -1], condition, title="led by")
+    panel(grid[1, -1], condition, title="condition")
     grid[0, 0].set_ylabel("noisy image")
-    grid[1, 0].set_ylabel("guess of the\nclean image")
+    grid[1, 0].set_ylabel("predicted\nclean image")
     return figure

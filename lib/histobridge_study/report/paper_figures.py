@@ -88,8 +88,8 @@ def why_missing(grid: Grid, pair: str) -> str:
 def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     """Gather one image of L and one of U of a finished run, and what SynDiff and the strategies made of them.
 
-    They are typical images: of L the one whose round trip has the median SSIM, of U the one whose labels have the median
-    Dice.
+    They are typical images: of L the one whose round trip has the median SSIM, of U the one whose labels have the
+    median Dice.
 
     Parameters
     ----------

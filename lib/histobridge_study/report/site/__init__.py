@@ -33,6 +33,7 @@ def build(
     data: Path = Path("data"),
     seed: int = 0,
     shown: tuple[int, ...] | None = None,
+    study_file: str = "",
 ) -> Path:
     """Write the site of all finished runs of a profile; return the path of its first page.
 
@@ -48,6 +49,8 @@ def build(
         Runs with this seed count.
     shown : tuple of int, optional
         Folds whose pictures and notebooks are shown, all by default. The tables always contain every fold.
+    study_file : str
+        The study file of the runs; by default that of the package.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def build(
         repository.
     """
     to = Path(folder).resolve() / "site" if to is None else Path(to).resolve()
-    contents = gather(Path(folder).resolve(), Path(data).resolve(), to, seed=seed, shown=shown)
+    contents = gather(Path(folder).resolve(), Path(data).resolve(), to, seed=seed, shown=shown, study_file=study_file)
     return write_site(contents, to)
 
 

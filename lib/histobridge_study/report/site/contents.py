@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histobridge_study.analysis.tables import in_story_order
+from histobridge_study.analysis.tables import in_display_order
 from histobridge_study.config import Pair
 from histobridge_study.report.paper_figures import typical
 
@@ -61,7 +61,7 @@ class Fold:
     @cached_property
     def methods(self) -> list[str]:
         """Methods in the order of the tables."""
-        return methods_of(in_story_order(self.rows[["strategy", "translator"]].drop_duplicates())).tolist()
+        return methods_of(in_display_order(self.rows[["strategy", "translator"]].drop_duplicates())).tolist()
 
     @property
     def first_method(self) -> str:

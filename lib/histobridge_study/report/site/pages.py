@@ -15,7 +15,7 @@ from nbconvert import HTMLExporter
 from histobridge.display.page import Table, environment, figure_webp, see, swipe_data, table
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
-from histobridge_study.analysis.tables import CLASSES, SETTING, SHOWN, in_story_order, with_fibres
+from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, SCORE_COLUMNS, in_display_order, with_fibre_f1
 from histobridge_study.report.site.contents import Contents, Fold, Section, method_name, stage_of
 from histobridge_study.report.site.pictures import swipe_run
 
@@ -23,7 +23,7 @@ REPORT = "notebooks/05_report.html"
 DICE = "Dice, and F1 of fibres: mean ± SD over folds; below it the 95 % interval of the mean over images. Best in bold."
 IMAGES = "Dice of every image, and F1 of its fibres. A number opens its pictures."
 REVIEWED = 10  # tiles a fold
-CONSTANT = (*SETTING, "fold")  # columns that a table shows only where they differ
+CONSTANT = (*EXPERIMENT_KEYS, "fold")  # columns that a table shows only where they differ
 
 
 class Pages:
@@ -127,9 +127,9 @@ class Pages:
         def notebook(row: dict) -> tuple[str, str]:
             return scored_in.get((row["pair"], row["run"]), {}).get(_method(row), ""), "The executed notebook"
 
-        links = dict.fromkeys(SHOWN, picture) | {"notebook": notebook}
+        links = dict.fromkeys(SCORE_COLUMNS, picture) | {"notebook": notebook}
         rows = rows.assign(notebook=rows["strategy"].map(stage_of))
-        return table(rows, id, caption, links=links, bars=SHOWN, hidden=hidden, optional=CONSTANT)
+        return table(rows, id, caption, links=links, bars=SCORE_COLUMNS, hidden=hidden, optional=CONSTANT)
 
     def _scored_in(self, fold: Fold) -> dict[str, str]:
         """Return the address of the notebook that scored each method of a fold."""
@@ -162,9 +162,9 @@ def headings(sections: Iterable[Section]) -> list[tuple[str, Table]]:
 def dice_by_image(fold: Fold) -> pd.DataFrame:
     """Return a row for each image and method of a fold, with a column for each class and the F1 of fibres."""
     keys = ["image", "subject", "strategy", "translator"]
-    wide = with_fibres(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
-    wide = in_story_order(wide.rename_axis(columns=None)).sort_values("image", kind="stable")
-    wide = wide[[*keys, *(name for name in SHOWN if name in wide)]]
+    wide = with_fibre_f1(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
+    wide = in_display_order(wide.rename_axis(columns=None)).sort_values("image", kind="stable")
+    wide = wide[[*keys, *(name for name in SCORE_COLUMNS if name in wide)]]
     return wide.assign(pair=fold.pair, protocol=fold.protocol, split=fold.split, fold=fold.fold, run=fold.key)
 
 

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge.io.images import read_image
-from histobridge.io.masks import read_mask
-from histobridge_study.analysis.bland_altman import agreement, agreement_overview, of_best, paired
+from histobridge_study.analysis.bland_altman import (
+    agreement_overview,
+    best_method_pairs,
+    limits_of_agreement,
+    pair_with_expert,
+)
 from histobridge_study.analysis.recommend import with_true_dice
 from histobridge_study.analysis.tables import ablation_overview, dice_overview, trust_overview
 from histobridge_study.config import load_study
+from histobridge_study.grid import runs_of_profile
 from histobridge_study.report import collect
-from histobridge_study.report.paper_figures import kind_of
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section
-from histobridge_study.runs import Run, recorded_run
+from histobridge_study.runs import STAGES, Run
+from histobridge_study.stages.label import STAGE as LABELLED
+from histobridge_study.stages.label import read_labels
+from histobridge_study.stages.refine import METHOD, read_uncertainty
+from histobridge_study.stages.refine import STAGE as REFINED_STAGE
+from histobridge_study.stages.translate import trained_translators
 
-LABELLED, REPORT = "03_label", "05_report"
-STAGES = ("01_data", "02_translate", LABELLED, "04_refine")
+REPORT = "05_report"
 HEADINGS = {"p_holm": "p (Holm)", "ssim": "SSIM", "psnr": "PSNR, dB", "l1": "L1", "offset_px": "offset, px"}
 HEADINGS |= {"peak_memory_gib": "memory, GiB", "memory_gib": "memory, GiB", "memory_gib_most": "most memory, GiB"}
 
 
-def gather(folder: Path, data: Path, to: Path, *, seed: int = 0, shown: tuple[int, ...] | None = None) -> Contents:
+def gather(
+    folder: Path,
+    data: Path,
+    to: Path,
+    *,
+    seed: int = 0,
+    shown: tuple[int, ...] | None = None,
+    study_file: str = "",
+) -> Contents:
     """Return what the site of a profile's runs shows; parameters as for `site.build`.
 
     Raises
@@ -38,29 +50,30 @@ def gather(folder: Path, data: Path, to: Path, *, seed: int = 0, shown: tuple[in
     UserError
         If no run has finished, none of the folds exists, or `to` is a place where real images might be committed.
     """
-    _refuse_several_profiles(folder)
-    dice, translation = (collect.collect(folder, name, seed=seed) for name in ("dice", "translation"))
-    runs = [_recorded(mark, folder, data) for mark in collect.finished(folder, LABELLED, seed=seed)]
+    profile, places = folder.name, {"out": str(folder.parent), "data": str(data), "study_file": study_file}
+    _refuse_several_profiles(folder, study_file)
+    collected = collect.collect(profile, seed=seed, **places)
+    dice, records = collected.rows["dice"], collected.provenance
+    runs = list(runs_of_profile(profile, LABELLED, seed=seed, **places))
     chosen = [run for run in runs if shown is None or run.parameters.fold in shown]
     if not chosen:
-        there = _listed(sorted({run.parameters.fold for run in runs}))
-        raise UserError(f"None of the folds to show has finished; these have: {there}.")
-    _refuse_real_in_repository(chosen, folder, to)
-    records = collect.collect_provenance(folder, seed=seed)
-    profile, tables = records[0]["profile"], collect.derived_tables(dice, translation, records)
-    missing, names = collect.missing(profile, dice), {run.parameters.pair for run in chosen}
+        finished = _listed(sorted({run.parameters.fold for run in runs}))
+        raise UserError(f"None of the folds to show has finished; these have: {finished}.")
+    _refuse_real_elsewhere(chosen, folder, to)
+    tables = collect.derived_tables(dice, collected.rows["translation"], records, **places)
+    missing, names = collect.missing(profile, dice, **places), {run.parameters.pair for run in chosen}
     report = folder / "report" / f"{REPORT}.ipynb"
     return Contents(
         profile=profile,
         facts=_facts(dice, tables["costs"], records),
-        pairs={name: pair for name, pair in load_study().pairs.items() if name in names},
+        pairs={name: pair for name, pair in runs[0].study.pairs.items() if name in names},
         folds=[_fold(run, dice) for run in chosen],
         dice=dice_overview(dice, interval=True, bold=True, missing=missing),
         claims=tables["claims"],
-        sections=_sections(folder, seed, dice, tables, missing),
+        sections=_sections(collected, tables, missing),
         provenance=_provenance(records, tables["costs"]),
         notes=[] if shown is None else [f"Pictures and notebooks of folds other than {_listed(shown)} (`--fold`)."],
-        commands=_commands(profile, folder.name, seed, records),
+        commands=_commands(profile, seed, records),
         report=report if report.exists() else None,
     )
 
@@ -68,16 +81,12 @@ def gather(folder: Path, data: Path, to: Path, *, seed: int = 0, shown: tuple[in
 # --- One fold -----------------------------------------------------------------------------------------------
 
 
-def _recorded(mark: Path, folder: Path, data: Path) -> Run:
-    return recorded_run(json.loads(mark.read_text())["provenance"], out=str(folder.parent), data=str(data))
-
-
 def _fold(run: Run, dice: pd.DataFrame) -> Fold:
     p, rows = run.parameters, dice
     for name, value in run.key.items():
         rows = rows[rows[name] == value]
-    notebooks = {stage: run.stage_folder(stage) / f"{stage}.ipynb" for stage in STAGES}
-    order = run.results / "review_order.csv"
+    notebooks = {stage: run.stage(stage).folder / f"{stage}.ipynb" for stage in STAGES}
+    order = run.stage(REFINED_STAGE).folder / "review_order.csv"
     return Fold(
         p.pair,
         p.protocol,
@@ -91,21 +100,24 @@ def _fold(run: Run, dice: pd.DataFrame) -> Fold:
 
 
 def _arrays(run: Run, images: list[str]) -> Arrays:
-    def stored(home: Path, read) -> dict[str, dict[str, np.ndarray]]:
-        folders = {folder.name: folder for folder in sorted(home.glob("*")) if folder.is_dir()}
-        return {
-            key: {name: read(path) for name in images if (path := folder / f"{name}.png").exists()}
-            for key, folder in folders.items()
-        }
-
+    """Read what a finished fold has left; without the images of its dataset, the labels alone."""
+    labels, unsure = read_labels(run.stage(LABELLED)), {}
+    if run.stage(REFINED_STAGE).finished:
+        labels |= read_labels(run.stage(REFINED_STAGE))
+    by_name = {"-".join(method): masks for method, masks in labels.items()}
     try:
-        pictures, truth, note = {s.name: s.image for s in run.target_images()}, run.target_masks(), ""
+        samples = [sample for sample in run.data.target_images if sample.name in images]
+        truth, note = run.data.target_masks, ""
+        if run.stage(REFINED_STAGE).finished:
+            unsure = {"-".join(METHOD): read_uncertainty(run)}
     except UserError as error:
-        pictures, truth, note = {}, {}, str(error)
-    home = run.shared / "translations"
-    translations = {t: stored(home / t, read_image).get("to-L", {}) for t in run.translators if t != "none"}
-    labels = stored(run.results / "pseudo_labels", lambda path: read_mask(path)[0])
-    return Arrays(pictures, truth, translations, labels, stored(run.results / "uncertainty", read_image), note)
+        return Arrays({}, {}, {}, by_name, {}, str(error))
+    translations = {
+        name: {s.name: translator.translate(s.image, "L", seed=run.seed) for s in samples}
+        for name, translator in trained_translators(run).items()
+        if name != "none"
+    }
+    return Arrays({s.name: s.image for s in samples}, truth, translations, by_name, unsure, note)
 
 
 # --- Tables -------------------------------------------------------------------------------------------------
@@ -121,9 +133,9 @@ def _facts(dice: pd.DataFrame, costs: pd.DataFrame, records: list[dict]) -> dict
     }
 
 
-def _sections(folder: Path, seed: int, dice: pd.DataFrame, tables: dict, missing: pd.DataFrame) -> list[Section]:
-    measured, further = collect.collect_measured(folder, seed=seed), collect.collect_beyond(folder, seed=seed)
-    fibres = of_best(paired(measured), dice) if len(measured) else measured
+def _sections(collected: collect.Collected, tables: dict, missing: pd.DataFrame) -> list[Section]:
+    further, dice, measured = collected.rows, collected.rows["dice"], collected.rows["morphometrics"]
+    fibres = best_method_pairs(pair_with_expert(measured), dice) if len(measured) else measured
     trust, ablation = further["trust"], further["ablation"]
     scores = with_true_dice(further["guidance"], dice) if len(further["guidance"]) else further["guidance"]
     return [
@@ -142,7 +154,7 @@ def _section(title: str, caption: str, rows: pd.DataFrame, overview=lambda rows:
 
 
 def _fibre_agreement(fibres: pd.DataFrame) -> pd.DataFrame:
-    return agreement_overview(agreement(fibres))
+    return agreement_overview(limits_of_agreement(fibres))
 
 
 def _provenance(records: list[dict], costs: pd.DataFrame) -> list[Section]:
@@ -158,13 +170,13 @@ def _provenance(records: list[dict], costs: pd.DataFrame) -> list[Section]:
     ]
 
 
-def _commands(profile: str, name: str, seed: int, records: list[dict]) -> list[str]:
+def _commands(profile: str, seed: int, records: list[dict]) -> list[str]:
     commits, option = sorted({record["git_commit"] for record in records}), f" --seed {seed}" if seed else ""
     return [
         f"git checkout {commits[0].rstrip('+') if len(commits) == 1 else 'COMMIT  # of the stage, below'}",
         "make .venv/installed",
         f".venv/bin/histobridge study --profile {profile}{option}",
-        f".venv/bin/histobridge report runs/{name}{option}",
+        f".venv/bin/histobridge report runs/{profile}{option}",
     ]
 
 
@@ -175,17 +187,17 @@ def _listed(folds: Iterable[int]) -> str:
 # --- Refusals -----------------------------------------------------------------------------------------------
 
 
-def _refuse_several_profiles(folder: Path) -> None:
-    inside = [f for f in sorted(folder.glob("*")) if f.is_dir() and any(f.glob(f"*/*/*/*/{LABELLED}.json"))]
+def _refuse_several_profiles(folder: Path, study_file: str) -> None:
+    inside = [name for name in load_study(study_file).profiles if (folder / name).is_dir()]
     if inside:
-        names = " or ".join(f"{folder.name}/{f.name}" for f in inside)
+        names = " or ".join(f"{folder.name}/{name}" for name in inside)
         raise UserError(f"{folder} holds the runs of several profiles: name one, {names}.")
 
 
-def _refuse_real_in_repository(runs: list[Run], folder: Path, to: Path) -> None:
-    real = sorted({run.parameters.pair for run in runs if kind_of(run.pair) == "real"})
-    if real and to.is_relative_to(ROOT) and not to.is_relative_to(folder.parent):
+def _refuse_real_elsewhere(runs: list[Run], folder: Path, to: Path) -> None:
+    real = sorted({run.parameters.pair for run in runs if not run.data.target.procedural})
+    if real and not to.is_relative_to(folder.parent):
         raise UserError(
             f"The site shows real images of {', '.join(real)}, which are never committed: choose a folder below "
-            f"{folder.parent} or outside the repository."
+            f"{folder.parent}."
         )

@@ -1,0 +1,59 @@
+"""What the experiments on drawn tissue share (notebooks 06 and 07): their parameters, and how they write results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import ConfigDict, Field
+
+from histobridge.config import Strict, TrainingProfile, training_profile
+from histobridge.display.drawing import save
+from histobridge.io.files import write_json, write_table
+from histobridge_study.parameters import parameters_of
+from histobridge_study.provenance import origin
+
+
+class Experiment(Strict):
+    """The parameters of an experiment; `out` is a folder, relative to the notebook."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    profile: str
+    seed: int = Field(0, ge=0)
+    out: str = "../runs"
+
+    @property
+    def settings(self) -> TrainingProfile:
+        """The settings that the profile names."""
+        return training_profile(self.profile)
+
+    def write(self, name: str, table: pd.DataFrame, figure: Figure | None = None) -> Path:
+        """Write a table, its provenance and its figure as `name`.csv, .json, .png and .svg; return the table's path."""
+        path = Path(self.out, f"{name}.csv")
+        write_table(path, table)
+        write_json(path.with_suffix(".json"), origin(profile=self.profile, seed=self.seed))
+        if figure is not None:
+            save(figure, path.with_suffix(""))
+        return path
+
+
+class ShiftExperiment(Experiment):
+    """The parameters of notebook 06: also the modalities to shift to, and the steps on the way (0 is TEM)."""
+
+    modalities: list[str]
+    steps: list[float]
+
+
+def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
+    """Check the parameters of notebook 06 or 07, `globals()` in a notebook, and return them.
+
+    Raises
+    ------
+    UserError
+        If one is unknown or of the wrong type, or names no profile.
+    """
+    experiment = parameters_of(parameters, model, opened="experiment")
+    training_profile(experiment.profile)  # refuses an unknown name
+    return experiment

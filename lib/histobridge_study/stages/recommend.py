@@ -1,0 +1,55 @@
+"""Label-free scores of every method of a finished run."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+
+from histobridge.io.files import write_table
+from histobridge.segmenter import Segmenter
+from histobridge.strategies import Examples, cached
+from histobridge.strategies.label_free import REVERSE_STEPS, candidate, scores
+from histobridge_study.runs import Run
+from histobridge_study.stages.label import STAGE as LABELLED
+from histobridge_study.stages.label import read_labels, source_segmenter, student_fit
+from histobridge_study.stages.refine import STAGE, origin_of, refined_labeller
+from histobridge_study.stages.translate import trained_translators
+
+
+def score_run(run: Run) -> pd.DataFrame:
+    """Return the label-free scores of every method of a finished run, a row a method.
+
+    Written as guidance.csv into the folder of stage 04; a table that is there is read. No mask of U is used, and the
+    supervised reference is left out.
+    """
+    file = run.stage(STAGE).folder / "guidance.csv"
+    if file.exists():
+        return pd.read_csv(file)
+    labels = read_labels(run.stage(LABELLED)) | read_labels(run.stage(STAGE))
+    samples, examples = run.data.scored_images, run.data.training_examples
+    images, translators = [sample.image for sample in samples], trained_translators(run)
+    source, labeller = source_segmenter(run), refined_labeller(run, translators)
+    fit = student_fit(run, source)
+    methods = {
+        method: candidate(
+            method,
+            examples,
+            images,
+            translators,
+            source,
+            fit,
+            refined=labeller,
+            labels=[masks[sample.name] for sample in samples],
+            seed=run.seed,
+        )
+        for method, masks in labels.items()
+        if method[0] != "supervised"
+    }
+    table = scores(methods, examples, images, translators, source, partial(_reverse_fit, run, source), seed=run.seed)
+    return write_table(file, table.assign(**run.key, **origin_of(run)))
+
+
+def _reverse_fit(run: Run, source: Segmenter, examples: Examples) -> Segmenter:
+    untrained = source.warm_start(seed=run.fold_seed, steps=REVERSE_STEPS)
+    return cached.fit_segmenter(run.cache, untrained, examples, name="reverse validation")

@@ -1,0 +1,74 @@
+"""benchmarks/speed.py: its functions at the smallest size."""
+
+import importlib.util
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "speed.py"
+spec = importlib.util.spec_from_file_location("speed", SCRIPT)
+speed = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(speed)
+
+
+def test_rates_follow_from_seconds_and_arithmetic():
+    """Ten GFLOP in half a second are a fifth of a peak of 100 GFLOP/s, and four times as fast as two seconds."""
+    row = speed.compare({"seconds": 0.5, "amount": 4, "gflop": 10}, {"seconds": 2.0}, peak=100)
+    assert (row["per_second"], row["gflop_per_s"], row["share_of_peak"], row["times_plain"]) == (8, 20, 0.2, 4)
+
+
+def test_every_stage_is_measured(tiny_syndiff, tiny_segmenter):
+    """Times, arithmetic and memory are positive; two units of work in a call are averaged."""
+    builds = [
+        partial(speed.syndiff_training, tiny_syndiff, 64),
+        partial(speed.segmenter_training, tiny_segmenter, 64),
+        partial(speed.translation, tiny_syndiff, 64),
+        partial(speed.prediction, tiny_segmenter, 64),
+    ]
+    for build in builds:
+        assert all(value > 0 for value in speed.measure(build, False, 1).values())
+    assert speed.grow_domain(2)["seconds"] > 0 and speed.grow_image(64)["seconds"] > 0
+
+
+def test_peaks_are_positive():
+    """There is a rate of the matrix product and of the best convolution."""
+    found = speed.peaks(repeats=1, side=64, convolutions=((8, 16),))
+    assert {"float32 matrix product", "float32 convolution"} <= found.keys() and min(found.values()) > 0
+
+
+PLAIN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import speed, torch
+speed.use_plain_pytorch()
+from histobridge.config import SegmenterSettings
+from histobridge.segmenter import Segmenter, SegmenterTraining
+training = SegmenterTraining(Segmenter(SegmenterSettings()), [])
+assert all(weight.is_contiguous() for weight in training.network.parameters())
+assert not training.optimiser.defaults["fused"]
+assert not torch.is_autocast_enabled("cpu") and not speed.devices.has_bfloat16()
+"""
+
+
+def test_plain_pytorch_is_float32_contiguous_and_unfused():
+    """It holds for the models of a process that has not imported them before."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAIN, str(SCRIPT.parent)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_the_quick_benchmark_writes_its_tables(tmp_path):
+    """Every stage has a share of the peak between 0 and about 1, and the README can show it."""
+    from histobridge.io.files import read_table
+    from histobridge_study.report.readme_tables import speed_overview
+
+    subprocess.run([sys.executable, SCRIPT, "--quick", "--reports", tmp_path], check=True)
+    table = read_table(tmp_path / "bench.csv")
+    assert table["share_of_peak"].between(0.001, 1.2).all()
+    assert len(speed_overview(table)) == len(speed.stages(64))
+    assert (tmp_path / "bench_growth.csv").exists() and (tmp_path / "bench.json").exists()
