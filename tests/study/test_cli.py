@@ -4,34 +4,42 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "messages"),
     [
-        (["run", "--pair", "tem-afm"], ["no pair 'tem-afm'", "tem-sem", "phantom-bf"]),
-        (["run", "--profile", "warp"], ["no profile 'warp'", "cpu", "smoke"]),
-        (["run", "--protocol", "psychic"], ["no protocol 'psychic'", "inductive"]),
-        (["run", "--split", "test"], ["no split 'test'", "locked-test"]),
-        (["run", "--fold", "7"], ["no fold 7", "folds 0 to 4"]),
+        (["study", "--pair", "tem-afm"], ["no pair 'tem-afm'", "tem-sem", "phantom-bf"]),
+        (["study", "--profile", "warp"], ["no profile 'warp'", "cpu", "smoke"]),
+        (["study", "--protocol", "psychic"], ["no protocol 'psychic'", "inductive"]),
+        (["study", "--split", "test"], ["no split 'test'", "locked-test"]),
+        (["study", "--pair", "tem-macaque"], ["'tem-macaque' cannot run", "not available"]),
+        (["study", "--study", "gone.yaml"], ["gone.yaml cannot be read"]),
+        (["notebook", "06_more"], ["no notebook '06_more'", "05_report"]),
+        (["notebook", "03_label", "--profile", "smoke", "--fold", "7"], ["no fold 7", "folds 0 to 1"]),
+        (["handoff"], ["has finished 04_refine", "histobridge study"]),
+        (["recommend"], ["has finished 04_refine", "histobridge study"]),
+        (["publish"], ["no finished runs", "histobridge study"]),
         (["fetch", "tem-2"], ["no dataset 'tem-2'", "tem-pns"]),
         (["data", "nothing"], ["no dataset 'nothing'"]),
-        (["publish", "--profile", "cpu", "--out", "nowhere"], ["no finished runs", "histobridge run"]),
     ],
 )
-def test_a_mistake_is_one_sentence_with_the_valid_choices_and_exit_code_2(histobridge, tmp_path, arguments, told):
-    """The message names what was wrong and what would be right, and nothing else is printed."""
-    folder = ["--out", tmp_path] if arguments[0] == "run" else []
-    code, _, err = histobridge(*arguments, *folder)
+def test_a_mistake_is_one_sentence_with_the_valid_choices_and_exit_code_2(
+    histobridge, tmp_path, monkeypatch, arguments, messages
+):
+    """The message says what was wrong and what would be right, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    code, _, err = histobridge(*arguments)
     assert code == 2
     assert "Traceback" not in err
-    for part in told:
-        assert part in err
+    assert all(message in err for message in messages), err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
 
 
-def test_a_pair_whose_files_are_not_here_says_how_to_get_them(histobridge, tmp_path):
-    """Offline and without a mirror, the run stops with the fetch command, not in a notebook."""
-    code, _, err = histobridge("run", "--pair", "tem-macaque", "--data", tmp_path / "d", "--out", tmp_path / "o")
-    assert code == 2
-    assert "histobridge fetch" in err or "tem-macaque" in err  # with a network the source arrives, the target cannot
-    assert "Traceback" not in err
+def test_notebooks_are_copied_and_never_overwritten(histobridge, tmp_path):
+    """All of them with the study file; a second copy into the same folder is refused."""
+    assert histobridge("notebooks", tmp_path / "mine")[0] == 0
+    copies = {path.name for path in (tmp_path / "mine").iterdir()}
+    assert {"00_tour.ipynb", "05_report.ipynb", "study.yaml"} <= copies
+    code, _, err = histobridge("notebooks", tmp_path / "mine")
+    assert code == 2 and "00_tour.ipynb is there already" in err
 
 
 def test_data_shows_what_is_here_and_missing(histobridge, tmp_path):

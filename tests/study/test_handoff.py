@@ -1,8 +1,5 @@
 """A finished run is handed off, and what is handed off can be drawn."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,13 +33,12 @@ def test_the_panel_shows_each_export():
         figures.handoff_panel(image, mask, uncertain[:9], um_per_px=UM)
 
 
-def test_a_finished_run_is_handed_off_and_corrections_come_back(finished, tiny_study, in_a_process, tmp_path):
+def test_a_finished_run_is_handed_off_and_corrections_come_back(finished, in_a_process, histobridge, tmp_path):
     """The hand-off holds the labels of the run; an edit is measured, and an unmatched file sets the exit code."""
     out, ended, _ = finished
     assert in_a_process("handoff", out, "--fold", 0).returncode == 0, ended.stdout
-    folder = out / "tiny" / "phantom-sem" / "transductive" / "development" / "fold0"
-    handoff = read_handoff(folder / "handoff")
-    labels = folder / "pseudo_labels" / "refined-syndiff"
+    (folder,) = (out / "tiny" / "phantom-sem" / "transductive" / "development" / "fold0").glob("04_refine-*")
+    handoff, labels = read_handoff(folder / "handoff"), folder / "labels" / "refined-syndiff"
     for row in handoff.images.itertuples():
         handed_off = read_mask(handoff.file(row.image, names.COMBINED))[0]
         assert (handed_off == read_mask(labels / f"{row.name}.png")[0]).all()
@@ -51,9 +47,6 @@ def test_a_finished_run_is_handed_off_and_corrections_come_back(finished, tiny_s
     mask[:8, :8] = 3 - np.maximum(mask[:8, :8], 1)  # changes the class of every pixel
     for name in (first, "nobody"):
         write_mask(tmp_path / "corrected" / f"{name}{names.COMBINED}", mask)
-    command = [sys.executable, "-m", "histobridge_study.cli", "import", handoff.folder, tmp_path / "corrected"]
-    command += ["--to", tmp_path]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "nobody" in done.stdout
+    code, printed, _ = histobridge("import", handoff.folder, tmp_path / "corrected", "--to", tmp_path)
+    assert code == 2 and "nobody" in printed
     assert pd.read_csv(tmp_path / "edits.csv")["pixels_changed"].tolist() == [64]

@@ -1,10 +1,7 @@
 """The site: pages for a browser without server and network that lead from each number to what it was made from."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -374,20 +371,20 @@ def test_real_images_do_not_enter_the_repository(tmp_path, monkeypatch):
         sources._refuse_real_in_repository([run], ROOT / "runs" / "smoke", ROOT / "reports" / "site")
 
 
-def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study):
+def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study, histobridge):
     """After `histobridge study`: both folds, the notebooks of all stages, and a small site.
 
     The folder above the profile and a fold that does not exist are refused.
     """
-    folder, environment = finished[0] / "tiny", os.environ | {"HISTOBRIDGE_STUDY": str(tiny_study)}
+    folder = finished[0] / "tiny"
 
     def report(*arguments):
-        line = [sys.executable, "-m", "histobridge_study.cli", "report", *arguments, "--data", finished[0] / "data"]
-        return subprocess.run(list(map(str, line)), env=environment, capture_output=True, text=True, check=False)
+        return histobridge("report", *arguments, "--data", finished[0] / "data", "--study", tiny_study)
 
-    ended, site = report(folder), folder / "site"
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip().endswith("site/index.html")
+    code, out, err = report(folder)
+    site = folder / "site"
+    assert code == 0, err
+    assert out.strip().endswith("site/index.html")
     assert len(list(site.glob("notebooks/*.html"))) == 7  # the data, the translation, two of each fold, the report
     runs = data_of(site)["runs"]
     assert [run[-5:] for run in runs] == ["fold0", "fold1"]
@@ -395,5 +392,5 @@ def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study):
     assert all(seen[layer] for layer in ("image", "truth", "translation", "label", "uncertainty", "dice"))
     assert sum(path.stat().st_size for path in site.rglob("*.*")) < 25e6
     for arguments, message in (((finished[0],), "name one"), ((folder, "--fold", 7), "these have: 0, 1.")):
-        refused = report(*arguments)
-        assert refused.returncode == 2 and message in " ".join(refused.stderr.split())
+        code, _, err = report(*arguments)
+        assert code == 2 and message in " ".join(err.split())

@@ -15,9 +15,11 @@ from histobridge.metrics.review import review_order
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import supervised, tutor
 from histobridge.translators import Control
+from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.analysis.tables import DICE_COLUMNS
 from histobridge_study.runs import Run, open_run
 from histobridge_study.stages import label, refine, translate
+from histobridge_study.stages.measure import measure
 
 PAIR = "phantom-sem"
 KEYS = ["pair", "protocol", "split", "fold"]
@@ -203,6 +205,18 @@ def test_the_trust_of_a_labeller_that_knows_where_it_errs(run):
     for name, table in tables.items():
         assert table[KEYS].drop_duplicates().values.tolist() == [[PAIR, "inductive", "development", 0]]
         pd.testing.assert_frame_equal(pd.read_csv(run.stage(refine.STAGE).folder / f"{name}.csv"), table)
+
+
+def test_labels_are_measured_beside_the_expert_masks(run):
+    """The expert counts as a strategy; equal masks have equal measures, and the tables are written as returned."""
+    truth = dict(list(run.data.target_masks.items())[:2])
+    tables = measure(run, label.STAGE, {("pretrained", "none"): truth})
+    of_images = tables[1].set_index(["strategy", "image"])[list(MEASURES)]
+    assert set(of_images.index) == {(strategy, name) for strategy in ("expert", "pretrained") for name in truth}
+    pd.testing.assert_frame_equal(of_images.loc["expert"], of_images.loc["pretrained"])
+    for name, table in zip(("fibres", "morphometrics"), tables, strict=True):
+        assert table.columns[:8].tolist() == [*KEYS, "strategy", "translator", "image", "subject"]
+        pd.testing.assert_frame_equal(pd.read_csv(run.stage(label.STAGE).folder / f"{name}.csv"), table)
 
 
 TRANSLATORS = {"syndiff": SimpleNamespace(sign=1), "histogram": SimpleNamespace(sign=1)}
