@@ -1,4 +1,4 @@
-"""The study as a graph of jobs: planned quickly, resumed after a kill, rerun where a setting changed and nowhere else."""
+"""The study as a graph of jobs: resumed after a kill, and rerun where a setting changed and nowhere else."""
 
 import io
 import json

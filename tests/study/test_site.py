@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histobridge.data.manifest import ROOT
 from histobridge.errors import UserError
 from histobridge_study.analysis.tables import dice_overview, missing_cells, planned_cells
 from histobridge_study.config import load_study
@@ -21,6 +20,7 @@ from histobridge_study.report.site import MARK, sources, write_site
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section, methods_of
 from histobridge_study.report.site.pages import Pages
 
+ROOT = Path(__file__).resolve().parents[2]
 PAIR, PAGE = "phantom-sem", "pair-phantom-sem.html"
 FOLD0 = "transductive-development-fold0"
 IMAGES = {"sem-a1": "sem-a", "sem-a2": "sem-a", "sem-b1": "sem-b", "sem-b2": "sem-b"}
