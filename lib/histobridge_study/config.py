@@ -10,11 +10,10 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
-from histobridge.config import TRANSLATORS, Strict, TrainingProfile, training_profiles, validated
+from histobridge.config import TRANSLATORS, Polarity, Strict, TrainingProfile, training_profiles, validated
 from histobridge.data.folds import Protocol
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.errors import UserError, one_of
-from histobridge.strategies.recipe import Polarity
 
 MANIFESTS = "data_manifest"
 """A folder of this name beside a study file holds manifests of its own."""

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from histobridge.cache import digest
-from histobridge.data.datasets import Sample, load_images, load_masks, of_subjects, subjects
+from histobridge.data.datasets import Examples, Sample, load_images, load_masks, of_subjects, subjects
 from histobridge.data.folds import Protocol, Split, split, subject_folds
 from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError
-from histobridge.strategies.basic import Examples
 from histobridge_study.config import Pair
 
 

@@ -15,7 +15,7 @@ from histobridge_study.report.collect import collect_measured, collect_provenanc
 from histobridge_study.report.publish import recompute
 from histobridge_study.runs import open_run
 from histobridge_study.stages.label import dice_rows
-from histobridge_study.stages.measure import is_measured, kept_labels, measure, measure_files
+from histobridge_study.stages.measure import is_measured, kept_labels, measure_files
 
 KEYS = ["pair", "protocol", "split", "fold", "strategy", "translator", "image", "subject"]
 WAYS = [("pretrained", "none"), ("adaptation", "invert-histogram")]
@@ -58,7 +58,7 @@ def command(run) -> list[str]:
 
 def test_a_run_is_measured_with_its_expert_masks(run):
     """Labels equal to the expert masks measure the same, thinner sheaths are thinner; files hold what is returned."""
-    single, whole = measure(run, kept_labels(run))
+    single, whole = measure_labels(run, kept_labels(run))
     assert whole.groupby(["strategy", "translator"]).size().to_dict() == dict.fromkeys([("expert", "none"), *WAYS], 3)
     for table, name in ((single, "fibres"), (whole, "morphometrics")):
         assert table.columns[: len(KEYS)].tolist() == KEYS
@@ -89,7 +89,7 @@ def test_collect_knows_what_is_measured(run):
     """Before: an empty table for notebook 04; after: the rows."""
     folder = run.folder.parent.parent
     assert len(collect_measured(folder)) == 0
-    measure(run, kept_labels(run))
+    measure_labels(run, kept_labels(run))
     assert len(collect_measured(folder)) == 9
     assert [record["stage"] for record in collect_provenance(folder)] == ["03_label"]
 
@@ -118,7 +118,7 @@ def test_published_measurements_recompute_to_their_table_and_figure(run, tmp_pat
     (reports / "README.md").touch()
     recompute(reports, reports / "README.md")
     assert not list(reports.glob("agreement.*"))
-    rows = measure(run, kept_labels(run))[1].assign(pair="tem-sem")
+    rows = measure_labels(run, kept_labels(run))[1].assign(pair="tem-sem")
     rows["strategy"] = rows["strategy"].replace({"pretrained": "refined"})
     rows["translator"] = rows["translator"].where(rows["strategy"] != "refined", "syndiff")
     rows.to_csv(reports / "morphometrics.csv", index=False)

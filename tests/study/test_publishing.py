@@ -66,7 +66,7 @@ def publish_in(tmp_path, monkeypatch):
     (tmp_path / "reports").mkdir()
 
     def publish(folder: str) -> dict[str, pd.DataFrame]:
-        publishing.publish(tmp_path / folder / "cpu", tmp_path / "reports", tmp_path / "README.md")
+        publishing.publish_runs(tmp_path / folder / "cpu", tmp_path / "reports", tmp_path / "README.md")
         return {path.stem: pd.read_csv(path) for path in (tmp_path / "reports").glob("*.csv")}
 
     return publish

@@ -2,7 +2,6 @@
 
 import pytest
 
-from histobridge.data.download import fetch
 from histobridge.data.manifest import load_dataset
 from histobridge.strategies import polarity
 from histobridge.strategies.tile_selection import select_tiles

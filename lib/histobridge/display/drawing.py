@@ -78,7 +78,7 @@ def figure_title(figure: Figure, text: str) -> None:
 
 
 @styled
-def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
+def save_figure(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     """Write a figure as `path`.svg and, at 300 dpi, `path`.png; return both paths. Missing folders are made.
 
     The files carry no date, so the same figure gives the same bytes.

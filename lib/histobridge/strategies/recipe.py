@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from histobridge.config import SegmenterSettings, SynDiffSettings
+from histobridge.config import Polarity, SegmenterSettings, SynDiffSettings
 from histobridge.metrics.translation_checks import ClassSwap, class_swap
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import polarity
@@ -23,19 +22,16 @@ from histobridge.strategies.basic import Examples
 from histobridge.strategies.tile_selection import select_tiles
 from histobridge.translators import Control, Cycle, SynDiff, Translator
 
-Polarity = Literal["auto", 1, -1]
-"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
-
 FitSynDiff = Callable[[SynDiff, list, list], tuple[SynDiff, pd.DataFrame]]
 FitSegmenter = Callable[[Segmenter, Examples], Segmenter]
 
 
-def fit_syndiff(untrained: SynDiff, source: list, target: list) -> tuple[SynDiff, pd.DataFrame]:
+def _fit_syndiff(untrained: SynDiff, source: list, target: list) -> tuple[SynDiff, pd.DataFrame]:
     """Train SynDiff; return it with the losses of every step."""
     return untrained, untrained.fit(source, target)
 
 
-def fit_segmenter(untrained: Segmenter, examples: Examples) -> Segmenter:
+def _fit_segmenter(untrained: Segmenter, examples: Examples) -> Segmenter:
     """Train a segmenter on examples and return it."""
     images, masks = zip(*examples, strict=True)
     untrained.fit(list(images), list(masks))
@@ -70,8 +66,8 @@ class TranslatorRecipe:
     controls: Sequence[str] = ("none",)
     polarity: Polarity = "auto"
     seed: int = 0
-    fit_segmenter: FitSegmenter = fit_segmenter
-    fit_syndiff: FitSynDiff = fit_syndiff
+    fit_segmenter: FitSegmenter = _fit_segmenter
+    fit_syndiff: FitSynDiff = _fit_syndiff
 
     @property
     def source(self) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ a pixel size is not positive.
 """
 
 from histobridge.display.domains import domains
-from histobridge.display.drawing import save
+from histobridge.display.drawing import save_figure
 from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
@@ -54,7 +54,7 @@ __all__ = [
     "pseudo_labels",
     "reconstruction_bars",
     "round_trips",
-    "save",
+    "save_figure",
     "scales",
     "simulated_shift_lines",
     "steps_back",

@@ -60,7 +60,7 @@ def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]
         chosen = {pair: run for pair, run in runs.items() if kind_of(grid, pair) == kind}
         if any(chosen.values()):
             drawn |= _figures(grid, chosen, kind, collected)
-    return [path for name, figure in drawn.items() for path in plotting.save(figure, to / name)]
+    return [path for name, figure in drawn.items() for path in plotting.save_figure(figure, to / name)]
 
 
 def first_finished_run(grid: Grid, pair: str) -> Run | None:
