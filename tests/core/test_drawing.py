@@ -22,6 +22,7 @@ from histobridge.display.drawing import (
     refuse_empty,
     refuse_other_shapes,
     require_columns,
+    save_figure,
     scale_bar,
     styled,
 )

@@ -8,6 +8,7 @@ import pytest
 
 from histobridge.errors import UserError
 from histobridge_study.analysis.experiment import ShiftExperiment, open_experiment
+from histobridge_study.execute import notebook_folder
 
 
 def execute(name, folder, **parameters) -> list[dict]:

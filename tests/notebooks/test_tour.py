@@ -9,6 +9,7 @@ import pytest
 
 from histobridge.errors import UserError
 from histobridge_study import lesson
+from histobridge_study.execute import notebook_folder
 from lab import errors, jupyterlab, pictures, run_all, show_cell, with_parameters
 
 TOUR = notebook_folder() / "00_tour.ipynb"

@@ -191,9 +191,8 @@ class SynDiffTraining:
                     x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
                     predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
                     fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
-                    pair[f"DG_{d}"] = CriticPair(
-                        torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1), t
-                    )  # 2 channels
+                    real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
+                    pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
                     l1.append(l1_loss(predicted, x_0))
                 loss["l1"] = s.weight_l1 * sum(l1)
 
