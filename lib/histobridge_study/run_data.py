@@ -1,6 +1,6 @@
 """What a run may see: the images and masks of a pair, by fold and protocol.
 
-Masks of U come by a method of their own, so that whoever asks for images cannot get a mask by accident.
+Masks of U come by a method of their own, so that code that asks for images cannot get a mask by accident.
 """
 
 from __future__ import annotations

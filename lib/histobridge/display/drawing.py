@@ -220,5 +220,5 @@ def require_columns(table: pd.DataFrame, columns: list[str], what: str) -> None:
     """Raise a `UserError` if a table, which `what` names, lacks columns or has no rows."""
     missing = [name for name in columns if name not in table]
     if missing:
-        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: write it anew.")
+        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: run again what wrote it.")
     refuse_empty(table, f"rows in {what}")

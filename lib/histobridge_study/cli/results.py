@@ -134,7 +134,7 @@ def notebooks(to: Annotated[Path, typer.Argument(help="Folder for the copies.")]
     study = Path(str(resources.files("histobridge_study").joinpath("study.yaml")))
     for file in [*sorted(notebook_folder().glob("*.ipynb")), study]:
         if (to / file.name).exists():
-            raise UserError(f"{to / file.name} is there already: name another folder, lest it is overwritten.")
+            raise UserError(f"{to / file.name} exists already: name another folder, so that nothing is overwritten.")
     for file in [*sorted(notebook_folder().glob("*.ipynb")), study]:
         shutil.copyfile(file, to / file.name)
     console.print(f"Copied to {to}: open 00_tour.ipynb first", markup=False, highlight=False, soft_wrap=True)

@@ -105,7 +105,7 @@ def report(
 
 
 def _fetch(grid, mirror: Path | None) -> None:
-    """Get the files of all datasets that the grid needs; what cannot be had is told, and the rest runs."""
+    """Get the files of all datasets that the grid needs; name those that cannot be had, and go on with the rest."""
     from histobridge.data.status import complaints, status
 
     splits = ("development", "locked-test") if grid.split == "locked-test" else ("development",)

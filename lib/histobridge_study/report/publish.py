@@ -58,9 +58,9 @@ def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: 
     """
     lost = _cells(_published(reports)) - _cells(collected.provenance)
     if lost and not replace:
-        told = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
+        some = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
         raise UserError(
-            f"{reports} holds {len(lost)} cells that these runs do not have ({told}): run the whole study, or add "
+            f"{reports} holds {len(lost)} cells that these runs do not have ({some}): run the whole study, or add "
             "--replace."
         )
     tables = dict(collected.rows)
