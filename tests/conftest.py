@@ -21,7 +21,7 @@ def real_images() -> Path | None:
 
 
 def pytest_itemcollected(item):
-    """Where tests run side by side, keep a file in one process, and all that look at the finished study in another.
+    """Where tests run side by side, keep a file in one process, and all users of the finished study in another.
 
     What they share is made once then.
     """
@@ -44,17 +44,14 @@ def mirror() -> Path:
 @pytest.fixture
 def histobridge(monkeypatch, capsys):
     """Run the command line in this process; return exit code, standard output and standard error."""
-
-    import histobridge_label.cli  # noqa: F401 - registers its commands
-    import histobridge_study.cli  # noqa: F401 - registers its commands
     from histobridge import cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["histobridge", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
-        told = capsys.readouterr()
-        return exit_.value.code, told.out, told.err
+        printed = capsys.readouterr()
+        return exit_.value.code, printed.out, printed.err
 
     return run
 
@@ -108,31 +105,31 @@ def tiny_segmenter():
     return SegmenterSettings(steps=6, save_every=2, crop=32, batch=2, widths=(8, 8, 16, 16, 32, 8))
 
 
-def write_small(name, folder) -> None:
+def write_small_manifest(name, folder) -> None:
     """Write the manifest of a drawn dataset again, with four of its subjects and images of 160 px."""
     from histobridge.data.manifest import packaged_manifests
 
-    described = yaml.safe_load((packaged_manifests() / f"{name}.yaml").read_text())
-    few = [record | {"width": 160, "height": 160} for record in described["images"][:8]]
+    manifest = yaml.safe_load((packaged_manifests() / f"{name}.yaml").read_text())
+    few = [record | {"width": 160, "height": 160} for record in manifest["images"][:8]]
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump(described | {"images": few}))
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(manifest | {"images": few}))
 
 
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory):
-    """A study file of one drawn pair, two folds and SynDiff alone; its only profile is `tiny`.
+    """A study file of one drawn pair with two folds and SynDiff alone; its only profile is `tiny`.
 
-    The manifests beside it count before those of the repository: every job draws its images anew, so they are small.
+    The manifests beside it come before those of the package. Their images are small, because every job draws them.
     """
-    from histobridge_study.config import ROOT
-
-    study = yaml.safe_load((ROOT / "study.yaml").read_text())
-    profile = study["profiles"]["smoke"] | {"pairs": ["phantom-sem"], "run_folds": [0, 1]}
-    tiny = {"pairs": study["pairs"], "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
     path = tmp_path_factory.mktemp("study") / "study.yaml"
-    path.write_text(yaml.safe_dump(tiny))
+    domains = {side: {"dataset": f"phantom-{name}", "um_per_px": 0.1} for side, name in
+               (("source", "tem"), ("target", "sem"))}  # fmt: skip
+    profile = {"training": "smoke", "pairs": ["phantom-sem"], "folds": 2, "run_folds": [0, 1]}
+    pairs = {"phantom-sem": {**domains, "shift": "drawn"}}
+    study = {"pairs": pairs, "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
+    path.write_text(yaml.safe_dump(study))
     for name in ("phantom-tem", "phantom-sem"):
-        write_small(name, path.parent / "data_manifest")
+        write_small_manifest(name, path.parent / "data_manifest")
     return path
 
 
@@ -140,17 +137,16 @@ def tiny_study(tmp_path_factory):
 def in_a_process(tiny_study):
     """Run `histobridge COMMAND --profile tiny --out OUT ...` in a process of its own, or kill it after some seconds."""
 
-    def run(command, out, *options, study=tiny_study, kill_after=None):
-        line = [sys.executable, "-m", "histobridge_study.cli", command, "--profile", "tiny", "--out", out, *options]
-        # The Snakefile gives a job that is alone all cores: where other processes are at work too, threads that spin
-        # while they wait for one another take minutes for what one thread does in seconds.
-        threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-        environment = os.environ | {"HISTOBRIDGE_STUDY": str(study)} | threads
+    def run(command, out, *options, kill_after=None):
+        line = [sys.executable, "-m", "histobridge", command, "--profile", "tiny", "--out", out, "--data", out / "data"]
+        line = list(map(str, [*line, "--study", tiny_study, *options]))
+        # A job that is alone gets all cores. Where other tests run too, threads that spin while they wait for one
+        # another take minutes for what one thread does in seconds.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         started = dict(env=environment, text=True, stderr=subprocess.STDOUT, start_new_session=True)
         if kill_after is None:
-            return subprocess.run(list(map(str, line)), stdout=subprocess.PIPE, check=False, **started)
-        # No pipe: an orphaned kernel would hold it open.
-        process = subprocess.Popen(list(map(str, line)), stdout=subprocess.DEVNULL, **started)
+            return subprocess.run(line, stdout=subprocess.PIPE, check=False, **started)
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, **started)  # an orphaned kernel would hold a pipe
         time.sleep(kill_after)
         os.killpg(process.pid, signal.SIGKILL)
         return process.wait(timeout=60)

@@ -23,6 +23,9 @@ TRANSLATOR_CLASSES = {
 TRANSLATORS = tuple(TRANSLATOR_CLASSES)
 """Names of all translators."""
 
+Polarity = Literal["auto", 1, -1]
+"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 import yaml
 from pydantic import Field
 
-from histobridge.config import TRANSLATORS, Polarity, Strict, TrainingProfile, training_profiles, validated
+from histobridge.config import TRANSLATOR_CLASSES, Polarity, Strict, TrainingProfile, training_profiles, validated
 from histobridge.data.folds import Protocol
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.errors import UserError, one_of
@@ -64,7 +63,7 @@ class Study(Strict):
     """The whole of a study file, and where it lies (None: in the package)."""
 
     pairs: dict[str, Pair]
-    translators: tuple[Literal[TRANSLATORS], ...]
+    translators: tuple[str, ...]
     profiles: dict[str, Profile]
     path: Path | None = None
 
@@ -119,7 +118,10 @@ def load_study(path: Path | str | None = None) -> Study:
     content = content if isinstance(content, dict) else {}
     if isinstance(profiles := content.get("profiles"), dict):
         content["profiles"] = {key: _with_training(entry) for key, entry in profiles.items()}
-    return validated(Study, content | {"path": path}, name)
+    study = validated(Study, content | {"path": path}, name)
+    for translator in study.translators:
+        one_of("translator", translator, TRANSLATOR_CLASSES)
+    return study
 
 
 def _with_training(entry: object) -> object:

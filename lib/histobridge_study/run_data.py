@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from histobridge.data.folds import Protocol, Split, split, subject_folds
 from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError
 from histobridge_study.config import Pair
+
+if TYPE_CHECKING:  # planning imports this module, and must not wait for torch
+    from histobridge.strategies import Examples
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,51 @@
-"""Folders that say what they were made from."""
+"""cache.py: a result is valid if its folder, which is named by all that decides it, is there."""
+
+import json
 
 import numpy as np
 import pytest
 
-from histobridge.cache import digest, kept
-from histobridge.errors import UserError
+from histobridge import cache
+from histobridge.cache import FACTS, Cache, digest
+
+ROUND_TRIP = {"steps": 3, "rate": 0.1, "widths": [1, 2], "decay": None, "nested": {"a": [True, "x"]}}
 
 
-def test_the_same_facts_give_the_same_folder_with_its_content(tmp_path):
-    """A second call finds what the first has put there; order and type of containers do not matter."""
-    (kept(tmp_path / "a", steps=3, widths=(1, 2)) / "model").write_text("m")
-    assert (kept(tmp_path / "a", widths=[1, 2], steps=3) / "model").read_text() == "m"
+def test_equal_facts_give_the_folder_with_its_content(tmp_path):
+    """A second call finds what the first has left; order, and tuple or list, do not matter."""
+    (Cache(tmp_path).folder("a", steps=3, widths=(1, 2)) / "model").write_text("m")
+    assert (Cache(tmp_path).folder("a", widths=[1, 2], steps=3) / "model").read_text() == "m"
 
 
-def test_other_facts_set_the_content_aside_and_their_return_brings_it_back(tmp_path):
-    """A changed setting starts empty; changed back, the first content is there again, and the second waits."""
-    (kept(tmp_path / "a", steps=3) / "model").write_text("three")
-    second = kept(tmp_path / "a", steps=4)
-    assert [p.name for p in second.iterdir()] == ["made_from.json"]
-    (second / "model").write_text("four")
-    assert (kept(tmp_path / "a", steps=3) / "model").read_text() == "three"
-    assert (kept(tmp_path / "a", steps=4) / "model").read_text() == "four"
+@pytest.mark.parametrize("other", [{"steps": 4}, {"steps": "3"}, {"step": 3}, {"steps": 3, "seed": 0}, {}])
+def test_other_facts_give_another_folder(tmp_path, other):
+    """A changed value, type or name starts empty, and the first folder stays as it was."""
+    (Cache(tmp_path).folder("a", steps=3) / "model").write_text("three")
+    assert [path.name for path in Cache(tmp_path).folder("a", **other).iterdir()] == [FACTS]
+    assert (Cache(tmp_path).folder("a", steps=3) / "model").read_text() == "three"
 
 
-def test_files_of_unknown_origin_are_refused(tmp_path):
-    """Nobody's model is taken for ours."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "model").write_text("?")
-    with pytest.raises(UserError, match=r"do not say.*--out"):
-        kept(tmp_path / "a", steps=3)
+def test_the_version_of_the_library_is_a_fact(tmp_path, monkeypatch):
+    """Another version of the code makes every result anew."""
+    before = Cache(tmp_path).path("a", steps=3)
+    monkeypatch.setattr(cache, "__version__", "another")
+    assert Cache(tmp_path).path("a", steps=3) != before
 
 
-def test_a_kill_before_the_mark_leaves_a_folder_that_can_be_used(tmp_path):
-    """An empty folder, or one with only a half-written mark, counts as empty."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / ".made_from.json.12.part").write_text("{")
-    assert kept(tmp_path / "a", steps=3).exists()
+def test_the_facts_can_be_read_and_lead_to_the_same_folder(tmp_path):
+    """`made_from.json` holds the facts as they were given; read back, they name the folder again."""
+    folder = Cache(tmp_path).folder("models/a", **ROUND_TRIP)
+    facts = json.loads((folder / FACTS).read_text())
+    version = facts.pop("histobridge")
+    assert facts == ROUND_TRIP and version == cache.__version__
+    assert Cache(tmp_path).folder("models/a", **facts) == folder
+
+
+def test_asking_for_a_path_creates_nothing(tmp_path):
+    """`path` names the folder that `folder` creates."""
+    path = Cache(tmp_path / "cache").path("a", steps=3)
+    assert not (tmp_path / "cache").exists()
+    assert Cache(tmp_path / "cache").folder("a", steps=3) == path
 
 
 @pytest.mark.parametrize(
@@ -48,40 +58,18 @@ def test_a_kill_before_the_mark_leaves_a_folder_that_can_be_used(tmp_path):
         [[np.arange(3.0)], {"b": 2}],
     ],
 )
-def test_the_digest_sees_types_shapes_values_and_names(other):
-    """Whatever differs in content differs in hash."""
+def test_the_digest_depends_on_types_shapes_values_and_names(other):
+    """Different content gives a different hash."""
     assert digest(np.arange(3.0), {"b": 2}) != digest(*other)
 
 
-def test_the_digest_sees_where_one_number_ends():
+def test_the_digest_knows_where_a_number_ends():
     """(1, 23) is not (12, 3)."""
     assert digest(1, 23) != digest(12, 3)
 
 
-def test_the_digest_does_not_see_the_order_of_a_dict_or_of_memory():
-    """Equal contents are equal, however they lie in memory."""
+def test_the_digest_does_not_depend_on_the_order_of_a_dict_or_of_memory():
+    """Equal contents have equal hashes, however they lie in memory."""
     table = np.arange(6.0).reshape(2, 3)
     assert digest(table) == digest(np.asfortranarray(table))
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
-
-
-def test_a_draft_of_a_killed_write_does_not_block_the_way_back(tmp_path):
-    """What was set aside comes back into a folder that holds a draft."""
-    (kept(tmp_path / "a", steps=3) / "model").write_text("three")
-    kept(tmp_path / "a", steps=4)
-    (tmp_path / "a" / "made_from.json").unlink()
-    (tmp_path / "a" / ".made_from.json.12.part").write_text("{")
-    assert (kept(tmp_path / "a", steps=3) / "model").read_text() == "three"
-
-
-def test_a_folder_that_another_process_has_just_marked_is_taken(tmp_path, monkeypatch):
-    """It was not there when this one looked first."""
-    folder = kept(tmp_path / "a", steps=3)
-    exists, asked = type(folder).exists, []
-
-    def late(path):
-        asked.append(path)
-        return exists(path) and asked != [folder / "made_from.json"]
-
-    monkeypatch.setattr(type(folder), "exists", late)
-    assert kept(tmp_path / "a", steps=3) == folder

@@ -19,30 +19,29 @@ from histobridge.strategies.polarity import (
 
 TISSUE = draw_geometry(0, (160, 160))
 MISTAKEN = np.array([0, 2, 1], dtype=np.uint8)[TISSUE.mask]
-"""What a segmenter of TEM sees in an inverted image: dark axons taken for myelin, light sheaths for axons."""
+"""What a segmenter of TEM finds in a negative: it takes dark axons for myelin and light sheaths for axons."""
 
 
-def looks(modality: str) -> list[np.ndarray]:
-    """Three images of the tissue by one kind of microscope."""
+def imaged(modality: str) -> list[np.ndarray]:
+    """Return three images of the tissue in one modality."""
     return [render(TISSUE, modality, seed) for seed in range(3)]
 
 
 def tem_segmenter(image: np.ndarray) -> np.ndarray:
-    """Class probabilities by somebody who learned on TEM that sheaths are dark, and knows the outlines otherwise."""
+    """Return class probabilities of a segmenter that knows outlines and has learned on TEM that sheaths are dark."""
     sheaths_are_dark = image[TISSUE.mask == 1].mean() < image[TISSUE.mask == 2].mean()
     return probabilities(TISSUE.mask if sheaths_are_dark else MISTAKEN)
 
 
 def probabilities(mask: np.ndarray, *, sure: float = 0.8) -> np.ndarray:
-    """Probabilities [3, H, W] that are `sure` of the class of a mask."""
+    """Return probabilities [3, H, W] that give the class of a mask the probability `sure`."""
     return np.where(mask == np.arange(3)[:, None, None], sure, (1 - sure) / 2).astype(np.float32)
 
 
 def found(keep: list[float], invert: list[float]) -> pd.DataFrame:
-    """Evidence with these enclosures, one an image."""
-    rows = [{"image": i, "sign": sign, "enclosure": e} for sign in (KEEP, INVERT) for i, e in
-            enumerate(keep if sign == KEEP else invert)]  # fmt: skip
-    return pd.DataFrame(rows)
+    """Return evidence with these enclosures, one an image."""
+    values = {KEEP: keep, INVERT: invert}
+    return pd.DataFrame([{"image": i, "sign": s, "enclosure": e} for s in values for i, e in enumerate(values[s])])
 
 
 GOOD, BAD = found([0.9], [0.4]), found([0.4], [0.9])
@@ -51,12 +50,12 @@ GOOD, BAD = found([0.9], [0.4]), found([0.4], [0.9])
 @pytest.mark.parametrize(("modality", "sign"), [("tem", KEEP), ("tem-other", KEEP), ("bf", KEEP), ("sem", INVERT)])
 def test_anatomy_chooses_the_sign(modality, sign):
     """Dark sheaths (TEM, another TEM, bright field) keep the contrast; bright sheaths (SEM) invert it."""
-    assert choose_sign(evidence(tem_segmenter, looks(modality))) == sign
+    assert choose_sign(evidence(tem_segmenter, imaged(modality))) == sign
 
 
-def test_evidence_looks_at_each_image_and_its_negative():
-    """One row an image and sign; true anatomy is enclosed, confidence and areas are those of the answer."""
-    table = evidence(tem_segmenter, iter(looks("tem")[:2]))
+def test_evidence_is_of_each_image_and_its_negative():
+    """There is one row an image and sign; enclosure, confidence and areas are those of the predicted mask."""
+    table = evidence(tem_segmenter, iter(imaged("tem")[:2]))
     assert table[["image", "sign"]].values.tolist() == [[0, 1], [0, -1], [1, 1], [1, -1]]
     kept, inverted = (table[table["sign"] == sign].iloc[0] for sign in (KEEP, INVERT))
     assert kept["enclosure"] > 0.8 > 0.6 > inverted["enclosure"]
@@ -67,16 +66,16 @@ def test_evidence_looks_at_each_image_and_its_negative():
 
 
 def test_evidence_is_taken_from_the_middle(monkeypatch):
-    """Of a large image only a central square is looked at, of a small or a thin one all that there is."""
+    """Of a large image only the central square is segmented, a small or thin one as far as it reaches."""
     monkeypatch.setattr(polarity, "SIDE", 6)
     seen = []
 
-    def look(image):
+    def segment(image):
         seen.append(image)
         return probabilities(np.zeros(image.shape, np.uint8))
 
     large = np.arange(120, dtype=np.float32).reshape(10, 12) / 119
-    evidence(look, [large, large[:3], large[:3, :4]])
+    evidence(segment, [large, large[:3], large[:3, :4]])
     np.testing.assert_array_equal(seen[0], large[2:8, 3:9])
     np.testing.assert_array_equal(seen[1], 1 - seen[0])
     assert [piece.shape for piece in seen[2::2]] == [(3, 6), (3, 4)]
@@ -98,23 +97,23 @@ def test_no_axon_is_no_enclosure():
 
 def test_contrast_kept_is_a_correlation():
     """1 for the image itself at any gain and offset, -1 for its negative, 0 for noise."""
-    image, noise = looks("tem")[0], np.random.default_rng(0).random((160, 160))
+    image, noise = imaged("tem")[0], np.random.default_rng(0).random((160, 160))
     kept = [contrast_kept(image, other) for other in (0.5 * image + 0.2, 1 - image, noise)]
     assert kept == pytest.approx([1, -1, 0], abs=0.02)
 
 
 @pytest.mark.parametrize("sign", [KEEP, INVERT])
 def test_a_translation_of_the_right_polarity_passes(sign):
-    """What keeps, or inverts, as the evidence asked for is let through."""
-    image, other = looks("tem")[:2]
+    """A translation that keeps, or inverts, as the evidence asked for is accepted."""
+    image, other = imaged("tem")[:2]
     right = image if sign == KEEP else 1 - image
     check_translation(sign, [(image, 0.9 * right), (other, other if sign == KEEP else 1 - other)], GOOD)
 
 
 @pytest.mark.parametrize(("sign", "word"), [(KEEP, "keep"), (INVERT, "invert")])
 def test_a_flipped_translation_is_refused(sign, word):
-    """The opposite contrast raises, says what was expected, and is a user's error."""
-    image = looks("tem")[0]
+    """The opposite contrast is a `UserError` that names the expected one."""
+    image = imaged("tem")[0]
     flipped = 1 - image if sign == KEEP else image
     with pytest.raises(PolarityError, match=f"should {word} the contrast.*classes are swapped") as error:
         check_translation(sign, [(image, flipped)], GOOD)
@@ -122,8 +121,8 @@ def test_a_flipped_translation_is_refused(sign, word):
 
 
 def test_the_median_translation_decides():
-    """One odd pair among three is no reason to stop, two are."""
-    image = looks("tem")[0]
+    """One wrong pair among three is accepted, two are refused."""
+    image = imaged("tem")[0]
     right, wrong = (image, image), (image, 1 - image)
     check_translation(KEEP, [right, wrong, right], GOOD)
     with pytest.raises(PolarityError):
@@ -131,18 +130,18 @@ def test_the_median_translation_decides():
 
 
 def test_worse_anatomy_than_the_negative_is_refused():
-    """Translations whose negatives look more like the labelled domain are refused whatever their correlation."""
-    image = looks("tem")[0]
+    """Translations whose negatives are better anatomy are refused, unless somebody has stated the polarity."""
+    image = imaged("tem")[0]
     with pytest.raises(PolarityError, match="negatives of the translations"):
         check_translation(KEEP, [(image, image)], BAD)
-    check_translation(KEEP, [(image, image)], BAD, stated=True)  # somebody has looked
+    check_translation(KEEP, [(image, image)], BAD, stated=True)
     with pytest.raises(PolarityError, match="classes are swapped"):
         check_translation(KEEP, [(image, 1 - image)], BAD, stated=True)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_translation_that_shows_nothing_is_refused():
-    """A collapsed translator gives one grey: it correlates with nothing, and that must not pass."""
-    image = looks("tem")[0]
+    """A collapsed translator gives one grey, which correlates with nothing."""
+    image = imaged("tem")[0]
     with pytest.raises(PolarityError):
         check_translation(KEEP, [(image, np.full_like(image, 0.5))], found([np.nan], [np.nan]))

@@ -1,4 +1,4 @@
-"""anatomy.py: drawn fibres, whole and broken, whose right mask is known."""
+"""postprocess.py: drawn fibres, whole and broken, whose right mask is known."""
 
 import numpy as np
 import pytest
@@ -14,17 +14,17 @@ EVERY = (postprocess, without_bare_axons, with_filled_sheaths)
 
 
 def bare(mask: np.ndarray) -> np.ndarray:
-    """The mask without its myelin."""
+    """Return the mask without its myelin."""
     return np.where(mask == MYELIN, BACKGROUND, mask).astype(np.uint8)
 
 
 def half_found(whole: np.ndarray, share: float) -> np.ndarray:
-    """The mask of a fibre with an axon 40 px wide, of whose width only a share is found."""
+    """Return the mask of a fibre with an axon 40 px wide, of whose width only a share is found."""
     return np.where((whole == AXON) & (across > 43.5 + 40 * share), BACKGROUND, whole).astype(np.uint8)
 
 
 def four_that_touch() -> tuple[np.ndarray, np.ndarray]:
-    """Four fibres at the corners of a square, whose sheaths touch, and the star that they leave, bool."""
+    """Return four fibres at the corners of a square, whose sheaths touch, and the star between them, bool."""
     fibres = [fibre((down, right), axon=14, sheath=6) for down in (44, 84) for right in (44, 84)]
     mask, star = np.max(fibres, axis=0), np.zeros((SIZE, SIZE), dtype=bool)
     star[44:85, 44:85] = mask[44:85, 44:85] == BACKGROUND
@@ -35,14 +35,14 @@ def four_that_touch() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_bare_axon_goes_and_a_sheathed_one_stays():
-    """The bare one becomes background, and nothing else is touched."""
+    """The bare one becomes background, and nothing else changes."""
     sheathed, other = fibre((32, 32), axon=10), bare(fibre((90, 90), axon=10))
     np.testing.assert_array_equal(without_bare_axons(sheathed + other), sheathed)
 
 
 @pytest.mark.parametrize(("edge", "stays"), [(64, True), (60, False)])
 def test_half_a_sheath_is_enough(edge, stays):
-    """Myelin left of the middle of an axon encloses half of it; a little less does not do."""
+    """Myelin left of the middle of an axon encloses half of it; with a little less the axon is removed."""
     whole = fibre()
     half = np.where(across < edge, whole, bare(whole))
     assert (enclosures(half, axon_instances(half))[1] >= 0.5) == stays
@@ -58,7 +58,7 @@ def test_a_speck_is_no_axon_even_in_a_sheath():
 
 
 def test_enclosures_are_those_of_each_axon_alone():
-    """A whole sheath, half a one and none, far apart: each axon has what `metrics.enclosure` says of it alone."""
+    """A whole sheath, half of one and none, far apart: each axon has the `metrics.enclosure` of its own mask."""
     cut = np.where(across < 100, fibre((25, 100), axon=10), bare(fibre((25, 100), axon=10)))
     parts = [fibre((25, 25), axon=10), cut, bare(fibre((90, 64), axon=10))]
     together = np.max(parts, axis=0)
@@ -68,7 +68,7 @@ def test_enclosures_are_those_of_each_axon_alone():
 
 
 def test_a_ring_ends_where_a_neighbour_is_nearer():
-    """Two axons with 2 px of myelin between them and background on the outer sides: each owns one of the two."""
+    """Of the 2 px of myelin between two axons, each ring holds one."""
     mask = np.zeros((1, 20), dtype=np.uint8)
     mask[0, 4:8] = mask[0, 10:14] = AXON
     mask[0, 8:10] = MYELIN
@@ -99,21 +99,21 @@ def test_an_inside_with_too_little_axon_is_left_alone(share):
 
 
 def test_the_star_between_touching_sheaths_is_left_alone():
-    """It is enclosed, and half of it is called axon, but no axon has that shape; a disc so seen would be filled."""
+    """It is enclosed and half of it is called axon, but no axon has that shape."""
     mask, star = four_that_touch()
     mask[star & (across < 64)] = AXON
     np.testing.assert_array_equal(with_filled_sheaths(mask), mask)
 
 
 def test_an_open_sheath_encloses_nothing():
-    """With a gap in the sheath the inside is one with the background around, which is not filled."""
+    """Through a gap in the sheath the inside is connected with the background, which is not filled."""
     mask = half_found(fibre(), 0.5)
     mask[60:68, 80:] = BACKGROUND
     np.testing.assert_array_equal(with_filled_sheaths(mask), mask)
 
 
 def test_without_any_sheath_nothing_is_enclosed():
-    """An image half called axon, without myelin, is no single axon: the bare half goes, the rest is not filled."""
+    """An image that is half axon, without myelin, is not filled, and the bare half goes."""
     mask = np.zeros((40, 40), dtype=np.uint8)
     mask[:20] = AXON
     np.testing.assert_array_equal(with_filled_sheaths(mask), mask)
@@ -123,8 +123,8 @@ def test_without_any_sheath_nothing_is_enclosed():
 # --- All of it ------------------------------------------------------------------------------------------
 
 
-def test_an_axon_that_the_border_cuts_keeps():
-    """The ring outside of the image is not held against it, and what is seen of it is completed."""
+def test_an_axon_that_the_border_cuts_stays():
+    """The ring outside the image does not count, and the visible part is completed."""
     cut = fibre()[:, 60:]
     for step in EVERY:
         np.testing.assert_array_equal(step(cut), cut)
@@ -140,8 +140,8 @@ def test_a_mask_without_an_axon_stays(step, value):
 
 
 @pytest.mark.parametrize("step", EVERY)
-def test_what_is_given_is_not_changed(step):
-    """The result is a uint8 mask of its own."""
+def test_the_input_is_not_changed(step):
+    """The result is a new uint8 mask."""
     mask = half_found(fibre(), 0.5) + bare(fibre((15, 15), axon=5))
     before = mask.copy()
     found = step(mask)
@@ -150,8 +150,8 @@ def test_what_is_given_is_not_changed(step):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_true_masks_are_tidy(seed):
-    """Of drawn tissue, whose every axon has a sheath, at most 5 pixels in 1000 change; a second time none does."""
+def test_true_masks_hardly_change(seed):
+    """In drawn tissue, where every axon has a sheath, at most 5 pixels in 1000 change, and none the second time."""
     mask = phantom("sem", seed, (192, 192))[1]
     found = postprocess(mask)
     assert (found != mask).mean() < 0.005

@@ -1,5 +1,6 @@
-"""The study as a graph of jobs: planned fast, resumed after a kill, rerun where a setting changed and nowhere else."""
+"""The study as a graph of jobs: planned quickly, resumed after a kill, rerun where a setting changed and nowhere else."""
 
+import io
 import json
 import os
 import random
@@ -8,81 +9,93 @@ import shutil
 import subprocess
 import sys
 
+import papermill
 import pytest
 import yaml
+from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
-from histobridge_study.config import ROOT, load_study
-from histobridge_study.execute import NOTEBOOKS, Prefixed, run_graph
-from histobridge_study.grid import Plan
+from histobridge.io.files import file_lock
+from histobridge_study.execute import WORKFLOW, PrefixedStream, run_grid, run_stage
+from histobridge_study.grid import Grid
 from histobridge_study.report.collect import collect
 
-PLANNED = re.compile(r"^(data|look|translate|label|beyond|report)\s+(\d+)$", re.M)
+PLANNED = re.compile(r"^(look|translate|label|refine)\s+(\d+)$", re.M)
 
 
-def test_a_failed_job_stops_no_other_and_the_report_is_built(finished):
-    """Fold 99 does not exist: it is told, the exit code is 1, and folds 0 and 1 are in the tables."""
+def collected(out, study):
+    """Return what the tiny study has left in a folder."""
+    return collect("tiny", out=str(out), data=str(out / "data"), study_file=str(study))
+
+
+def test_a_failed_job_stops_no_other_and_the_report_is_written(finished, tiny_study):
+    """Fold 99 does not exist: the output says so, the exit code is 1, and folds 0 and 1 are in the tables."""
     out, ended, _ = finished
     assert ended.returncode == 1, ended.stdout
     assert "There is no fold 99" in ended.stdout
-    assert "Not finished (why stands above): phantom-sem transductive 99" in ended.stdout
-    assert set(collect(out / "tiny", "dice")["fold"]) == {0, 1}
+    assert "Not finished (the reason stands above): phantom-sem transductive 99" in ended.stdout
+    assert set(collected(out, tiny_study).rows["dice"]["fold"]) == {0, 1}
     assert (out / "tiny" / "report" / "05_report.html").exists()
 
 
-def test_progress_says_what_runs_and_how_much_is_done(finished):
-    """Lines of parallel jobs begin with what they work on, and Snakemake counts the steps; its chatter is left out."""
-    told = finished[1].stdout
-    assert re.search(r"^phantom-sem transductive fold 1 \| .*step \d+ of \d+, .* min left", told, re.M)
-    assert re.search(r"^\d+ of \d+ steps \(\d+%\) done", told, re.M)
-    assert "Select jobs" not in told
+def test_progress_names_the_job_and_counts_the_steps(finished):
+    """Lines of parallel jobs begin with the pair and fold, and Snakemake counts its jobs."""
+    printed = finished[1].stdout
+    assert re.search(r"^phantom-sem transductive fold 1 \| .*step \d+ of \d+, .* min left", printed, re.M)
+    assert re.search(r"^\d+ of \d+ steps \(\d+%\) done", printed, re.M)
 
 
-@pytest.fixture(scope="module")
-def complete(finished, in_a_process):
-    """The folder of the tiny study, with nothing left to do."""
-    out, _, _ = finished
-    ended = in_a_process("study", out)  # the report that stood for a failed study is built anew
+def test_every_strategy_is_in_the_table(finished, tiny_study):
+    """There is one row an image and class of every method, with a Dice in 0..1."""
+    rows = collected(finished[0], tiny_study).rows["dice"]
+    methods = {("pretrained", "none"), ("supervised", "none")}
+    methods |= {(strategy, "syndiff") for strategy in ("adaptation", "tutorship", "refined")}
+    assert set(zip(rows["strategy"], rows["translator"], strict=True)) == methods
+    assert rows["dice"].between(0, 1).sum() > 100
+
+
+def test_a_finished_study_runs_nothing_again(finished, in_a_process):
+    """Started again, it trains nothing, prints the table of Dice and where the report is, and exits with 0."""
+    ended = in_a_process("study", finished[0])
     assert ended.returncode == 0, ended.stdout
-    return out
+    assert "step 1 of" not in ended.stdout
+    assert "mean over images, ± SD over folds" in ended.stdout and "05_report.html" in ended.stdout
+
+
+def test_a_finished_stage_is_skipped(tmp_path):
+    """It is not executed: there is no notebook in its folder."""
+    run, printed = Grid("smoke", out=str(tmp_path)).run("phantom-sem", "transductive", 0), io.StringIO()
+    run.stage("03_label").finish()
+    run_stage(run, "03_label", stream=printed)
+    assert printed.getvalue().endswith("finished before, skipped\n")
+    assert not list(tmp_path.rglob("*.ipynb"))
 
 
 @pytest.fixture
-def jobs_planned(complete, tiny_study, monkeypatch, capfd):
-    """Return how many jobs of each kind a dry run with a study file would start in the complete folder."""
+def jobs_planned(finished, tiny_study, in_a_process, tmp_path):
+    """A function that changes one section of the tiny study, and counts the jobs that a dry run would start."""
 
-    def count(study=tiny_study):
-        monkeypatch.setenv("HISTOBRIDGE_STUDY", str(study))  # Snakemake is a process of its own
-        assert run_graph(Plan("tiny", out=str(complete), study=load_study(study)), dry_run=True)
-        return {kind: int(jobs) for kind, jobs in PLANNED.findall(capfd.readouterr().out)}
-
-    return count
-
-
-@pytest.fixture
-def changed_study(tiny_study, tmp_path):
-    """Return the tiny study with other values in one of its sections; its datasets are the same."""
-
-    def write(section, change):
+    def count(section=(), **change):
         copy = shutil.copytree(tiny_study.parent, tmp_path / "changed") / tiny_study.name
         study = part = yaml.safe_load(copy.read_text())
         for name in section:
             part = part[name]
         part |= change
         copy.write_text(yaml.safe_dump(study))
-        return copy
+        planned = in_a_process("study", finished[0], "--study", copy, "--dry-run")
+        assert planned.returncode == 0, planned.stdout
+        return {kind: int(jobs) for kind, jobs in PLANNED.findall(planned.stdout)}
 
-    return write
+    return count
 
 
-def test_newer_notebooks_and_other_words_change_nothing(jobs_planned, changed_study):
-    """The notebook is no input, and a description no setting: a reworded sentence costs no training."""
-    reworded = changed_study(["pairs", "phantom-sem"], {"shift": "reworded"})
-    times = {path: path.stat() for path in NOTEBOOKS.glob("*.ipynb")}
+def test_newer_notebooks_and_other_words_run_nothing(jobs_planned):
+    """Neither the text of a notebook nor a description of the study file decides a result."""
+    times = {path: path.stat() for path in notebook_folder().glob("*.ipynb")}
     try:
         for path in times:
             os.utime(path)
-        assert jobs_planned(reworded) == {}
+        assert jobs_planned(["pairs", "phantom-sem"], shift="reworded") == {}
     finally:
         for path, then in times.items():
             os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
@@ -91,67 +104,66 @@ def test_newer_notebooks_and_other_words_change_nothing(jobs_planned, changed_st
 @pytest.mark.parametrize(
     ("section", "change", "planned"),
     [
-        (["profiles", "tiny", "translator"], {"steps": 7}, {"translate": 1, "label": 2, "beyond": 2, "report": 1}),
-        (["profiles", "tiny", "refinement"], {"steps": 16}, {"beyond": 2, "report": 1}),
-        (
-            ["pairs", "phantom-sem"],
-            {"polarity": -1},
-            {"look": 1, "translate": 1, "label": 2, "beyond": 2, "report": 1},
-        ),
+        (["profiles", "tiny"], {"student_steps": 16}, {"label": 2, "refine": 2}),
+        (["pairs", "phantom-sem"], {"polarity": -1}, {"look": 1, "translate": 1, "label": 2, "refine": 2}),
     ],
 )
-def test_a_changed_setting_reruns_what_depends_on_it(jobs_planned, changed_study, section, change, planned):
-    """A number that decides a result plans its jobs again, and no others."""
-    assert jobs_planned(changed_study(section, change)) == planned
+def test_a_changed_setting_runs_what_depends_on_it(jobs_planned, section, change, planned):
+    """Snakemake plans the jobs whose folders are new, and no others (see test_runs.py)."""
+    assert jobs_planned(section, **change) == planned
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_random_ends_with_the_same_tables(finished, in_a_process, tmp_path):
-    """Three times SIGKILL to everything, then to the end: the tables are equal, bit for bit."""
+def test_a_study_killed_at_random_ends_with_the_same_tables(finished, in_a_process, tiny_study, tmp_path):
+    """After SIGKILL to all processes, three times, it ends with equal tables, bit for bit."""
     out, _, seconds = finished
     rng = random.Random(0)
     for _ in range(3):
         in_a_process("study", tmp_path, kill_after=rng.uniform(0.15, 0.5) * seconds)
     ended = in_a_process("study", tmp_path)
     assert ended.returncode == 0, ended.stdout
-    for table in ("dice", "translation"):
-        whole, resumed = (collect(folder / "tiny", table).to_csv() for folder in (out, tmp_path))
-        assert whole == resumed
+    whole, resumed = (collected(folder, tiny_study).rows for folder in (out, tmp_path))
+    for table in ("dice", "translation", "trust", "morphometrics"):
+        assert whole[table].to_csv() == resumed[table].to_csv()
 
 
 @pytest.mark.slow
 def test_two_thousand_jobs_are_planned_in_little_memory(tmp_path):
-    """A dry run of 3 pairs, 2 protocols and 250 folds stays under 1 GiB."""
+    """A dry run of 3 pairs, 2 protocols and 220 folds needs less than 1 GiB."""
     program = (
-        "import resource, sys; from pathlib import Path; from histobridge_study.execute import run_graph;"
-        "from histobridge_study.grid import Plan;"
-        "plan = Plan('smoke', protocols=('transductive', 'inductive'), folds=tuple(range(220)), out=sys.argv[1]);"
-        "assert run_graph(plan, dry_run=True);"
+        "import resource, sys; from histobridge_study.execute import run_grid;"
+        "from histobridge_study.grid import Grid;"
+        "grid = Grid('smoke', protocols=('transductive', 'inductive'), folds=tuple(range(220)), out=sys.argv[1]);"
+        "assert run_grid(grid, dry_run=True);"
         "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert sum(int(count) for _, count in PLANNED.findall(done.stdout)) / 2 > 1900  # the table comes twice
+    assert sum(int(count) for _, count in PLANNED.findall(done.stdout)) > 1900
     assert float(done.stdout.split("peak ")[1]) < 1.0
 
 
 def test_two_studies_do_not_share_a_folder(tmp_path):
-    """The second is told to wait."""
-    import fcntl
-
-    plan = Plan("smoke", pairs=("phantom-sem",), out=str(tmp_path))
-    plan.folder.mkdir(parents=True)
-    with (plan.folder / ".study.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="Another process"):
-            run_graph(plan, dry_run=True)
+    """The second is refused while the first is running."""
+    grid = Grid("smoke", pairs=("phantom-sem",), out=str(tmp_path))
+    with file_lock(grid.folder / ".study.lock"), pytest.raises(UserError, match="Another process"):
+        run_grid(grid, dry_run=True)
 
 
-def test_lines_of_parallel_jobs_carry_a_prefix(capsys):
+def test_lines_of_parallel_jobs_carry_a_prefix():
     """Only whole lines are written, each with its prefix."""
-    stream = Prefixed(sys.stdout, "fold 1")
+    written = io.StringIO()
+    stream = PrefixedStream(written, "fold 1")
     stream.write("step 1\nst")
     stream.write("ep 2\n")
-    assert capsys.readouterr().out == "fold 1 | step 1\nfold 1 | step 2\n"
+    assert written.getvalue() == "fold 1 | step 1\nfold 1 | step 2\n"
+
+
+def test_a_mistyped_parameter_stops_the_notebook(tmp_path):
+    """papermill only warns about a name that the notebook does not know; the notebook refuses it."""
+    source, copy = notebook_folder() / "01_data.ipynb", tmp_path / "copy.ipynb"
+    options = dict(progress_bar=False, kernel_name="python3")
+    with pytest.raises(PapermillExecutionError, match=r"epochs.*Known names"):
+        papermill.execute_notebook(source, copy, parameters={"epochs": 3, "out": str(tmp_path)}, **options)
 
 
 @pytest.fixture
@@ -164,20 +176,17 @@ def stub_sbatch(tmp_path):
     return script.parent
 
 
-def test_a_cluster_gets_the_same_jobs(stub_sbatch, tmp_path):
-    """Through a stub of sbatch: a job script is submitted with what it needs, runs, and is seen to end."""
-    config = ["profile=smoke", "pairs=phantom-sem", "folds=0", f"out={tmp_path}/out", f"data={tmp_path}/data", "gpu=1"]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", tmp_path]
-    command += ["--profile", ROOT / "profiles" / "slurm", "--latency-wait", "1"]
+def test_a_cluster_runs_the_same_jobs(stub_sbatch, tmp_path):
+    """A stub of sbatch is given the job script with the resources that it needs, and the job is seen to end."""
+    grid = Grid("smoke", ("phantom-sem",), folds=(0,), out=str(tmp_path / "out"), data=str(tmp_path / "data"))
+    config = ["profile=smoke", "pairs=phantom-sem", "folds=0", f"out={grid.out}", f"data={grid.data}", "gpu=1"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--directory", tmp_path]
+    command += ["--profile", WORKFLOW / "profiles" / "slurm", "--latency-wait", "1", "--until", "look"]
     command += ["--seconds-between-status-checks", "1", "--config", *config]
     environment = os.environ | {"PATH": f"{stub_sbatch}:{os.environ['PATH']}"}
-    kwargs = dict(env=environment, capture_output=True, text=True, check=False)
-    dry = subprocess.run([*command, "--dry-run"], **kwargs)
-    assert dry.returncode == 0, dry.stderr
-    mark = tmp_path / "out/smoke/phantom-sem/transductive/development/fold0/01_data.json"
-    done = subprocess.run([*command, "--until", "look"], **kwargs)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(mark.read_text())["images"] == {"L": 10, "U": 10}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "1 of 5 steps (20%) done" in done.stderr, done.stderr  # then the report finds no labels yet
+    record = json.loads(grid.run("phantom-sem", "transductive", 0).stage("01_data").record_file.read_text())
+    assert record["images"] == {"L": 10, "U": 10}
     asked = (tmp_path / "asked").read_text()
-    assert "--job-name=histobridge-look" in asked
-    assert "--gres=gpu:0" in asked
+    assert "--job-name=histobridge-look" in asked and "--gres=gpu:0" in asked

@@ -20,7 +20,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import polarity
 from histobridge.strategies.basic import Examples
 from histobridge.strategies.tile_selection import select_tiles
-from histobridge.translators import Control, Cycle, SynDiff, Translator
+from histobridge.translators import Cycle, SynDiff, Translator, translator_class
 
 FitSynDiff = Callable[[SynDiff, list, list], tuple[SynDiff, pd.DataFrame]]
 FitSegmenter = Callable[[Segmenter, Examples], Segmenter]
@@ -52,7 +52,7 @@ class TranslatorRecipe:
     segmenter : SegmenterSettings
         Of the polarity segmenter; see `SegmenterSettings.for_polarity`.
     controls : sequence of str
-        Names of classical controls.
+        Names of further translators in `config.TRANSLATOR_CLASSES`; each is constructed with its name.
     polarity : {"auto", 1, -1}
     seed : int
     fit_segmenter, fit_syndiff : callable
@@ -107,7 +107,7 @@ class TranslatorRecipe:
         syndiff, _ = self.trained
         fitted: dict[str, Translator] = {}
         for name in self.controls:
-            fitted[name] = Control(name)
+            fitted[name] = translator_class(name)(name)
             fitted[name].fit(self.source, self.tiles[0])
         return fitted | {"cycle": Cycle.of(syndiff), "syndiff": syndiff}
 

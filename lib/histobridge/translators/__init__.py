@@ -23,7 +23,12 @@ from histobridge.translators.base import Domain, Translator
 from histobridge.translators.controls import Control
 from histobridge.translators.syndiff import Cycle, SynDiff
 
-__all__ = ["Control", "Cycle", "Domain", "SynDiff", "Translator", "load_translator"]
+__all__ = ["Control", "Cycle", "Domain", "SynDiff", "Translator", "load_translator", "translator_class"]
+
+
+def translator_class(name: str) -> type[Translator]:
+    """Return the class of the translator `name`; a `UserError` lists the valid names."""
+    return resolve_name(TRANSLATOR_CLASSES[one_of("translator", name, TRANSLATOR_CLASSES)])
 
 
 def load_translator(name: str, path: Path) -> Translator:
@@ -34,8 +39,8 @@ def load_translator(name: str, path: Path) -> Translator:
     UserError
         If there is no translator of this name, or the file does not hold one.
     """
-    translator = resolve_name(TRANSLATOR_CLASSES[one_of("translator", name, TRANSLATOR_CLASSES)])
+    of_name = translator_class(name)
     try:
-        return translator.load(path)
+        return of_name.load(path)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} holds no '{name}' of this version. Delete it to train anew.") from error

@@ -1,0 +1,106 @@
+"""cached.py: a training or translation that was made before is recalled, and an interrupted training resumes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from histobridge.cache import Cache
+from histobridge.segmenter import Segmenter, SegmenterTraining
+from histobridge.strategies.cached import CachedTranslator, fit_segmenter, fit_syndiff
+from histobridge.translators import SynDiff
+from histobridge.translators.syndiff_training import SynDiffTraining
+
+
+class Counter:
+    """A translator that makes images paler and counts its translations."""
+
+    name, fingerprint, sign = "paler", "one", 1
+
+    def __init__(self):
+        self.calls = 0
+
+    def translate(self, image, to, *, seed=0):
+        """Return the paler image."""
+        self.calls += 1
+        return 0.5 + image / 2 if to == "U" else image
+
+
+def images(pairs):
+    """The images of pairs of image and mask."""
+    return [image for image, _ in pairs]
+
+
+@pytest.fixture
+def trainers(tmp_path, drawn, tiny_segmenter, tiny_syndiff):
+    """A function for each model that trains it in one cache and returns the model."""
+    cache, (tem, sem) = Cache(tmp_path), drawn.values()
+
+    def segmenter(seed=0):
+        return fit_segmenter(cache, Segmenter(tiny_segmenter, seed=seed), tem, name="test")
+
+    def syndiff(seed=0):
+        return fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[0]
+
+    return {Segmenter: segmenter, SynDiff: syndiff}
+
+
+@pytest.mark.parametrize("model", [Segmenter, SynDiff])
+def test_a_second_call_trains_nothing(trainers, monkeypatch, model):
+    """The model is recalled with the same weights; another seed is another training."""
+    first, steps = trainers[model](), []
+    fit = model.fit
+    monkeypatch.setattr(model, "fit", lambda *args, **options: steps.append(1) or fit(*args, **options))
+    assert trainers[model]().fingerprint == first.fingerprint and not steps
+    assert trainers[model](seed=1).fingerprint != first.fingerprint and steps
+
+
+@pytest.mark.parametrize(("model", "training"), [(Segmenter, SegmenterTraining), (SynDiff, SynDiffTraining)])
+def test_an_interrupted_training_resumes(trainers, tmp_path, monkeypatch, model, training):
+    """Killed in step 3, it continues from the checkpoint after step 1 and ends with the same weights."""
+    whole, step, numbers = trainers[model](), training.step, []
+    for file in tmp_path.rglob("model.pt"):
+        file.unlink()
+
+    def killed(self, number):
+        numbers.append(number)
+        if numbers == [0, 1, 2, 3]:
+            raise KeyboardInterrupt
+        return step(self, number)
+
+    monkeypatch.setattr(training, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainers[model]()
+    assert trainers[model]().fingerprint == whole.fingerprint
+    assert numbers == [0, 1, 2, 3, 2, 3, 4, 5]
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_the_losses_of_every_step_are_recalled_too(tmp_path, drawn, tiny_syndiff):
+    """The table that was written is what every call returns."""
+    data = Cache(tmp_path), SynDiff(tiny_syndiff, sign=1), images(drawn["tem"]), images(drawn["sem"])
+    (_, first), (_, again) = fit_syndiff(*data), fit_syndiff(*data)
+    assert len(first) == tiny_syndiff.steps and first.equals(again)
+
+
+def test_a_translation_is_remembered_as_an_8_bit_png(tmp_path, drawn):
+    """Made once for each image, direction and seed, and equal to 1/255 whether it was made or recalled."""
+    counter, image = Counter(), drawn["tem"][0][0]
+    first = CachedTranslator(counter, Cache(tmp_path)).translate(image, "U")
+    again = CachedTranslator(counter, Cache(tmp_path)).translate(image, "U")
+    assert counter.calls == 1 and np.array_equal(first, again)
+    np.testing.assert_allclose(first, 0.5 + image / 2, atol=0.51 / 255)
+    (file,) = tmp_path.rglob("*.png")
+    assert Image.open(file).mode == "L" and file.parent.name.startswith("paler-to-U-")
+    for other in (dict(to="L"), dict(to="U", seed=1)):
+        CachedTranslator(counter, Cache(tmp_path)).translate(image, **other)
+    assert counter.calls == 3
+
+
+def test_translations_of_another_model_are_not_recalled(tmp_path, drawn):
+    """The fingerprint of the translator is a fact of its translations."""
+    counter, other = Counter(), Counter()
+    other.fingerprint = "two"
+    for translator in (counter, other):
+        CachedTranslator(translator, Cache(tmp_path)).translate(drawn["tem"][0][0], "U")
+    assert counter.calls == other.calls == 1
+    assert CachedTranslator(counter, Cache(tmp_path)).sign == 1

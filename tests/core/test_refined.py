@@ -1,0 +1,185 @@
+"""refined.py: which students are trained on what, in which order, and how their labels are combined."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_metrics import disc, fibre
+
+from histobridge import refine
+from histobridge.segmenter import Segmenter
+from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers
+from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View
+
+SIDE = 96
+FIBRE = fibre((47.5, 47.5), axon=15, size=SIDE)
+EXAMPLES = [(np.full((SIDE, SIDE), grey, np.float32), FIBRE) for grey in (0.2, 0.4)]
+IMAGES = [np.full((SIDE, SIDE), grey, np.float32) for grey in (0.7, 0.8, 0.9)]
+
+
+class Adds:
+    """A translator that adds a grey value."""
+
+    def __init__(self, grey: float, sign: int = 1):
+        self.grey, self.sign = grey, sign
+
+    def translate(self, image, to, *, seed=0):
+        """Return the image of U."""
+        assert to == "U"
+        return image + np.float32(self.grey + seed)
+
+
+class Finds:
+    """A segmenter that finds the same mask, or the same probabilities, in every image."""
+
+    def __init__(self, mask: np.ndarray | None = None, *, everywhere: tuple = (), name: str = "one"):
+        self.mask, self.everywhere, self.fingerprint = mask, everywhere, f"{name} {everywhere}"
+
+    def probabilities(self, image):
+        """Return probabilities [3, H, W], at the size of the image."""
+        if self.everywhere:
+            return np.broadcast_to(np.array(self.everywhere, np.float32)[:, None, None], (3, *image.shape))
+        rows, columns = (np.arange(side) * len(self.mask) // side for side in image.shape)
+        return np.eye(3, dtype=np.float32)[self.mask[np.ix_(rows, columns)]].transpose(2, 0, 1)
+
+
+class Fit:
+    """A `fit` that trains nothing: it numbers its students, which find one mask, and notes what it was given."""
+
+    def __init__(self, mask: np.ndarray = FIBRE):
+        self.mask, self.calls = mask, []
+
+    def __call__(self, examples, start=None):
+        """Return the next student."""
+        self.calls.append(SimpleNamespace(examples=examples, start=start))
+        return Finds(self.mask, name=f"student {len(self.calls)}")
+
+    @property
+    def greys(self) -> list[list[float]]:
+        """The grey value of each image of each call."""
+        return [[round(float(image[0, 0]), 3) for image, _ in call.examples] for call in self.calls]
+
+
+def test_students_come_first_and_each_round_continues_from_the_one_before():
+    """One student a translator from no start; the first round continues from the first, the next from the round."""
+    fit = Fit()
+    labeller = refine(EXAMPLES, IMAGES, [Adds(0.0), Adds(0.1)], fit, rounds=2)
+    starts = [call.start and call.start.fingerprint for call in fit.calls]
+    assert starts == [None, None, "student 1 ()", "student 3 ()"]
+    assert [segmenter.fingerprint for segmenter in labeller.segmenters] == ["student 4 ()"]
+
+
+def test_a_round_learns_from_all_translations_and_from_labelled_images_of_u():
+    """Translations of L keep the masks of L; images of U get what the students find in them."""
+    fit = Fit(np.roll(FIBRE, 3, axis=0))
+    refine(EXAMPLES, IMAGES, [Adds(0.0), Adds(0.1)], fit, rounds=1, augment=False, seed=1)
+    of_l = [[1.2, 1.4], [1.3, 1.5]]  # each translated with seed 1
+    assert fit.greys == [*of_l, [*of_l[0], *of_l[1], 0.7, 0.8, 0.9]]
+    masks = [mask for _, mask in fit.calls[-1].examples]
+    assert all(mask is FIBRE for mask in masks[:4])
+    assert all(np.array_equal(mask, fit.mask) for mask in masks[4:])
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_the_number_of_rounds_is_an_argument(rounds):
+    """Without a round, both students label together."""
+    fit = Fit()
+    labeller = refine(EXAMPLES, IMAGES, [Adds(0.0), Adds(0.1)], fit, rounds=rounds)
+    assert len(fit.calls) == 2 + rounds and len(labeller.segmenters) == (1 if rounds else 2)
+
+
+def test_the_switches_of_the_ablation_take_one_piece_each():
+    """One view without augmentation, and the mask of the network without anatomy."""
+    switches = ({}, {"augment": False}, {"anatomy": False})
+    whole, plain, raw = (refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), rounds=1, **off) for off in switches)
+    assert len(whole.views) == 4 and whole.anatomy
+    assert plain.views == (View(),) and plain.anatomy
+    assert len(raw.views) == 4 and not raw.anatomy
+
+
+@pytest.mark.parametrize(("sign", "matched"), [(1, "histogram"), (-1, "invert-histogram")])
+def test_teachers_are_syndiff_and_the_control_of_its_sign(sign, matched):
+    """Grey values are matched in the contrast that SynDiff has; a missing control is left out."""
+    by_name = {name: Adds(0.0, sign) for name in ("none", "histogram", "invert-histogram", "syndiff")}
+    names = {id(translator): name for name, translator in by_name.items()}
+
+    def chosen(**switches):
+        return [names[id(translator)] for translator in teachers(by_name, **switches)]
+
+    assert chosen() == ["syndiff", matched]
+    assert chosen(syndiff=False) == [matched]
+    assert chosen(matched=False) == ["syndiff"]
+    del by_name[matched]
+    assert chosen() == ["syndiff"]
+
+
+# --- Zoom -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("radius", [8, 10, 12, 20])
+def test_the_zoom_makes_axons_of_u_as_large_as_those_of_l(radius):
+    """The diameter in the masks of L over that of the disc found in U, within limits."""
+    drawn = fibre((48, 48), axon=radius, size=SIDE)
+    labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(drawn), rounds=0)
+    expected = np.clip(axon_diameter_px([FIBRE]) / axon_diameter_px([drawn]), LEAST_ZOOM, MOST_ZOOM)
+    assert [view.zoom for view in labeller.views] == pytest.approx([1, 1, expected, expected], abs=0.006)
+
+
+def test_without_an_axon_nothing_is_enlarged():
+    """Students that find only background leave the zoom at 1."""
+    labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(np.zeros((SIDE, SIDE), np.uint8)), rounds=0)
+    assert [view.zoom for view in labeller.views] == [1] * 4
+
+
+def test_the_diameter_is_that_of_a_circle_of_equal_area():
+    """It is the median over the axons of all masks (here squares of 16, 36 and 100 px), and a speck is no axon."""
+    masks = np.zeros((2, 40, 40), np.uint8)
+    masks[0, 2:6, 2:6] = masks[0, 20:30, 20:30] = masks[1, 2:8, 2:8] = 2
+    masks[1, 30, 30:37] = 2
+    assert axon_diameter_px(masks) == pytest.approx(2 * np.sqrt(36 / np.pi))
+    assert axon_diameter_px([np.where(disc((64, 64), 20), 2, 0).astype(np.uint8)]) == pytest.approx(40, abs=0.2)
+
+
+def test_no_axon_has_no_diameter():
+    """The diameter is NaN, without a warning."""
+    assert np.isnan(axon_diameter_px([np.zeros((9, 9), np.uint8), np.ones((9, 9), np.uint8)]))
+
+
+# --- Labeller ---------------------------------------------------------------------------------------------------------
+
+
+def test_segmenters_are_averaged():
+    """The mean of the probabilities decides where two segmenters disagree."""
+    labeller = Labeller((Finds(everywhere=(0.5, 0.5, 0.0)), Finds(everywhere=(0.2, 0.6, 0.2))), anatomy=False)
+    mask, probabilities = labeller.label(np.zeros((6, 8), np.float32))
+    np.testing.assert_allclose(probabilities, np.broadcast_to([[[0.35]], [[0.55]], [[0.1]]], (3, 6, 8)), rtol=1e-6)
+    assert mask.dtype == np.uint8 and (mask == 1).all()
+
+
+def test_anatomy_corrects_the_mask_alone():
+    """An axon without a sheath goes, and the probabilities stay as the networks gave them."""
+    bare = np.where(disc((20, 20), 8, size=40), 2, 0).astype(np.uint8)
+    image = np.zeros((40, 40), np.float32)
+    (tidied, one), (raw, two) = (Labeller((Finds(bare),), anatomy=anatomy).label(image) for anatomy in (True, False))
+    assert (tidied == 0).all()
+    np.testing.assert_array_equal(raw, bare)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_fingerprint_depends_on_all_that_decides_a_label():
+    """Segmenters, views and anatomy."""
+    one, other = Finds(everywhere=(1, 0, 0)), Finds(everywhere=(0, 1, 0))
+    labellers = [Labeller((one,)), Labeller((other,)), Labeller((one, other)), Labeller((one,), anatomy=False)]
+    labellers.append(Labeller((one,), views=(View(), View(1.2))))
+    assert len({labeller.fingerprint for labeller in labellers}) == 5
+    assert Labeller((Finds(everywhere=(1, 0, 0)),)).fingerprint == labellers[0].fingerprint
+
+
+def test_a_saved_labeller_labels_alike(tmp_path, tiny_segmenter, drawn):
+    """Segmenters, views and anatomy come back from a folder and a plain dictionary."""
+    segmenters = tuple(Segmenter(tiny_segmenter, seed=seed) for seed in (0, 1))
+    labeller = Labeller(segmenters, views=(View(), View(1.2, 1, True)), anatomy=False)
+    loaded = Labeller.load(tmp_path, labeller.save(tmp_path))
+    assert loaded.fingerprint == labeller.fingerprint
+    image = drawn["sem"][0][0]
+    np.testing.assert_array_equal(loaded.predict(image), labeller.predict(image))

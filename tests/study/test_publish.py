@@ -1,0 +1,117 @@
+"""collect.py and publish.py: tables hold what finished runs have left, and published cells are not lost by accident."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_tables import round_trips
+from test_tables import rows as dice_rows
+
+from histobridge.errors import UserError
+from histobridge.io.files import write_table
+from histobridge_study.report import publish as publishing
+from histobridge_study.report.collect import ROWS, collect, provenance_table
+from histobridge_study.runs import open_run
+
+SEM, PNS = ("tem-sem", "transductive"), ("tem-pns", "transductive")
+
+
+def finish(out, *cells, dice=0.5, refined=True, fold=0, ablation=False, seed=0) -> None:
+    """Leave finished stages of one fold of each pair and protocol: a translation, and two images of one Dice."""
+    for pair, protocol in cells:
+        parameters = {"pair": pair, "profile": "cpu", "protocol": protocol, "fold": fold, "seed": seed}
+        run = open_run(parameters | {"out": str(out)})
+        translate, label, refine = map(run.stage, ("02_translate", "03_label", "04_refine"))
+        scored = dice_rows([dice, dice]).assign(pair=pair, protocol=protocol, fold=fold)
+        whole = {"pair": pair, "protocol": protocol, "fold": run.translator_fold, "split": "development"}
+        write_table(translate.folder / "translation.csv", round_trips(ssim=[dice], **whole))
+        write_table(label.folder / "dice.csv", scored)
+        if refined:
+            rows = scored[:1].assign(strategy="refined", translator="syndiff")
+            write_table(refine.folder / "refined.csv", rows)
+            write_table(refine.folder / "trust.csv", pd.DataFrame([{**run.key, "ece": dice}]))
+            if ablation:
+                write_table(refine.folder / "ablation.csv", rows.assign(recipe="refined"))
+            refine.finish()
+        translate.finish()
+        label.finish()
+
+
+def test_the_rows_of_all_finished_runs_are_joined(tmp_path):
+    """Refined labels join the others where stage 04 has finished; a table that no run has left is empty."""
+    finish(tmp_path, SEM, ablation=True)
+    finish(tmp_path, SEM, fold=1, refined=False)
+    finish(tmp_path, PNS, refined=False)
+    found = collect("cpu", out=str(tmp_path))
+    assert tuple(sorted(found.rows)) == tuple(sorted(ROWS))
+    counts = found.rows["dice"].groupby(["pair", "strategy"]).size().to_dict()
+    assert counts == {("tem-pns", "pretrained"): 2, ("tem-sem", "pretrained"): 4, ("tem-sem", "refined"): 1}
+    assert len(found.rows["translation"]) == 2  # both folds share one translator
+    assert len(found.rows["ablation"]) == 1 and found.rows["guidance"].empty
+    stages = provenance_table(found.provenance).groupby("stage").size().to_dict()
+    assert stages == {"02_translate": 2, "03_label": 3, "04_refine": 1}
+
+
+def test_unfinished_and_other_runs_are_left_out(tmp_path):
+    """Rows of another seed, or of a stage without a record, belong to no table; without any there is an error."""
+    with pytest.raises(UserError, match="no finished runs below"):
+        collect("cpu", out=str(tmp_path))
+    finish(tmp_path, SEM)
+    finish(tmp_path, SEM, seed=1, dice=0.9)
+    finish(tmp_path, PNS, dice=0.9)
+    for stage in ("03_label", "04_refine"):
+        open_run({"pair": "tem-pns", "profile": "cpu", "out": str(tmp_path)}).stage(stage).record_file.unlink()
+    assert set(collect("cpu", out=str(tmp_path)).rows["dice"]["dice"]) == {0.5}
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """A function that publishes the runs of a folder of `tmp_path`; what follows from the rows is left out."""
+    monkeypatch.setattr(publishing, "recompute", lambda *_: None)
+    (tmp_path / "reports").mkdir()
+
+    def run(folder: str, **options) -> dict[str, pd.DataFrame]:
+        collected = collect("cpu", out=str(tmp_path / folder))
+        publishing.publish_runs(collected, tmp_path / "reports", tmp_path / "README.md", **options)
+        return {path.stem: pd.read_csv(path) for path in (tmp_path / "reports").glob("*.csv")}
+
+    return run
+
+
+def contents(folder) -> dict:
+    """Return the bytes of all files of a folder."""
+    return {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("lost", [PNS, ("tem-sem", "inductive")])
+def test_published_cells_are_lost_only_with_replace(publish, tmp_path, lost):
+    """Runs without a published pair or protocol are refused, and nothing changes; `replace` lets it go."""
+    finish(tmp_path / "before", SEM, lost)
+    finish(tmp_path / "now", SEM, dice=0.75)
+    publish("before")
+    before = contents(tmp_path / "reports")
+    with pytest.raises(UserError, match=rf"1 cells.*{lost[0]} {lost[1]} development 0.*--replace"):
+        publish("now")
+    assert contents(tmp_path / "reports") == before
+    assert set(publish("now", replace=True)["dice"]["dice"]) == {0.75}
+    records = json.loads((tmp_path / "reports" / "provenance.json").read_text())
+    assert {(record["pair"], record["protocol"]) for record in records} == {SEM}
+
+
+def test_what_is_published_comes_from_one_set_of_runs(publish, tmp_path):
+    """All tables are replaced; one that the new runs have not left is removed."""
+    finish(tmp_path / "before", SEM, ablation=True)
+    finish(tmp_path / "now", SEM, PNS, dice=0.75)
+    assert publish("before").keys() == {"dice", "translation", "trust", "ablation"}
+    now = publish("now")
+    assert now.keys() == {"dice", "translation", "trust"}
+    assert set(now["dice"]["dice"]) == {0.75} and set(now["trust"]["pair"]) == {"tem-sem", "tem-pns"}
+
+
+def test_published_again_nothing_changes(publish, tmp_path):
+    """The same runs give the same bytes."""
+    finish(tmp_path / "before", SEM, PNS, dice=1 / 3)
+    publish("before")
+    before = contents(tmp_path / "reports")
+    publish("before")
+    assert contents(tmp_path / "reports") == before

@@ -1,0 +1,242 @@
+"""stages/: what each training starts from, and what stages write, from labellers that know the truth or a part of it."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from histobridge.cache import digest
+from histobridge.data.datasets import Sample
+from histobridge.metrics.calibration import TEMPERATURE
+from histobridge.metrics.review import review_order
+from histobridge.segmenter import Segmenter
+from histobridge.strategies import supervised, tutor
+from histobridge.translators import Control
+from histobridge_study.analysis.tables import DICE_COLUMNS
+from histobridge_study.runs import Run, open_run
+from histobridge_study.stages import label, refine, translate
+
+PAIR = "phantom-sem"
+KEYS = ["pair", "protocol", "split", "fold"]
+BLIND = (slice(64), slice(64))  # the uppermost left tile
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images and masks of the pair, drawn once for all tests."""
+    drawn = open_run({"pair": PAIR, "profile": "smoke"}).data
+    return {name: getattr(drawn, name) for name in ("source_images", "source_masks", "target_images", "target_masks")}
+
+
+# --- Trainings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def begin(tmp_path, tiny_segmenter, data):
+    """A function that opens fold 0 of a drawn pair, with segmenters of hundredths of a second."""
+
+    def open_pair(pair: str) -> Run:
+        run = open_run({"pair": pair, "profile": "smoke", "out": str(tmp_path)})
+        vars(run.data).update({name: images for name, images in data.items() if "source" in name or pair == PAIR})
+        tiny = {"segmenter": tiny_segmenter, "student_steps": 3, "polarity_segmenter": None}
+        profiles = {"smoke": run.profile.model_copy(update=tiny)}
+        return replace(run, study=run.study.model_copy(update={"profiles": profiles}))
+
+    return open_pair
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """What each training was called, started from (a fingerprint) and took (steps); it moves weights, learns nothing."""
+    trainings = []
+
+    def fit(self, images, masks, *, name, checkpoint):
+        trainings.append((name, self.fingerprint, self.settings.steps))
+        with torch.no_grad():
+            for weight in self.network.parameters():
+                weight.add_(1)
+        return pd.DataFrame({"step": [0]})
+
+    monkeypatch.setattr(Segmenter, "fit", fit)
+    return trainings
+
+
+def test_students_and_the_reference_continue_from_the_source_segmenter(begin, trained):
+    """They take the steps of a student, or of a round of self-training if they continue from another segmenter."""
+    run = begin(PAIR)
+    source = label.source_segmenter(run)
+    fit = label.student_fit(run, source)
+    student = tutor(run.data.training_examples, Control("invert"), fit)
+    supervised(run.data.supervised_examples(), fit)
+    fit(run.data.training_examples, student)
+    untrained = Segmenter(run.profile.segmenter, seed=run.fold_seed).fingerprint
+    assert trained == [
+        ("source segmenter of fold 0", untrained, 6),
+        ("student of fold 0", source.fingerprint, 3),
+        ("student of fold 0", source.fingerprint, 3),
+        ("student of fold 0", student.fingerprint, run.profile.refinement.steps),
+    ]
+
+
+def test_what_l_alone_teaches_is_trained_once_for_all_pairs(begin, trained):
+    """Source segmenter, polarity segmenter and the student of negatives serve both pairs; a reference serves one."""
+    for pair in (PAIR, "phantom-bf"):
+        run = begin(pair)
+        _ = translate.recipe(run).polarity_segmenter
+        fit = label.student_fit(run, label.source_segmenter(run))
+        tutor(run.data.training_examples, Control("invert"), fit)
+        assert len(trained) == 3
+    supervised(run.data.supervised_examples(), fit)
+    assert len(trained) == 4
+
+
+def test_the_polarity_segmenter_learns_from_whole_crops(begin):
+    """Where the profile names none of its own, it has the settings of the segmenter but for the blank parts."""
+    run = begin(PAIR)
+    assert translate.recipe(run).segmenter == run.profile.segmenter.model_copy(update={"blank": 0.0})
+
+
+def test_the_reference_is_never_scored_on_an_animal_that_it_has_seen(begin, monkeypatch):
+    """Where a subject is in both splits, its locked images are left out of the folds that train on it."""
+    data = begin(PAIR).data
+    development = data.target_images
+    assert {s.subject for s in data.supervised_images} == data.split.target_supervised
+    locked = [Sample(f"new-{subject}", subject, development[0].image) for subject in (*data.split.target_train, "new")]
+    monkeypatch.setitem(vars(data), "target_images", locked)
+    assert [s.subject for s in data.supervised_images] == ["new"]
+
+
+# --- Results ----------------------------------------------------------------------------------------------------------
+
+
+class KnowsMost:
+    """A labeller that knows the truth but for one tile, in which it errs at every pixel and is less sure."""
+
+    def __init__(self, run: Run, *, blind: tuple = BLIND, sure: float = 0.4):
+        truth = run.data.target_masks
+        self.known = {digest(sample.image): truth[sample.name] for sample in run.data.scored_images}
+        self.blind, self.sure = blind, sure
+
+    def label(self, image):
+        """Return the mask and the probabilities."""
+        mask = self.known[digest(image)].copy()
+        mask[self.blind] = (mask[self.blind] + 1) % 3
+        certain = np.eye(3, dtype=np.float32)[mask].transpose(2, 0, 1)
+        unsure = self.sure * certain + (1 - self.sure) / 2 * (1 - certain)
+        certain[:, *self.blind] = unsure[:, *self.blind]
+        return mask, certain
+
+    def predict(self, image):
+        """Return the mask alone."""
+        return self.label(image)[0]
+
+
+@pytest.fixture
+def run(tmp_path, data):
+    """An inductive run of a drawn pair, whose fold scores some images."""
+    run = open_run({"pair": PAIR, "profile": "smoke", "protocol": "inductive", "out": str(tmp_path)})
+    vars(run.data).update(data)
+    return run
+
+
+def test_labels_come_back_from_the_folder_of_their_stage(run):
+    """Masks are equal to what was written, in the order of the rows of Dice."""
+    truth = dict(list(run.data.target_masks.items())[:2])
+    empty = {name: np.zeros_like(mask) for name, mask in truth.items()}
+    labels = {("tutorship", "syndiff"): truth, ("pretrained", "none"): empty}
+    stage = run.stage(label.STAGE)
+    label.write_labels(stage, labels)
+    rows = label.dice_rows(run, labels)
+    rows.to_csv(stage.folder / "dice.csv", index=False)
+    found = label.read_labels(stage)
+    assert list(found) == list(labels)
+    for method, masks in labels.items():
+        assert all(np.array_equal(mask, found[method][name]) for name, mask in masks.items())
+    assert set(DICE_COLUMNS) <= set(rows) and rows.groupby("strategy")["dice"].mean().to_dict() == {
+        "pretrained": 0,
+        "tutorship": 1,
+    }
+    assert label.worst_image(rows) in truth
+
+
+def test_refined_labels_and_their_uncertainty_are_written(run):
+    """A map is 0 where the label is certain, and in the tile one minus the softened 0.4, to the 8 bits of a PNG."""
+    masks, unsure = refine.label_images(run, KnowsMost(run))
+    assert masks.keys() == unsure.keys() == {sample.name for sample in run.data.scored_images}
+    shown, others = 0.4 ** (1 / TEMPERATURE), 2 * 0.3 ** (1 / TEMPERATURE)
+    for values in unsure.values():
+        np.testing.assert_allclose(values[BLIND], others / (shown + others), atol=1 / 255)
+        assert values[64:].max() == values[:, 64:].max() == 0
+    label.dice_rows(run, {refine.METHOD: masks}).to_csv(run.stage(refine.STAGE).folder / "refined.csv", index=False)
+    read = label.read_labels(run.stage(refine.STAGE))[refine.METHOD], refine.read_uncertainty(run)
+    for before, after in zip((masks, unsure), read, strict=True):
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_mistakes_are_where_the_label_shows_another_class(run, monkeypatch):
+    """They are the tile and nothing else; images without an expert mask are left out."""
+    masks, _ = refine.label_images(run, KnowsMost(run))
+    wrong = refine.mistakes(run, masks)
+    assert wrong.keys() == masks.keys()
+    for errors in wrong.values():
+        assert errors.dtype == bool and errors[BLIND].all() and errors.sum() == 64 * 64
+    name, *_ = masks
+    monkeypatch.setitem(vars(run.data), "target_masks", {name: run.data.target_masks[name]})
+    assert list(refine.mistakes(run, masks)) == [name]
+
+
+def test_the_trust_of_a_labeller_that_knows_where_it_errs(run):
+    """Its errors are where it is unsure; three tables with pair, protocol, split and fold are written as returned."""
+    masks, unsure = refine.label_images(run, KnowsMost(run))
+    tables = refine.trust_tables(run, unsure, refine.mistakes(run, masks), review_order(unsure))
+    (trust,) = tables["trust"].to_dict("records")
+    confidence = 1 - np.mean([values[BLIND].mean() for values in unsure.values()])
+    assert trust["wrong"] == pytest.approx(1 / 16)
+    assert trust["ece"] == pytest.approx(confidence / 16, abs=1e-4)  # never right in the tile, always right elsewhere
+    assert trust["ause"] == pytest.approx(0, abs=1e-12)
+    assert (trust["held_by_first_tenth"], trust["most_possible"]) == (1, 1)
+    assert tables["reliability"]["n"].sum() == sum(mask.size for mask in masks.values())
+    assert tables.keys() == {"reliability", "sparsification", "trust"}
+    for name, table in tables.items():
+        assert table[KEYS].drop_duplicates().values.tolist() == [[PAIR, "inductive", "development", 0]]
+        pd.testing.assert_frame_equal(pd.read_csv(run.stage(refine.STAGE).folder / f"{name}.csv"), table)
+
+
+TRANSLATORS = {"syndiff": SimpleNamespace(sign=1), "histogram": SimpleNamespace(sign=1)}
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """The recipes that were asked for, in order; each knows the truth but for a tile, which grows from one to the next."""
+    asked, labeller = [], refine.refined_labeller
+
+    def of(run, translators, *, recipe):
+        if recipe == "without SynDiff" and "histogram" not in translators:
+            return labeller(run, translators, recipe=recipe)
+        asked.append(recipe)
+        side = 32 * list(refine.ABLATION).index(recipe)
+        return KnowsMost(run, blind=(slice(side), slice(side)))
+
+    monkeypatch.setattr(refine, "refined_labeller", of)
+    return asked
+
+
+def test_an_ablation_scores_every_recipe_once(run, recipes):
+    """There is a row an image and class of each, in the order of the recipes; the second time the table is read."""
+    table, n = refine.ablate(run, TRANSLATORS), 2 * len(run.data.scored_images)
+    assert set(table.columns) == {*DICE_COLUMNS, "recipe", "git_commit", "settings_hash"}
+    assert table["recipe"].tolist() == [name for name in refine.ABLATION for _ in range(n)]
+    assert set(zip(table["strategy"], table["translator"], strict=True)) == {refine.METHOD}
+    dice = table.groupby("recipe", sort=False)["dice"].mean()
+    assert dice.iloc[0] == 1 and dice.is_monotonic_decreasing and dice.is_unique
+    pd.testing.assert_frame_equal(refine.ablate(run, TRANSLATORS), table)
+    assert recipes == list(refine.ABLATION)
+
+
+def test_a_recipe_without_a_teacher_is_left_out(run, recipes):
+    """A study without the control of matched grey values has no students without SynDiff."""
+    refine.ablate(run, {"syndiff": TRANSLATORS["syndiff"]})
+    assert recipes == [name for name in refine.ABLATION if name != "without SynDiff"]
