@@ -58,7 +58,7 @@ def test_the_version_stands_in_two_places_and_is_the_same():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebooks_hold_short_cells_and_no_outputs(path):
-    """There are no outputs, no functions, at most eight lines in a cell, and one cell of plain literals (at most 12)."""
+    """There are no outputs, no functions, at most eight lines in a cell, and one parameters cell of at most 12."""
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
     parameters = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]

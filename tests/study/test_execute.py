@@ -1,4 +1,4 @@
-"""The study as a graph of jobs: planned quickly, resumed after a kill, rerun where a setting changed and nowhere else."""
+"""The study as a graph of jobs: planned quickly, resumed after a kill, rerun only where a setting changed."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
-from histobridge_study.execute import WORKFLOW, PrefixedStream, run_grid, run_stage
+from histobridge_study.execute import WORKFLOW, PrefixedStream, notebook_folder, run_grid, run_stage
 from histobridge_study.grid import Grid
 from histobridge_study.report.collect import collect
 

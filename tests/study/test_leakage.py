@@ -12,6 +12,7 @@ import pytest
 
 from histobridge.io.masks import read_mask
 from histobridge_study import run_data
+from histobridge_study.execute import notebook_folder
 from histobridge_study.runs import open_run
 from histobridge_study.stages import refine, translate
 

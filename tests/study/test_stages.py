@@ -1,4 +1,4 @@
-"""stages/: what each training starts from, and what stages write, from labellers that know the truth or a part of it."""
+"""stages/: what each training starts from, and what stages write, from labellers that know a part of the truth."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -50,7 +50,7 @@ def begin(tmp_path, tiny_segmenter, data):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """What each training was called, started from (a fingerprint) and took (steps); it moves weights, learns nothing."""
+    """The name, start (a fingerprint) and steps of each training, which moves weights and learns nothing."""
     trainings = []
 
     def fit(self, images, masks, *, name, checkpoint):
@@ -210,7 +210,7 @@ TRANSLATORS = {"syndiff": SimpleNamespace(sign=1), "histogram": SimpleNamespace(
 
 @pytest.fixture
 def recipes(monkeypatch):
-    """The recipes that were asked for, in order; each knows the truth but for a tile, which grows from one to the next."""
+    """The recipes that were asked for, in order; each knows the truth except in a tile that grows."""
     asked, labeller = [], refine.refined_labeller
 
     def of(run, translators, *, recipe):
