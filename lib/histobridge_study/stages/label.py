@@ -45,7 +45,8 @@ def student_fit(run: Run, source: Segmenter):
 def _fit_student(run: Run, source: Segmenter, examples: Examples, start: Segmenter | None = None) -> Segmenter:
     steps = run.profile.student_steps if start is None else run.profile.refinement.steps
     untrained = (start or source).warm_start(seed=run.fold_seed, steps=steps)
-    return cached.fit_segmenter(run.cache, untrained, examples, name=f"student of fold {run.parameters.fold}")
+    name = "student" if start is None else "self-training"
+    return cached.fit_segmenter(run.cache, untrained, examples, name=f"{name}, fold {run.parameters.fold}")
 
 
 def predictions(segmenter, samples: Iterable[Sample]) -> dict[str, np.ndarray]:
