@@ -36,7 +36,7 @@ write_image("more/section9.png", phantom("sem", 9, (256, 256))[0])
 PY
 histobridge label images --um-per-px 0.1 --out labels --source phantom --profile smoke --yes
 histobridge apply labels more --um-per-px 0.1 --out more_labels
-find labels/handoff -name '*_seg-axonmyelin_mask.png' -o -name '*axonmyelin*' | head -1 | xargs -I{} histobridge measure {} --um-per-px 0.1
+histobridge measure "$(find labels/handoff -name '*_seg-axonmyelin.png' | head -1)" --um-per-px 0.1
 mkdir corrected
 histobridge import labels/handoff corrected --to edits || test $? -eq 2
 echo "The wheel works in an empty folder."

@@ -30,6 +30,10 @@ REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
 
+Polarity = Literal["auto", 1, -1]
+"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+
+
 class Strict(BaseModel):
     """A frozen model that refuses unknown fields."""
 

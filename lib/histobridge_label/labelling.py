@@ -115,7 +115,7 @@ def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator
         yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
 
 
-def measure(handoff: Handoff, out: Path) -> pd.DataFrame:
+def measure_handoff(handoff: Handoff, out: Path) -> pd.DataFrame:
     """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter."""
     tables = []
     for row in handoff.images.itertuples():  # pixel sizes may differ

@@ -17,14 +17,13 @@ import pandas as pd
 
 from histobridge import __version__
 from histobridge.cache import Cache, digest
-from histobridge.config import TrainingProfile, training_profile
+from histobridge.config import Polarity, TrainingProfile, training_profile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.display.domains import domains
-from histobridge.display.drawing import save
+from histobridge.display.drawing import save_figure
 from histobridge.errors import UserError, check_pixel_size, one_of
 from histobridge.io.files import file_lock, write_json, write_table, write_text
 from histobridge.machine import machine, peak_memory_gib
-from histobridge.strategies.recipe import Polarity
 from histobridge_label import labelling, scale
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
@@ -34,7 +33,7 @@ from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
-from histobridge_label.train import Training, train_model
+from histobridge_label.train import ModelTraining, train_model
 
 CACHE, SETTLED = "cache", "settled.json"
 MOST_PX = 40e6
@@ -153,7 +152,7 @@ def label_folder(
         remember_scale(out, source, working_scale, chosen, options)
 
         arrays = [labelling.at_scale(image, working_scale) for image in chosen]
-        training = Training(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
+        training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
         facts = {"source": source.facts, "provenance": _provenance(chosen, options)}
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
@@ -196,7 +195,7 @@ def _label(
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
     handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance)
-    measures = labelling.measure(handoff, out)
+    measures = labelling.measure_handoff(handoff, out)
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
@@ -212,7 +211,7 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     """Inspect a folder of images; write images.csv and the contact sheet."""
     scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
-    save(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
+    save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
     _print_remarks(scan.warnings)
     return scan
 
@@ -298,7 +297,9 @@ def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: floa
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     shown = {image.name: labelling.at_scale(image, um_per_px) for image in images[:4]}
     sizes = source.um_per_px, um_per_px
-    save(domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale")
+    save_figure(
+        domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale"
+    )
 
 
 # --- Arguments ------------------------------------------------------------------------------------------

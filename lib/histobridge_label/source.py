@@ -9,7 +9,7 @@ import numpy as np
 
 from histobridge.cache import digest
 from histobridge.data.datasets import load_images, load_masks
-from histobridge.data.download import fetch
+from histobridge.data.download import fetch_dataset
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.data.status import complaints
 from histobridge.errors import UserError
@@ -85,7 +85,7 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
     if not dataset.procedural and not any(image.mask for image in dataset.images):
         raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
-    files = fetch(dataset, data, mirror=mirror, splits=("development",))
+    files = fetch_dataset(dataset, data, mirror=mirror, splits=("development",))
     missing = [file for file in files if file.state != "here"]
     if missing:
         raise UserError(f"{len(missing)} files of {dataset.name} cannot be had: {' '.join(complaints(missing))}")

@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.config import REFINED, TrainingProfile
+from histobridge.config import REFINED, Polarity, TrainingProfile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.io.files import write_json, write_table
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
-from histobridge.strategies.recipe import Polarity
-from histobridge.strategies.recommend import Method, recommend
+from histobridge.strategies.recommend import Method, recommend_method
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
 from histobridge_label.scale import typical_axon_px
@@ -39,7 +38,7 @@ CHECKED = 8  # images of U, evenly chosen, whose translations are checked
 
 
 @dataclass
-class Training:
+class ModelTraining:
     """All that is trained for one folder of images; each part is trained, or recalled, when it is first asked for.
 
     Attributes
@@ -147,12 +146,12 @@ class Training:
         return pd.read_csv(file)
 
 
-def train_model(training: Training, um_per_px: float, facts: dict, *, guide: bool, begin: Report) -> Model:
+def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide: bool, begin: Report) -> Model:
     """Train, or recall, all that labels images of U.
 
     Parameters
     ----------
-    training : Training
+    training : ModelTraining
     um_per_px : float
         The working scale.
     facts : dict
@@ -177,7 +176,7 @@ def train_model(training: Training, um_per_px: float, facts: dict, *, guide: boo
     method, advice, _ = (REFINED, "syndiff"), None, training.refined
     if guide:
         begin("scoring every method without masks")
-        method, advice = recommend(training.label_free_scores())
+        method, advice = recommend_method(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
     facts = facts | {"strategy": "-".join(method), "advice": advice}
     axon_px = typical_axon_px(mask for _, mask in training.examples)

@@ -23,7 +23,7 @@ REPORT = "05_report"
 WORKFLOW = Path(str(resources.files("histobridge_study").joinpath("workflow")))
 
 
-def notebooks() -> Path:
+def notebook_folder() -> Path:
     """Return the folder of the notebooks: package data, or that of a checkout which is used in place."""
     installed = resources.files("histobridge_study").joinpath("notebooks")
     return Path(str(installed)) if installed.is_dir() else Path(__file__).resolve().parents[2] / "notebooks"
@@ -66,7 +66,7 @@ def run_stage(run: Run, stage: str, *, stream: TextIO = sys.stdout) -> None:
         execute(stage, results.folder, p.model_dump(), stream=stream)
 
 
-def report(grid: Grid) -> Path:
+def execute_report(grid: Grid) -> Path:
     """Run notebook 05 over all finished runs of the profile and seed; return the path of its HTML."""
     parameters = {**grid.places, "profile": grid.profile, "seed": grid.seed}
     return execute(REPORT, grid.folder / "report", parameters)
@@ -81,7 +81,7 @@ def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
-            notebooks() / f"{notebook}.ipynb",
+            notebook_folder() / f"{notebook}.ipynb",
             copy,
             parameters=parameters,
             progress_bar=False,

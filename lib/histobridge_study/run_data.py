@@ -1,6 +1,6 @@
 """What a run may see: the images and masks of a pair, by fold and protocol.
 
-Masks of U come by a method of their own, so that whoever asks for images cannot get a mask by accident.
+Masks of U come by a method of their own, so that code that asks for images cannot get a mask by accident.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histobridge.cache import digest
-from histobridge.data.datasets import Sample, load_images, load_masks, of_subjects, subjects
+from histobridge.data.datasets import Examples, Sample, load_images, load_masks, of_subjects, subjects
 from histobridge.data.folds import Protocol, Split, split, subject_folds
 from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_manifest import CONTENT, COUNTS, toy
 
-from histobridge.data.download import fetch
+from histobridge.data.download import fetch_dataset
 from histobridge.data.manifest import load_dataset
 from histobridge.data.status import complaints, status, summary
 from histobridge.errors import UserError
@@ -75,9 +75,11 @@ def server(tmp_path, monkeypatch):
 def test_everything_is_downloaded(tmp_path, server):
     """Files arrive with their content at the place of `local`; a second run asks the server for nothing."""
     dataset = toy(tmp_path, base_url=server.url)
-    assert states(fetch(dataset, tmp_path / "data")) == states(status(dataset, tmp_path / "data")) == {"here": 6}
+    assert (
+        states(fetch_dataset(dataset, tmp_path / "data")) == states(status(dataset, tmp_path / "data")) == {"here": 6}
+    )
     assert {p: dataset.local(tmp_path / "data", p).read_bytes() for p in CONTENT} == CONTENT
-    fetch(dataset, tmp_path / "data")
+    fetch_dataset(dataset, tmp_path / "data")
     assert len(server.asked) == 6 and leftovers(tmp_path / "data") == []
     written = dataset.local(tmp_path / "data", "images/a.png")
     assert written.stat().st_mode & 0o444 == 0o444  # others can read it too
@@ -86,25 +88,25 @@ def test_everything_is_downloaded(tmp_path, server):
 def test_a_split_can_be_left_out(tmp_path, server):
     """Only the files of the named splits are fetched and reported; an unknown split is refused."""
     dataset, seen = toy(tmp_path, base_url=server.url), []
-    got = fetch(dataset, tmp_path / "data", splits=["development"], progress=seen.append)
+    got = fetch_dataset(dataset, tmp_path / "data", splits=["development"], progress=seen.append)
     assert states(got) == {"here": 4} and seen == got
     assert states(status(dataset, tmp_path / "data")) == {"here": 4, "missing": 2}
     with pytest.raises(UserError, match="development, locked-test"):
-        fetch(dataset, tmp_path / "data", splits=["train"])
+        fetch_dataset(dataset, tmp_path / "data", splits=["train"])
 
 
 @pytest.mark.parametrize("fault", [b"half" * 1000, 503, 429])
 def test_a_temporary_fault_is_tried_again(tmp_path, server, fault):
     """After two truncated or busy answers the third attempt succeeds."""
     server.faults["/images/a.png"] = [fault, fault]
-    assert states(fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")) == {"here": 6}
+    assert states(fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")) == {"here": 6}
     assert server.asked.count("/images/a.png") == 3
 
 
 def test_a_lasting_truncation_leaves_no_half_file(tmp_path, server):
     """A file whose download always breaks off stays missing, with the reason; the others are fetched."""
     server.faults["/images/a.png"] = [b"half" * 1000] * 9
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert got[0].state == "missing" and "broke off" in got[0].reason
     assert states(got) == {"here": 5, "missing": 1}
     assert not (tmp_path / "data/toy/images/a.png").exists() and leftovers(tmp_path / "data") == []
@@ -113,7 +115,7 @@ def test_a_lasting_truncation_leaves_no_half_file(tmp_path, server):
 def test_a_404_is_final_for_one_file_only(tmp_path, server):
     """A missing page is requested once and does not stop the others."""
     server.faults["/masks/a.png"] = [404] * 9
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert states(got) == {"here": 5, "missing": 1} and "HTTP 404" in got[1].reason
     assert server.asked.count("/masks/a.png") == 1
 
@@ -121,7 +123,7 @@ def test_a_404_is_final_for_one_file_only(tmp_path, server):
 def test_other_content_than_listed_is_refused(tmp_path, server):
     """A complete download with a wrong checksum is discarded."""
     (tmp_path / "served/toy/images/b.png").write_bytes(CONTENT["images/a.png"])
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert got[2].state == "missing" and "other content: wrong checksum" in got[2].reason
     assert not (tmp_path / "data/toy/images/b.png").exists() and leftovers(tmp_path / "data") == []
 
@@ -132,7 +134,7 @@ def test_a_silent_host_is_given_up_after_the_first_file(tmp_path, server, monkey
     monkeypatch.setattr(time, "sleep", calls.append)
     server.shutdown()
     server.server_close()
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert len(calls) == 2 and states(got) == {"missing": 6}
     assert complaints(got) == [f"toy: missing 6 ({server.url[7:]} could not be reached)"]
 
@@ -140,7 +142,7 @@ def test_a_silent_host_is_given_up_after_the_first_file(tmp_path, server, monkey
 def test_a_busy_host_is_given_up_too(tmp_path, server):
     """A host that answers three times with an internal error is not asked for the next file."""
     server.faults["/images/a.png"] = [500] * 3
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
     assert states(got) == {"missing": 6} and server.asked == ["/images/a.png"] * 3
 
 
@@ -148,7 +150,7 @@ def test_the_mirror_serves_first(tmp_path, server):
     """Files in the mirror are not downloaded; files that it lacks are."""
     folder = write_files(tmp_path / "mirror")
     (folder / "toy/images/c.png").unlink()
-    got = fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
     assert states(got) == {"here": 6} and server.asked == ["/images/c.png"]
 
 
@@ -156,7 +158,7 @@ def test_a_mirror_without_a_public_address(tmp_path):
     """A dataset without a public address comes from the mirror alone; files that it lacks are reported."""
     folder = write_files(tmp_path / "mirror")
     shutil.rmtree(folder / "toy/masks")
-    got = fetch(toy(tmp_path), tmp_path / "data", mirror=folder)
+    got = fetch_dataset(toy(tmp_path), tmp_path / "data", mirror=folder)
     assert states(got) == {"here": 3, "missing": 3}
     assert complaints(got) == ["toy: missing 3 (no public location known)"]
 
@@ -165,9 +167,9 @@ def test_a_wrong_file_in_the_mirror_is_refused(tmp_path, server):
     """A broken copy in the mirror is reported and the public file taken, if there is one."""
     folder = write_files(tmp_path / "mirror")
     (folder / "toy/images/a.png").write_bytes(b"broken")
-    rescued = fetch(toy(tmp_path, base_url=server.url), tmp_path / "rescued", mirror=folder)[0]
+    rescued = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "rescued", mirror=folder)[0]
     assert rescued.state == "here" and "mirror's copy was refused: wrong checksum" in rescued.reason
-    lost = fetch(toy(tmp_path), tmp_path / "lost", mirror=folder)[0]
+    lost = fetch_dataset(toy(tmp_path), tmp_path / "lost", mirror=folder)[0]
     assert lost.state == "missing" and "refused" in lost.reason and "no public location" in lost.reason
     assert not (tmp_path / "lost/toy/images/a.png").exists()
 
@@ -175,7 +177,7 @@ def test_a_wrong_file_in_the_mirror_is_refused(tmp_path, server):
 def test_a_mirror_that_is_not_there(tmp_path):
     """A mistyped mirror is an error; nothing is downloaded instead."""
     with pytest.raises(UserError, match="no mirror folder"):
-        fetch(toy(tmp_path), tmp_path / "data", mirror=tmp_path / "mirrr")
+        fetch_dataset(toy(tmp_path), tmp_path / "data", mirror=tmp_path / "mirrr")
 
 
 def test_a_wrong_file_is_reported_and_left_alone(tmp_path, server):
@@ -183,7 +185,7 @@ def test_a_wrong_file_is_reported_and_left_alone(tmp_path, server):
     dataset, data = toy(tmp_path, base_url=server.url), write_files(tmp_path / "data")
     own = CONTENT["images/a.png"][::-1]  # as long as the right one: only the checksum can tell
     (data / "toy/images/a.png").write_bytes(own)
-    got = fetch(dataset, data, mirror=write_files(tmp_path / "mirror"))
+    got = fetch_dataset(dataset, data, mirror=write_files(tmp_path / "mirror"))
     assert states(got) == states(status(dataset, data)) == {"here": 5, "wrong": 1}
     assert (data / "toy/images/a.png").read_bytes() == own and server.asked == []
     assert len(complaints(got)) == 1 and complaints(got)[0].startswith("toy/images/a.png: wrong")
@@ -202,7 +204,7 @@ def test_an_interrupted_fetch_leaves_no_partial_file(tmp_path, server, monkeypat
     monkeypatch.setattr("shutil.copyfile", half)
     monkeypatch.setattr("pooch.HTTPDownloader", lambda **_: half)
     with pytest.raises(UserError if isinstance(stop, OSError) else KeyboardInterrupt) as caught:
-        fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
+        fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert stop is KeyboardInterrupt or "No space left on device" in str(caught.value)
 
@@ -212,7 +214,7 @@ def test_a_data_folder_that_cannot_be_made(tmp_path, server):
     (tmp_path / "data").write_text("in the way")
     for mirror in (write_files(tmp_path / "mirror"), None):
         with pytest.raises(UserError, match="Could not write"):
-            fetch(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=mirror)
+            fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=mirror)
 
 
 def test_summary_counts_by_split(tmp_path):
@@ -230,5 +232,5 @@ def test_summary_counts_by_split(tmp_path):
 @pytest.mark.parametrize("name", sorted(COUNTS))
 def test_development_files_come_from_the_mirror(mirror, tmp_path, name):
     """All development files of the mirror pass their checksums and arrive intact."""
-    got = fetch(load_dataset(name), tmp_path, mirror=mirror, splits=["development"])
+    got = fetch_dataset(load_dataset(name), tmp_path, mirror=mirror, splits=["development"])
     assert states(got) == {"here": 2 * COUNTS[name][0]} and complaints(got) == []

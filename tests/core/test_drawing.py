@@ -22,7 +22,7 @@ from histobridge.display.drawing import (
     refuse_empty,
     refuse_other_shapes,
     require_columns,
-    save,
+    save_figure,
     scale_bar,
     styled,
 )
@@ -53,10 +53,10 @@ def test_style_holds_while_drawing_and_not_after():
 
 def test_save_writes_the_same_files_each_time(tmp_path):
     """A figure becomes an SVG and a 300-dpi PNG in a new folder; a second save gives the same bytes."""
-    first = save(small_figure(), tmp_path / "new" / "scale-0.1")
+    first = save_figure(small_figure(), tmp_path / "new" / "scale-0.1")
     assert [path.name for path in first] == ["scale-0.1.svg", "scale-0.1.png"]
     assert plt.imread(first[1]).shape[:2] == (450, 600)
-    second = save(small_figure(), tmp_path / "again")
+    second = save_figure(small_figure(), tmp_path / "again")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
@@ -64,7 +64,7 @@ def test_save_reports_a_folder_that_cannot_be_written(tmp_path):
     """A file in place of the folder is an error in words."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"Could not write .*a\.svg"):
-        save(small_figure(), tmp_path / "file" / "a")
+        save_figure(small_figure(), tmp_path / "file" / "a")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_one_corrected_image_teaches_another_contrast(start):
 
 
 def test_no_step_changes_nothing_and_equal_seeds_learn_the_same(start):
-    """Training starts from the weights of the given segmenter."""
+    """ModelTraining starts from the weights of the given segmenter."""
     pair = painted(OTHER_GREYS, 3, 4)
     assert finetune(start, pair, steps=0, report=quiet).fingerprint == start.fingerprint
     one, two, three = (finetune(start, pair, steps=2, seed=seed, report=quiet).fingerprint for seed in (1, 1, 2))

@@ -38,7 +38,7 @@ from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.model import Model
 from histobridge_label.pipeline import LabelOptions, apply_model, images_to_learn_from, label_folder
 from histobridge_label.source import load_source
-from histobridge_label.train import METHODS, Training, train_model
+from histobridge_label.train import METHODS, ModelTraining, train_model
 
 SIDE = 128
 MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
@@ -210,7 +210,7 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
     handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
-    assert labelling.measure(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
+    assert labelling.measure_handoff(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
 
 
 class Blind(Labeller):
@@ -274,7 +274,7 @@ def training(labelled, images, options):
     """The training behind the labelled folder; all of it is remembered."""
     source = load_source("", options.source_manifest, options.data, None)
     arrays = [labelling.at_scale(image, 0.1) for image in scan_folder(images, 0.1, report=quiet).images]
-    return Training(source.examples, arrays, training_profile("smoke"), Cache(labelled[0] / "cache"))
+    return ModelTraining(source.examples, arrays, training_profile("smoke"), Cache(labelled[0] / "cache"))
 
 
 @pytest.mark.parametrize("method", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
@@ -282,8 +282,8 @@ def test_the_recommended_method_labels(training, method, monkeypatch):
     """With --guide the model uses the method with the best score, whichever it is."""
     scored = pd.DataFrame([{"strategy": m[0], "translator": m[1], "anatomy": " ".join(m) == method} for m in METHODS])
     scored = scored.assign(**dict.fromkeys(("agreement", "confidence", "round_trip", "likeness", "reverse"), 0.5))
-    monkeypatch.setattr(Training, "label_free_scores", lambda self: scored.assign(enclosure=0.9))
-    monkeypatch.setattr(Training, "check", lambda self: None)
+    monkeypatch.setattr(ModelTraining, "label_free_scores", lambda self: scored.assign(enclosure=0.9))
+    monkeypatch.setattr(ModelTraining, "check", lambda self: None)
     model = train_model(training, 0.1, {}, guide=True, begin=quiet)
     assert model.facts["strategy"] == method.replace(" ", "-") and model.facts["advice"].startswith("Use ")
     assert model.of_translations == method.startswith("adaptation") and not model.labeller.anatomy

@@ -8,14 +8,14 @@ import pytest
 
 from histobridge.errors import UserError
 from histobridge_study.analysis.experiment import ShiftExperiment, open_experiment
-from histobridge_study.execute import notebooks
+from histobridge_study.execute import notebook_folder
 
 
 def execute(name, folder, **parameters) -> list[dict]:
     """Run a notebook in the profile smoke; return its executed cells."""
     given = {"profile": "smoke", "out": str(folder), **parameters}
     papermill.execute_notebook(
-        notebooks() / f"{name}.ipynb", folder / "run.ipynb", given, progress_bar=False, kernel_name="python3"
+        notebook_folder() / f"{name}.ipynb", folder / "run.ipynb", given, progress_bar=False, kernel_name="python3"
     )
     return json.loads((folder / "run.ipynb").read_text())["cells"]
 

@@ -9,10 +9,10 @@ import pytest
 
 from histobridge.errors import UserError
 from histobridge_study import lesson
-from histobridge_study.execute import notebooks
+from histobridge_study.execute import notebook_folder
 from lab import errors, jupyterlab, pictures, run_all, show_cell, with_parameters
 
-TOUR = notebooks() / "00_tour.ipynb"
+TOUR = notebook_folder() / "00_tour.ipynb"
 QUICK = {"images": 3, "side": 96, "segmenter_steps": 20, "translator_steps": 3, "student_steps": 5}
 SLIDERS = ("scales", "noise", "swipe")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -127,7 +127,7 @@ def test_the_other_notebooks_run_in_jupyterlab(stage, page, finished, tiny_study
     """They run by hand, from top to bottom, over a finished study of the smallest profile."""
     shutil.copytree(finished[0], tmp_path / "runs")
     places = {"profile": "tiny", "out": str(tmp_path / "runs"), "study": str(tiny_study)}
-    with_parameters(notebooks() / f"{stage}.ipynb", tmp_path, **places)
+    with_parameters(notebook_folder() / f"{stage}.ipynb", tmp_path, **places)
     with jupyterlab(tmp_path) as address:
         cells = run_all(page, address.format(f"{stage}.ipynb"))
     assert errors(cells) == []

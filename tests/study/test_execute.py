@@ -16,7 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
-from histobridge_study.execute import WORKFLOW, PrefixedStream, notebooks, run_grid, run_stage
+from histobridge_study.execute import WORKFLOW, PrefixedStream, notebook_folder, run_grid, run_stage
 from histobridge_study.grid import Grid
 from histobridge_study.report.collect import collect
 
@@ -91,7 +91,7 @@ def jobs_planned(finished, tiny_study, in_a_process, tmp_path):
 
 def test_newer_notebooks_and_other_words_run_nothing(jobs_planned):
     """Neither the text of a notebook nor a description of the study file decides a result."""
-    times = {path: path.stat() for path in notebooks().glob("*.ipynb")}
+    times = {path: path.stat() for path in notebook_folder().glob("*.ipynb")}
     try:
         for path in times:
             os.utime(path)
@@ -160,7 +160,7 @@ def test_lines_of_parallel_jobs_carry_a_prefix():
 
 def test_a_mistyped_parameter_stops_the_notebook(tmp_path):
     """papermill only warns about a name that the notebook does not know; the notebook refuses it."""
-    source, copy = notebooks() / "01_data.ipynb", tmp_path / "copy.ipynb"
+    source, copy = notebook_folder() / "01_data.ipynb", tmp_path / "copy.ipynb"
     options = dict(progress_bar=False, kernel_name="python3")
     with pytest.raises(PapermillExecutionError, match=r"epochs.*Known names"):
         papermill.execute_notebook(source, copy, parameters={"epochs": 3, "out": str(tmp_path)}, **options)

@@ -125,7 +125,7 @@ def test_a_scale_too_coarse_for_an_image_is_refused(image):
 
 def test_figures_of_the_lesson_refuse_to_draw_nothing():
     """They raise a `UserError`."""
-    for draw in (plotting.noise_levels, plotting.steps_back, plotting.round_trips):
+    for draw in (plotting.noise_levels, plotting.step_back_panels, plotting.round_trip_panels):
         with pytest.raises(UserError, match="no "):
             draw([])
     with pytest.raises(UserError, match="no "):

@@ -119,5 +119,5 @@ def test_a_pair_without_an_example_has_a_reason():
 def test_the_typical_image_is_the_median():
     """Of an even number it is the lower of the middle two; undefined Dice is left out."""
     rows = pd.DataFrame({"image": list("aabcde"), "dice": [0.9, 0.7, 0.1, 0.5, math.nan, 0.6]})
-    assert paper_figures.typical(rows, "dice") == "c"
-    assert paper_figures.typical(rows[rows["image"] != "b"], "dice") == "e"
+    assert paper_figures.typical_image(rows, "dice") == "c"
+    assert paper_figures.typical_image(rows[rows["image"] != "b"], "dice") == "e"

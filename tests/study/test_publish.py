@@ -72,7 +72,7 @@ def publish(tmp_path, monkeypatch):
 
     def run(folder: str, **options) -> dict[str, pd.DataFrame]:
         collected = collect("cpu", out=str(tmp_path / folder))
-        publishing.publish(collected, tmp_path / "reports", tmp_path / "README.md", **options)
+        publishing.publish_runs(collected, tmp_path / "reports", tmp_path / "README.md", **options)
         return {path.stem: pd.read_csv(path) for path in (tmp_path / "reports").glob("*.csv")}
 
     return run

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from histobridge.strategies.recommend import DECIDING_SCORE, SCORES, recommend
+from histobridge.strategies.recommend import DECIDING_SCORE, SCORES, recommend_method
 from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 
 KEY = {"pair": "p", "protocol": "transductive", "split": "development"}
@@ -58,7 +58,7 @@ def test_choices_without_refined_are_evaluated_separately():
     row = evaluate_scores(rows).set_index("score").loc[DECIDING_SCORE]
     assert row[["good", "lost", "good_of_others"]].tolist() == [1, 0, 0]
     assert row["lost_of_others"] == row["lost_most_of_others"] == pytest.approx(0.3)
-    text = recommend(scored(a_x=0.9), evaluate_scores(rows)).text
+    text = recommend_method(scored(a_x=0.9), evaluate_scores(rows)).text
     assert text.endswith("Without refined, which optimises this score, it was in 0% and lost 0.300.")
 
 
@@ -72,5 +72,5 @@ def test_truth_is_the_mean_over_images_and_classes():
 def test_the_advice_reports_how_good_earlier_choices_were():
     """Published runs with known truth add how often the choice was good and what it lost."""
     before = evaluate_scores(pd.concat([known([1, 2], [0.5, 0.9]), known([1, 2], [0.9, 0.5], fold=1)]))
-    text = recommend(scored(a_x=0.9), before).text
+    text = recommend_method(scored(a_x=0.9), before).text
     assert "within 0.01 Dice of the best in 50% of the runs and lost 0.200 on average." in text

@@ -20,7 +20,6 @@ from histobridge_study.report.site import MARK, sources, write_site
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section, methods_of
 from histobridge_study.report.site.pages import Pages
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIR, PAGE = "phantom-sem", "pair-phantom-sem.html"
 FOLD0 = "transductive-development-fold0"
 IMAGES = {"sem-a1": "sem-a", "sem-a2": "sem-a", "sem-b1": "sem-b", "sem-b2": "sem-b"}
@@ -357,18 +356,18 @@ def test_other_files_are_not_replaced(contents, tmp_path, monkeypatch):
 
 def test_a_folder_without_runs_is_refused(histobridge, tmp_path):
     """One sentence that says what to do, and exit code 2."""
-    code, _, err = histobridge("report", tmp_path / "nowhere")
+    code, _, err = histobridge("report", tmp_path / "smoke")
     assert code == 2 and "no finished runs below" in " ".join(err.split())
 
 
-def test_real_images_do_not_enter_the_repository(tmp_path, monkeypatch):
-    """A site with real images may lie below the runs or outside the repository, not in it."""
-    monkeypatch.setattr(sources, "kind_of", lambda _: "real")
-    run = SimpleNamespace(pair=None, parameters=SimpleNamespace(pair=PAIR))
-    sources._refuse_real_in_repository([run], tmp_path / "runs" / "smoke", tmp_path / "site")
-    sources._refuse_real_in_repository([run], ROOT / "runs" / "smoke", ROOT / "runs" / "smoke" / "site")
+def test_real_images_stay_below_the_runs(tmp_path):
+    """A site with real images is refused elsewhere: it might be committed."""
+    target = SimpleNamespace(procedural=None)
+    run = SimpleNamespace(data=SimpleNamespace(target=target), parameters=SimpleNamespace(pair=PAIR))
+    runs = tmp_path / "runs" / "smoke"
+    sources._refuse_real_elsewhere([run], runs, runs / "site")
     with pytest.raises(UserError, match=f"{PAIR}, which are never committed"):
-        sources._refuse_real_in_repository([run], ROOT / "runs" / "smoke", ROOT / "reports" / "site")
+        sources._refuse_real_elsewhere([run], runs, tmp_path / "site")
 
 
 def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study, histobridge):

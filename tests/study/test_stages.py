@@ -77,9 +77,9 @@ def test_students_and_the_reference_continue_from_the_source_segmenter(begin, tr
     untrained = Segmenter(run.profile.segmenter, seed=run.fold_seed).fingerprint
     assert trained == [
         ("source segmenter of fold 0", untrained, 6),
-        ("student of fold 0", source.fingerprint, 3),
-        ("student of fold 0", source.fingerprint, 3),
-        ("student of fold 0", student.fingerprint, run.profile.refinement.steps),
+        ("student, fold 0", source.fingerprint, 3),
+        ("student, fold 0", source.fingerprint, 3),
+        ("self-training, fold 0", student.fingerprint, run.profile.refinement.steps),
     ]
 
 

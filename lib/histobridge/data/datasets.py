@@ -6,6 +6,7 @@ Masks have a function of their own, so code that asks for images cannot receive 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from histobridge.io.images import normalise, read_image
 from histobridge.io.masks import check_same_size, read_mask
 from histobridge.io.resample import resample, resample_mask
 from histobridge.phantom import phantom
+
+Examples = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Images float32 [H, W] in 0..1 with their masks uint8 [H, W]."""
 
 
 @dataclass(frozen=True)

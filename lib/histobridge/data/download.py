@@ -19,7 +19,7 @@ TIMEOUT_S = (10, 30)  # to connect, and between two pieces of an answer
 ATTEMPTS = 3
 
 
-def fetch(
+def fetch_dataset(
     dataset: Dataset,
     data_dir: Path,
     *,

@@ -78,7 +78,7 @@ def figure_title(figure: Figure, text: str) -> None:
 
 
 @styled
-def save(figure: Figure, path: Path | str) -> tuple[Path, Path]:
+def save_figure(figure: Figure, path: Path | str) -> tuple[Path, Path]:
     """Write a figure as `path`.svg and, at 300 dpi, `path`.png; return both paths. Missing folders are made.
 
     The files carry no date, so the same figure gives the same bytes.
@@ -220,5 +220,5 @@ def require_columns(table: pd.DataFrame, columns: list[str], what: str) -> None:
     """Raise a `UserError` if a table, which `what` names, lacks columns or has no rows."""
     missing = [name for name in columns if name not in table]
     if missing:
-        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: write it anew.")
+        raise UserError(f"In {what} the columns {', '.join(missing)} are missing: run again what wrote it.")
     refuse_empty(table, f"rows in {what}")

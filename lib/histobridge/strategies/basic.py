@@ -12,17 +12,16 @@ Caching and the choice of a start are handed in: `fit` trains a segmenter on exa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histobridge.data.datasets import Examples
+
 if TYPE_CHECKING:
     from histobridge.segmenter import Segmenter
     from histobridge.translators import Translator
-
-Examples = Sequence[tuple[np.ndarray, np.ndarray]]
-"""Images float32 [H, W] in 0..1 with their masks uint8 [H, W]."""
 
 Fit = Callable[[Examples], "Segmenter"]
 """Trains a segmenter on examples."""

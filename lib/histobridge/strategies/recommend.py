@@ -29,7 +29,7 @@ class Advice(NamedTuple):
     text: str
 
 
-def recommend(scored: pd.DataFrame, experience: pd.DataFrame | None = None) -> Advice:
+def recommend_method(scored: pd.DataFrame, experience: pd.DataFrame | None = None) -> Advice:
     """Return the method to use.
 
     Parameters

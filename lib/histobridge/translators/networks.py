@@ -80,7 +80,7 @@ class Attention(nn.Module):
         return (x + self.out(h)) * math.sqrt(0.5)
 
 
-class Stage(nn.Module):
+class UNetStage(nn.Module):
     """A residual block, followed by self-attention if `attend`."""
 
     def __init__(self, inside: int, outside: int, embedding: int, attend: bool):
@@ -142,11 +142,11 @@ class UNet(nn.Module):
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         channels = width * multipliers[0]
         for outside, attend in stages:
-            self.down.append(Stage(channels, outside, embedding, attend))
+            self.down.append(UNetStage(channels, outside, embedding, attend))
             channels = outside
         self.middle = ResidualBlock(channels, channels, embedding)
         for outside, attend in reversed(stages):
-            self.up.append(Stage(channels + outside, outside, embedding, attend))
+            self.up.append(UNetStage(channels + outside, outside, embedding, attend))
             channels = outside
         self.last_norm = nn.GroupNorm(_groups(channels), channels)
         self.last = nn.Conv2d(channels, stem**2, 3, padding=1)

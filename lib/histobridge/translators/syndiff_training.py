@@ -83,7 +83,7 @@ class Batch(NamedTuple):
         return Batch(place(self.image[which], device), *(tensor[which].to(device) for tensor in self[1:]))
 
 
-class Pair(NamedTuple):
+class CriticPair(NamedTuple):
     """What a discriminator compares: real and fake images [B, C, crop, crop], at noise levels [B] if it is diffusive.
 
     C is 1, or 2 for a diffusive discriminator, which sees x_t and x_{t+1}.
@@ -168,14 +168,14 @@ class SynDiffTraining:
         losses, pairs = [], []
         for part, weight in zip(parts, weights, strict=True):
             loss: dict[str, Tensor] = {}
-            pair: dict[str, Pair] = {}
+            pair: dict[str, CriticPair] = {}
             with self.fabric.autocast():
                 # Non-diffusive module: make the missing partner of each real image, and translate it back (cycle loss).
                 real = {d: part[d].image for d in "LU"}  # [B, 1, crop, crop], as all images below
                 partner = {"U": F["U"](real["L"]), "L": F["L"](real["U"])}
                 cycled = {"L": F["L"](partner["U"]), "U": F["U"](partner["L"])}
                 loss["cycle"] = s.weight_cycle * sum(l1_loss(cycled[d], real[d]) for d in "LU")
-                pair.update({f"DF_{d}": Pair(real[d], partner[d]) for d in "LU"})
+                pair.update({f"DF_{d}": CriticPair(real[d], partner[d]) for d in "LU"})
 
                 # Identity loss of CycleGAN (arXiv 1703.10593, section 5.2): F_L leaves an image of L as it is. Where
                 # the contrast is inverted it has no meaning, because no image of L could pass for one of U.
@@ -191,7 +191,8 @@ class SynDiffTraining:
                     x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
                     predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
                     fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
-                    pair[f"DG_{d}"] = Pair(torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1), t)  # 2 channels
+                    real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
+                    pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
                     l1.append(l1_loss(predicted, x_0))
                 loss["l1"] = s.weight_l1 * sum(l1)
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
 from histobridge.config import Strict, TrainingProfile, training_profile
-from histobridge.display.drawing import save
+from histobridge.display.drawing import save_figure
 from histobridge.io.files import write_json, write_table
 from histobridge_study.parameters import parameters_of
 from histobridge_study.provenance import origin
@@ -35,7 +35,7 @@ class Experiment(Strict):
         write_table(path, table)
         write_json(path.with_suffix(".json"), origin(profile=self.profile, seed=self.seed))
         if figure is not None:
-            save(figure, path.with_suffix(""))
+            save_figure(figure, path.with_suffix(""))
         return path
 
 

@@ -70,6 +70,16 @@ def image_values(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby([*CELL_KEYS, "subject", "image"], as_index=False)["dice"].mean()
 
 
+def typical_image(rows: pd.DataFrame, measure: str) -> str:
+    """Return the image whose mean of a measure is the median of all images (the lower of two).
+
+    >>> typical_image(pd.DataFrame({"image": list("abc"), "dice": [0.9, 0.1, 0.5]}), "dice")
+    'c'
+    """
+    mean = rows.groupby("image")[measure].mean().dropna().sort_values(kind="stable")
+    return mean.index[(len(mean) - 1) // 2]
+
+
 def dice_overview(
     rows: pd.DataFrame, *, interval: bool = False, bold: bool = False, missing: pd.DataFrame | None = None
 ) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def show_data(
 
 def fetch_datasets(datasets: list, data: Path, *, mirror: Path | None, splits: tuple[str, ...] | None = None) -> list:
     """Fetch datasets with a line of progress in a terminal; return the status of every file."""
-    from histobridge.data.download import fetch as fetch_files
+    from histobridge.data.download import fetch_dataset
     from histobridge.data.manifest import SPLITS
 
     done = 0
@@ -58,7 +58,7 @@ def fetch_datasets(datasets: list, data: Path, *, mirror: Path | None, splits: t
     return [
         file
         for dataset in datasets
-        for file in fetch_files(dataset, data, mirror=mirror, splits=wanted, progress=progress)
+        for file in fetch_dataset(dataset, data, mirror=mirror, splits=wanted, progress=progress)
     ]
 
 

@@ -38,7 +38,7 @@ def recommend(
     """
     import pandas as pd
 
-    from histobridge.strategies.recommend import recommend as advise
+    from histobridge.strategies.recommend import recommend_method
     from histobridge_study.stages.recommend import score_run
 
     places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
@@ -52,7 +52,7 @@ def recommend(
             scored.append(score_run(run))
         advice = []
         for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
-            given = advise(rows, experience)
+            given = recommend_method(rows, experience)
             console.print(f"\n{name}, {kind}: {given.text}", markup=False, highlight=False)
             advice.append({"pair": name, "protocol": kind, **given._asdict()})
     if as_json:
@@ -79,13 +79,13 @@ def handoff(
     """
     import pandas as pd
 
-    from histobridge_study.stages.export import hand_off
+    from histobridge_study.stages.export import hand_off_run
 
     places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
     written = []
     with progress_to_stderr(as_json):
         for run in _finished_runs(profile, named(pair), named(protocol), named(fold), split, seed, **places):
-            made = hand_off(run)
+            made = hand_off_run(run)
             line = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} axons"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             written.append(made.images.assign(folder=str(made.folder)))
@@ -119,7 +119,7 @@ def publish(
     elif profile == "phantom":
         paper_figures.write(profile, reports.resolve(), **places)
     else:
-        publishing.publish(collect(profile, **places), reports, readme, replace=replace)
+        publishing.publish_runs(collect(profile, **places), reports, readme, replace=replace)
     console.print(f"Written: {reports}", markup=False, highlight=False)
 
 
@@ -128,14 +128,14 @@ def notebooks(to: Annotated[Path, typer.Argument(help="Folder for the copies.")]
     """Copy the notebooks and the study file into a folder of your own."""
     from importlib import resources
 
-    from histobridge_study.execute import notebooks as folder
+    from histobridge_study.execute import notebook_folder
 
     to.mkdir(parents=True, exist_ok=True)
     study = Path(str(resources.files("histobridge_study").joinpath("study.yaml")))
-    for file in [*sorted(folder().glob("*.ipynb")), study]:
+    for file in [*sorted(notebook_folder().glob("*.ipynb")), study]:
         if (to / file.name).exists():
-            raise UserError(f"{to / file.name} is there already: name another folder, lest it is overwritten.")
-    for file in [*sorted(folder().glob("*.ipynb")), study]:
+            raise UserError(f"{to / file.name} exists already: name another folder, so that nothing is overwritten.")
+    for file in [*sorted(notebook_folder().glob("*.ipynb")), study]:
         shutil.copyfile(file, to / file.name)
     console.print(f"Copied to {to}: open 00_tour.ipynb first", markup=False, highlight=False, soft_wrap=True)
 

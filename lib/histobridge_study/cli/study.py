@@ -70,14 +70,14 @@ def notebook(
     study_file: StudyFile = None,
 ) -> None:
     """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
-    from histobridge_study.execute import REPORT, PrefixedStream, report, run_stage
+    from histobridge_study.execute import REPORT, PrefixedStream, execute_report, run_stage
     from histobridge_study.grid import Grid
     from histobridge_study.runs import STAGES
 
     one_of("notebook", stage, (*STAGES, REPORT))
     grid = Grid(profile, split=split, seed=seed, out=str(out), data=str(data), study_file=text(study_file))
     if stage == REPORT:
-        report(grid)
+        execute_report(grid)
         return
     grid.study.pair(pair)
     run_stage(
@@ -105,7 +105,7 @@ def report(
 
 
 def _fetch(grid, mirror: Path | None) -> None:
-    """Get the files of all datasets that the grid needs; what cannot be had is told, and the rest runs."""
+    """Get the files of all datasets that the grid needs; name those that cannot be had, and go on with the rest."""
     from histobridge.data.status import complaints, status
 
     splits = ("development", "locked-test") if grid.split == "locked-test" else ("development",)

@@ -9,10 +9,10 @@
 
 from histobridge_study.lesson.experiments import one_axon, round_trips, steps_back, walk
 from histobridge_study.lesson.interactive import noise_slider, scale_slider, swipe
-from histobridge_study.lesson.tour import dice_table, open_tour
+from histobridge_study.lesson.tour import mean_dice_table, open_tour
 
 __all__ = [
-    "dice_table",
+    "mean_dice_table",
     "noise_slider",
     "one_axon",
     "open_tour",

@@ -70,7 +70,7 @@ def open_tour(parameters: dict) -> Tour:
     return parameters_of(parameters, Tour, opened="tour")
 
 
-def dice_table(labels: Mapping[str, Sequence[np.ndarray]], truth: Sequence[np.ndarray]) -> pd.DataFrame:
+def mean_dice_table(labels: Mapping[str, Sequence[np.ndarray]], truth: Sequence[np.ndarray]) -> pd.DataFrame:
     """Return the mean Dice of axon and myelin over images, 0..1, one row per method.
 
     Parameters
@@ -83,7 +83,7 @@ def dice_table(labels: Mapping[str, Sequence[np.ndarray]], truth: Sequence[np.nd
     Examples
     --------
     >>> mask = np.array([[0, 1, 2]], dtype=np.uint8)
-    >>> dice_table({"perfect": [mask]}, [mask]).loc["perfect"].tolist()
+    >>> mean_dice_table({"perfect": [mask]}, [mask]).loc["perfect"].tolist()
     [1.0, 1.0]
     """
     return pd.DataFrame({name: mean_dice(zip(truth, masks, strict=True)) for name, masks in labels.items()}).T

@@ -17,7 +17,7 @@ a pixel size is not positive.
 """
 
 from histobridge.display.domains import domains
-from histobridge.display.drawing import save
+from histobridge.display.drawing import save_figure
 from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
@@ -25,9 +25,9 @@ from histobridge_study.plotting.images import overlays, pseudo_labels, translati
 from histobridge_study.plotting.lesson import (
     guided_walk,
     noise_levels,
-    round_trips,
+    round_trip_panels,
     scales,
-    steps_back,
+    step_back_panels,
     swiped,
     tissue_and_mask,
 )
@@ -53,11 +53,11 @@ __all__ = [
     "pseudo_label_examples",
     "pseudo_labels",
     "reconstruction_bars",
-    "round_trips",
-    "save",
+    "round_trip_panels",
+    "save_figure",
     "scales",
     "simulated_shift_lines",
-    "steps_back",
+    "step_back_panels",
     "swiped",
     "tissue_and_mask",
     "translation_examples",

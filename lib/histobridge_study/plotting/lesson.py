@@ -96,13 +96,13 @@ def swiped(before: np.ndarray, after: np.ndarray, shares: Sequence[float], *, na
 
 
 @styled
-def steps_back(samples: Sequence) -> Figure:
+def step_back_panels(samples: Sequence) -> Figure:
     """Show the distribution of x_t given x_{t+1}, beside the normal curve of the same mean and SD.
 
     Parameters
     ----------
     samples : sequence of StepBack
-        From `lesson.steps_back`.
+        From `lesson.step_back_panels`.
     """
     refuse_empty(samples, "steps")
     figure = new_figure(PAGE, 2.1)
@@ -117,13 +117,13 @@ def steps_back(samples: Sequence) -> Figure:
 
 
 @styled
-def round_trips(trips: Sequence) -> Figure:
+def round_trip_panels(trips: Sequence) -> Figure:
     """Show translations with their cycle loss and the Dice of their labels.
 
     Parameters
     ----------
     trips : sequence of RoundTrip
-        From `lesson.round_trips`.
+        From `lesson.round_trip_panels`.
     """
     refuse_empty(trips, "round trips")
     figure, grid = panel_grid(1, len(trips), gap=0.35)

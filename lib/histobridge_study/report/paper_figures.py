@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from histobridge.data.datasets import Sample
 from histobridge.errors import UserError
 from histobridge_study import plotting
-from histobridge_study.analysis.tables import dice_table
+from histobridge_study.analysis.tables import dice_table, typical_image
 from histobridge_study.grid import Grid
 from histobridge_study.plotting import Example
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
@@ -60,7 +60,7 @@ def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]
         chosen = {pair: run for pair, run in runs.items() if kind_of(grid, pair) == kind}
         if any(chosen.values()):
             drawn |= _figures(grid, chosen, kind, collected)
-    return [path for name, figure in drawn.items() for path in plotting.save(figure, to / name)]
+    return [path for name, figure in drawn.items() for path in plotting.save_figure(figure, to / name)]
 
 
 def first_finished_run(grid: Grid, pair: str) -> Run | None:
@@ -101,8 +101,8 @@ def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     p = run.parameters
     dice = dice[(dice["pair"] == p.pair) & (dice["fold"] == p.fold) & (dice["translator"] == TRANSLATOR)]
     trips = translation[(translation["pair"] == p.pair) & (translation["translator"] == TRANSLATOR)]
-    of_l = _named(run.data.source_images, typical(trips[trips["direction"] == "L->U"], "ssim"))
-    of_u = _named(run.data.target_images, typical(dice, "dice"))
+    of_l = _named(run.data.source_images, typical_image(trips[trips["direction"] == "L->U"], "ssim"))
+    of_u = _named(run.data.target_images, typical_image(dice, "dice"))
     translator = trained_translators(run)[TRANSLATOR]
     labels = read_labels(run.stage("03_label"))
     wanted = {
@@ -115,16 +115,6 @@ def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     target["translation"] = translator.translate(of_u.image, "L", seed=run.seed)
     both = (run.pair.source, run.pair.target)
     return Example(source, target, tuple(at.um_per_px for at in both), run.pair.datasets)
-
-
-def typical(rows: pd.DataFrame, measure: str) -> str:
-    """Return the image whose mean of a measure is the median of all images (the lower of two).
-
-    >>> typical(pd.DataFrame({"image": list("abc"), "dice": [0.9, 0.1, 0.5]}), "dice")
-    'c'
-    """
-    mean = rows.groupby("image")[measure].mean().dropna().sort_values(kind="stable")
-    return mean.index[(len(mean) - 1) // 2]
 
 
 def _named(samples: Iterable[Sample], name: str) -> Sample:

@@ -36,7 +36,7 @@ Cell = tuple[str, str, str, int]
 """Pair, protocol, split and fold."""
 
 
-def publish(collected: Collected, reports: Path, readme: Path, *, replace: bool = False) -> None:
+def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: bool = False) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
     What is published comes from one set of runs: whatever `reports` held before is replaced.
@@ -58,9 +58,9 @@ def publish(collected: Collected, reports: Path, readme: Path, *, replace: bool 
     """
     lost = _cells(_published(reports)) - _cells(collected.provenance)
     if lost and not replace:
-        told = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
+        some = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
         raise UserError(
-            f"{reports} holds {len(lost)} cells that these runs do not have ({told}): run the whole study, or add "
+            f"{reports} holds {len(lost)} cells that these runs do not have ({some}): run the whole study, or add "
             "--replace."
         )
     tables = dict(collected.rows)
@@ -98,8 +98,8 @@ def recompute(reports: Path, readme: Path) -> None:
     tables = derived_tables(dice, rows["translation"], records)
     for name, table in tables.items():
         write_table(reports / f"{name}.csv", table)
-    plotting.save(plotting.dice_bars(dice_table(dice)), reports / "dice")
-    plotting.save(plotting.reconstruction_bars(rows["translation"]), reports / "reconstruction")
+    plotting.save_figure(plotting.dice_bars(dice_table(dice)), reports / "dice")
+    plotting.save_figure(plotting.reconstruction_bars(rows["translation"]), reports / "reconstruction")
     _write_refined(rows, reports)
     _write_agreement(rows, reports)
 
@@ -116,14 +116,16 @@ def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     """Write what follows from the rows of stage 04 that are published."""
     if "ablation" in rows:
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))
-        plotting.save(plotting.ablation_bars(ablation_table(rows["ablation"])), reports / "ablation")
+        plotting.save_figure(plotting.ablation_bars(ablation_table(rows["ablation"])), reports / "ablation")
     if "trust" in rows:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
-        plotting.save(plotting.calibration_curves(rows["reliability"], rows["sparsification"]), reports / "trust")
+        plotting.save_figure(
+            plotting.calibration_curves(rows["reliability"], rows["sparsification"]), reports / "trust"
+        )
     if "guidance" in rows:
         known = with_true_dice(rows["guidance"], rows["dice"])
         write_table(reports / "guidance_overview.csv", evaluate_scores(known).round(4))
-        plotting.save(plotting.label_free_score_scatter(known), reports / "guidance")
+        plotting.save_figure(plotting.label_free_score_scatter(known), reports / "guidance")
 
 
 def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
@@ -132,7 +134,7 @@ def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     pairs = pair_with_expert(rows["morphometrics"])
     write_table(reports / "agreement.csv", agreement_overview(limits_of_agreement(pairs)))
     if len(best := best_method_pairs(pairs, rows["dice"])):
-        plotting.save(plotting.bland_altman_panels(best), reports / "agreement")
+        plotting.save_figure(plotting.bland_altman_panels(best), reports / "agreement")
 
 
 def with_tables(text: str, tables: dict[str, pd.DataFrame]) -> str:

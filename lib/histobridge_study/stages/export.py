@@ -10,7 +10,7 @@ from histobridge_study.stages.label import read_labels
 from histobridge_study.stages.refine import METHOD, STAGE, read_uncertainty
 
 
-def hand_off(run: Run) -> Handoff:
+def hand_off_run(run: Run) -> Handoff:
     """Write the images of U of a finished run with their refined labels, at the pixel size of the pair.
 
     The hand-off lies in the folder of the stage. One that is there is written anew, unless its files were edited.

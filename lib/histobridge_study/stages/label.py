@@ -45,7 +45,8 @@ def student_fit(run: Run, source: Segmenter):
 def _fit_student(run: Run, source: Segmenter, examples: Examples, start: Segmenter | None = None) -> Segmenter:
     steps = run.profile.student_steps if start is None else run.profile.refinement.steps
     untrained = (start or source).warm_start(seed=run.fold_seed, steps=steps)
-    return cached.fit_segmenter(run.cache, untrained, examples, name=f"student of fold {run.parameters.fold}")
+    name = "student" if start is None else "self-training"
+    return cached.fit_segmenter(run.cache, untrained, examples, name=f"{name}, fold {run.parameters.fold}")
 
 
 def predictions(segmenter, samples: Iterable[Sample]) -> dict[str, np.ndarray]:
@@ -56,11 +57,20 @@ def predictions(segmenter, samples: Iterable[Sample]) -> dict[str, np.ndarray]:
 # --- As files ---------------------------------------------------------------------------------------------------------
 
 
-def write_labels(stage: Stage, labels: Labels) -> None:
-    """Write pseudo labels as PNGs, `labels`/STRATEGY-TRANSLATOR/IMAGE.png in the stage's folder."""
-    for method, masks in labels.items():
-        for name, mask in masks.items():
+def write_labels(stage: Stage, labels: Labels) -> dict[Method, Mapping[str, np.ndarray]]:
+    """Write pseudo labels as PNGs, `labels`/STRATEGY-TRANSLATOR/IMAGE.png in the stage's folder.
+
+    Returns
+    -------
+    dict
+        The labels, translator by translator, the supervised reference last: the order of all tables.
+    """
+    translators = stage.run.study.translators
+    order = sorted(labels, key=lambda method: (method[0] == "supervised", translators.index(method[1]), method[0]))
+    for method in order:
+        for name, mask in labels[method].items():
             write_mask(_folder(stage, method) / f"{name}.png", mask)
+    return {method: labels[method] for method in order}
 
 
 def read_labels(stage: Stage) -> dict[Method, dict[str, np.ndarray]]:

@@ -11,7 +11,7 @@ from histobridge_study.runs import Run
 from histobridge_study.stages.label import Labels
 
 
-def measure(run: Run, stage: str, labels: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure_labels(run: Run, stage: str, labels: Labels) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure pseudo labels and the expert masks of the same images; write and return both tables.
 
     Parameters

@@ -49,7 +49,7 @@ def refined_labeller(run: Run, translators: dict[str, Translator], *, recipe: st
     )
 
 
-def label(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
+def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     """Label the scored images; return masks uint8 [H, W] and uncertainty maps float32 [H, W] in 0..1 by name.
 
     Both are written into the stage's folder; uncertainty as 8-bit PNGs, white where unsure.

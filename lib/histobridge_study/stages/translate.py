@@ -35,7 +35,7 @@ def recipe(run: Run) -> TranslatorRecipe:
     )
 
 
-def save(run: Run, steps: TranslatorRecipe) -> dict[str, CachedTranslator]:
+def save_translators(run: Run, steps: TranslatorRecipe) -> dict[str, CachedTranslator]:
     """Write the translators and the evidence of polarity into the stage's folder; return the translators by name."""
     folder = run.stage(STAGE).folder
     write_table(folder / "polarity.csv", steps.evidence)

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histobridge_study.analysis.tables import in_display_order
+from histobridge_study.analysis.tables import in_display_order, typical_image
 from histobridge_study.config import Pair
-from histobridge_study.report.paper_figures import typical
 
 Maps = Mapping[str, np.ndarray]
 """Arrays [H, W] by name of the image."""
@@ -71,7 +70,7 @@ class Fold:
     def typical(self, method: str) -> str:
         """Return the image on which a method has its median Dice."""
         rows = self.rows[methods_of(self.rows) == method]
-        return typical(rows if rows["dice"].notna().any() else rows.fillna({"dice": 0}), "dice")
+        return typical_image(rows if rows["dice"].notna().any() else rows.fillna({"dice": 0}), "dice")
 
 
 @dataclass(frozen=True)
