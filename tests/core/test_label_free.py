@@ -8,7 +8,7 @@ from histobridge.metrics.overlap import mean_dice
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
 from histobridge.strategies.label_free import agreement, candidate, scores
-from histobridge.strategies.recipe import fit_segmenter
+from histobridge.strategies.recipe import _fit_segmenter as fit_segmenter
 from histobridge.strategies.recommend import SCORES
 from histobridge.translators import Control
 
