@@ -8,7 +8,7 @@ from histobridge.metrics.overlap import mean_dice
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
 from histobridge.strategies.label_free import agreement, candidate, scores
-from histobridge.strategies.recipe import _fit_segmenter as fit_segmenter
+from histobridge.strategies.recipe import train_segmenter
 from histobridge.strategies.recommend import SCORES
 from histobridge.translators import Control
 
@@ -19,13 +19,13 @@ TRANSLATORS = {name: Control(name) for name in ("none", "invert")} | {"syndiff":
 @pytest.fixture(scope="module")
 def source(drawn, tiny_segmenter):
     """A segmenter of drawn TEM."""
-    return fit_segmenter(Segmenter(tiny_segmenter), drawn["tem"])
+    return train_segmenter(Segmenter(tiny_segmenter), drawn["tem"])
 
 
 @pytest.fixture(scope="module")
 def fit(source):
     """Continues from the segmenter of L for two steps."""
-    return lambda examples: fit_segmenter(source.warm_start(seed=0, steps=2), examples)
+    return lambda examples: train_segmenter(source.warm_start(seed=0, steps=2), examples)
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def polarity_segmenters():
 
     def fit(untrained: Segmenter, examples):
         if untrained.seed not in made:
-            made[untrained.seed] = recipes.fit_segmenter(untrained, examples)
+            made[untrained.seed] = recipes.train_segmenter(untrained, examples)
         return made[untrained.seed]
 
     return fit

@@ -26,12 +26,12 @@ FitSynDiff = Callable[[SynDiff, list, list], tuple[SynDiff, pd.DataFrame]]
 FitSegmenter = Callable[[Segmenter, Examples], Segmenter]
 
 
-def _fit_syndiff(untrained: SynDiff, source: list, target: list) -> tuple[SynDiff, pd.DataFrame]:
+def train_syndiff(untrained: SynDiff, source: list, target: list) -> tuple[SynDiff, pd.DataFrame]:
     """Train SynDiff; return it with the losses of every step."""
     return untrained, untrained.fit(source, target)
 
 
-def _fit_segmenter(untrained: Segmenter, examples: Examples) -> Segmenter:
+def train_segmenter(untrained: Segmenter, examples: Examples) -> Segmenter:
     """Train a segmenter on examples and return it."""
     images, masks = zip(*examples, strict=True)
     untrained.fit(list(images), list(masks))
@@ -66,8 +66,8 @@ class TranslatorRecipe:
     controls: Sequence[str] = ("none",)
     polarity: Polarity = "auto"
     seed: int = 0
-    fit_segmenter: FitSegmenter = _fit_segmenter
-    fit_syndiff: FitSynDiff = _fit_syndiff
+    fit_segmenter: FitSegmenter = train_segmenter
+    fit_syndiff: FitSynDiff = train_syndiff
 
     @property
     def source(self) -> list[np.ndarray]:
