@@ -74,8 +74,12 @@ def test_no_name_can_end_the_script_element_that_holds_the_data():
 def test_templates_style_and_script_are_installed_with_the_packages():
     """Every file in lib that is no Python file is named in pyproject.toml, so that a wheel contains it."""
     root = Path(__file__).parents[2]
-    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    homes = {package: root / "lib" / package.replace(".", "/") for package in patterns}
-    named = {path for package, home in homes.items() for pattern in patterns[package] for path in home.glob(pattern)}
-    others = {path for path in (root / "lib").rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    homes = [root / "lib" / package.replace(".", "/") for package in settings["packages"]]
+    named = {path for home in homes for pattern in settings["package-data"]["*"] for path in home.glob(pattern)}
+    others = {
+        path
+        for path in (root / "lib").rglob("*.*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and "egg-info" not in str(path)
+    }
     assert others <= named and len(others) > 5

@@ -140,7 +140,8 @@ def polarity_segmenters():
 
     def fit(untrained: Segmenter, examples):
         if untrained.seed not in made:
-            made[untrained.seed] = recipes.train_segmenter(untrained, examples)
+            untrained.fit(*map(list, zip(*examples, strict=True)))
+            made[untrained.seed] = untrained
         return made[untrained.seed]
 
     return fit

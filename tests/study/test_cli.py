@@ -39,7 +39,7 @@ def test_notebooks_are_copied_and_never_overwritten(histobridge, tmp_path):
     copies = {path.name for path in (tmp_path / "mine").iterdir()}
     assert {"00_tour.ipynb", "05_report.ipynb", "study.yaml"} <= copies
     code, _, err = histobridge("notebooks", tmp_path / "mine")
-    assert code == 2 and "00_tour.ipynb is there already" in err
+    assert code == 2 and "00_tour.ipynb exists already" in err
 
 
 def test_data_shows_what_is_here_and_missing(histobridge, tmp_path):

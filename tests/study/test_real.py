@@ -26,7 +26,7 @@ def test_near_and_far_targets_keep_their_contrast(mirror, tmp_path, pair, seed):
     recipe = translate.recipe(run)
     assert recipe.sign == polarity.KEEP
     syndiff, source, images = (
-        translate.save(run, recipe)["syndiff"],
+        translate.save_translators(run, recipe)["syndiff"],
         label.source_segmenter(run),
         run.data.scored_images,
     )

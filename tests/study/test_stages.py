@@ -19,7 +19,7 @@ from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.analysis.tables import DICE_COLUMNS
 from histobridge_study.runs import Run, open_run
 from histobridge_study.stages import label, refine, translate
-from histobridge_study.stages.measure import measure
+from histobridge_study.stages.measure import measure_labels
 
 PAIR = "phantom-sem"
 KEYS = ["pair", "protocol", "split", "fold"]
@@ -145,28 +145,26 @@ def run(tmp_path, data):
 
 
 def test_labels_come_back_from_the_folder_of_their_stage(run):
-    """Masks are equal to what was written, in the order of the rows of Dice."""
+    """Masks are equal to what was written, and methods come translator by translator, as in the rows of Dice."""
     truth = dict(list(run.data.target_masks.items())[:2])
     empty = {name: np.zeros_like(mask) for name, mask in truth.items()}
     labels = {("tutorship", "syndiff"): truth, ("pretrained", "none"): empty}
     stage = run.stage(label.STAGE)
-    label.write_labels(stage, labels)
-    rows = label.dice_rows(run, labels)
+    ordered = label.write_labels(stage, labels)
+    rows = label.dice_rows(run, ordered)
     rows.to_csv(stage.folder / "dice.csv", index=False)
     found = label.read_labels(stage)
-    assert list(found) == list(labels)
+    assert list(found) == list(ordered) == [("pretrained", "none"), ("tutorship", "syndiff")]
     for method, masks in labels.items():
         assert all(np.array_equal(mask, found[method][name]) for name, mask in masks.items())
-    assert set(DICE_COLUMNS) <= set(rows) and rows.groupby("strategy")["dice"].mean().to_dict() == {
-        "pretrained": 0,
-        "tutorship": 1,
-    }
+    assert set(DICE_COLUMNS) <= set(rows)
+    assert rows.groupby("strategy")["dice"].mean().to_dict() == {"pretrained": 0, "tutorship": 1}
     assert label.worst_image(rows) in truth
 
 
 def test_refined_labels_and_their_uncertainty_are_written(run):
     """A map is 0 where the label is certain, and in the tile one minus the softened 0.4, to the 8 bits of a PNG."""
-    masks, unsure = refine.label(run, KnowsMost(run))
+    masks, unsure = refine.label_scored_images(run, KnowsMost(run))
     assert masks.keys() == unsure.keys() == {sample.name for sample in run.data.scored_images}
     shown, others = 0.4 ** (1 / TEMPERATURE), 2 * 0.3 ** (1 / TEMPERATURE)
     for values in unsure.values():
@@ -180,7 +178,7 @@ def test_refined_labels_and_their_uncertainty_are_written(run):
 
 def test_mistakes_are_where_the_label_shows_another_class(run, monkeypatch):
     """They are the tile and nothing else; images without an expert mask are left out."""
-    masks, _ = refine.label(run, KnowsMost(run))
+    masks, _ = refine.label_scored_images(run, KnowsMost(run))
     wrong = refine.mistakes(run, masks)
     assert wrong.keys() == masks.keys()
     for errors in wrong.values():
@@ -192,7 +190,7 @@ def test_mistakes_are_where_the_label_shows_another_class(run, monkeypatch):
 
 def test_the_trust_of_a_labeller_that_knows_where_it_errs(run):
     """Its errors are where it is unsure; three tables with pair, protocol, split and fold are written as returned."""
-    masks, unsure = refine.label(run, KnowsMost(run))
+    masks, unsure = refine.label_scored_images(run, KnowsMost(run))
     tables = refine.trust_tables(run, unsure, refine.mistakes(run, masks), review_order(unsure))
     (trust,) = tables["trust"].to_dict("records")
     confidence = 1 - np.mean([values[BLIND].mean() for values in unsure.values()])
@@ -210,7 +208,7 @@ def test_the_trust_of_a_labeller_that_knows_where_it_errs(run):
 def test_labels_are_measured_beside_the_expert_masks(run):
     """The expert counts as a strategy; equal masks have equal measures, and the tables are written as returned."""
     truth = dict(list(run.data.target_masks.items())[:2])
-    tables = measure(run, label.STAGE, {("pretrained", "none"): truth})
+    tables = measure_labels(run, label.STAGE, {("pretrained", "none"): truth})
     of_images = tables[1].set_index(["strategy", "image"])[list(MEASURES)]
     assert set(of_images.index) == {(strategy, name) for strategy in ("expert", "pretrained") for name in truth}
     pd.testing.assert_frame_equal(of_images.loc["expert"], of_images.loc["pretrained"])
