@@ -185,7 +185,7 @@ def test_a_cluster_runs_the_same_jobs(stub_sbatch, tmp_path):
     command += ["--seconds-between-status-checks", "1", "--config", *config]
     environment = os.environ | {"PATH": f"{stub_sbatch}:{os.environ['PATH']}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert "1 of 5 steps (20%) done" in done.stderr, done.stderr  # then the report finds no labels yet
+    assert done.returncode == 0, done.stderr
     record = json.loads(grid.run("phantom-sem", "transductive", 0).stage("01_data").record_file.read_text())
     assert record["images"] == {"L": 10, "U": 10}
     asked = (tmp_path / "asked").read_text()
