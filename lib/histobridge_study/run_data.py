@@ -18,9 +18,6 @@ from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError
 from histobridge_study.config import Pair
 
-if TYPE_CHECKING:  # planning imports this module, and must not wait for torch
-    from histobridge.strategies import Examples
-
 
 @dataclass(frozen=True)
 class RunData:
