@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from histobridge.data.download import fetch
+from histobridge.data.download import fetch_dataset
 from histobridge.strategies import adapt, polarity, pretrained, tutor
 from histobridge_study.grid import Grid
 from histobridge_study.stages import label, translate
@@ -22,7 +22,7 @@ def test_near_and_far_targets_keep_their_contrast(mirror, tmp_path, pair, seed):
     """
     run = Grid("cpu", seed=seed, out=str(tmp_path / "runs"), data=str(tmp_path / "data")).run(pair, "transductive", 0)
     for dataset in (run.data.source, run.data.target):
-        fetch(dataset, tmp_path / "data", mirror=mirror, splits=("development",))
+        fetch_dataset(dataset, tmp_path / "data", mirror=mirror, splits=("development",))
     recipe = translate.recipe(run)
     assert recipe.sign == polarity.KEEP
     syndiff, source, images = (
