@@ -29,8 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from histobridge.config import SegmenterSettings, SynDiffSettings, training_profile
 from histobridge.io.files import write_json, write_table
+from histobridge.machine import peak_memory_gib
 from histobridge.training import device as devices
-from histobridge_study.provenance import origin, peak_memory_gib
+from histobridge_study.provenance import origin
 
 CONVOLUTIONS = ((64, 128), (128, 64), (256, 32))  # channels and image side, in batches of 8
 SIDES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of an image, px
