@@ -9,6 +9,8 @@
 `tta`             test-time augmentation
 `postprocess`     what anatomy knows of a mask
 `cached`          trainings and translations that are remembered
+`label_free`      scores of methods that need no mask
+`recommend`       which method to trust, by those scores
 ================  =================================================================================================
 """
 
