@@ -83,7 +83,7 @@ def pictures(figure) -> list[np.ndarray]:
 def test_figures_show_the_median_images_and_train_nothing(out, tmp_path, monkeypatch):
     """Figures 2 to 4 come from the files of a finished run; pairs that have not run are named."""
     saved = {}
-    monkeypatch.setattr(plotting, "save", lambda figure, path: saved.update({path.name: figure}) or (path,))
+    monkeypatch.setattr(plotting, "save_figure", lambda figure, path: saved.update({path.name: figure}) or (path,))
     monkeypatch.setattr(Segmenter, "fit", None)
     monkeypatch.setattr(SynDiff, "fit", None)
     paths = paper_figures.write("smoke", tmp_path / "figures", out=out)
