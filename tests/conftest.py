@@ -1,7 +1,6 @@
 """Shared by all tests: the command line, real images, drawn domains, and the smallest models that still train."""
 
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filelock import FileLock
 
 NOT_HERE = "real images not here: set HISTOBRIDGE_MIRROR to a folder that holds them"
 
@@ -160,16 +158,7 @@ def in_a_process(tiny_study):
 
 @pytest.fixture(scope="session")
 def finished(in_a_process, tmp_path_factory):
-    """The tiny study, run with one fold too many: its folder, how it ended, and how long it took (s).
-
-    It takes minutes, so all processes that run tests share it.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    out, ended, begun = shared / "finished", shared / "finished.pickle", time.monotonic()
-    with FileLock(shared / "finished.lock"):
-        if not ended.exists():
-            done = in_a_process("study", out, "--fold", 0, "--fold", 1, "--fold", 99)
-            ended.write_bytes(pickle.dumps((done, time.monotonic() - begun)))
-    done, seconds = pickle.loads(ended.read_bytes())
-    return out, done, seconds
+    """The tiny study, run with one fold too many: its folder, how it ended, and how long it took (s)."""
+    out, begun = tmp_path_factory.mktemp("finished"), time.monotonic()
+    ended = in_a_process("study", out, "--fold", 0, "--fold", 1, "--fold", 99)
+    return out, ended, time.monotonic() - begun
