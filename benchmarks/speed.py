@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from histobridge.config import SegmenterSettings, SynDiffSettings, training_profile
 from histobridge.io.files import write_json, write_table
-from histobridge.machine import peak_memory_gib
+from histobridge.machine import peak_memory_gib, precision
 from histobridge.training import device as devices
 from histobridge_study.provenance import origin
 
@@ -63,7 +63,7 @@ def use_plain_pytorch() -> None:
 def peaks(*, repeats: int = 5, side: int = 2048, convolutions: tuple = CONVOLUTIONS) -> dict[str, float]:
     """Return the peak arithmetic of this machine, GFLOP/s, by number format and operation."""
     found = {}
-    for dtype in (torch.float32, torch.bfloat16) if devices.has_bfloat16() else (torch.float32,):
+    for dtype in (torch.float32, torch.bfloat16) if precision() == "bfloat16" else (torch.float32,):
         a, b = torch.rand(2, side, side, device=devices.device()).to(dtype)
         name = str(dtype).removeprefix("torch.")
         found[f"{name} matrix product"] = 2 * side**3 / 1e9 / seconds(lambda a=a, b=b: a @ b, repeats=repeats)

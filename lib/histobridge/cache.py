@@ -1,8 +1,9 @@
 """Results by what they were made from: nothing is made twice, and nothing stale is taken for new.
 
 A result lives in a folder whose name ends in a hash of every fact that decides it: settings, seeds, hashes of the data
-and of the models, the version of this library. Other facts give another folder. So a result is valid if and only if its
-folder exists, and that is the only test of validity in this project.
+and of the models, the version of this library, the number format of its networks. Other facts give another folder. So
+nothing in a folder is ever out of date; whether a file in it is complete and as it was written, its seal tells
+(`histobridge.io.kept`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from histobridge import __version__
-from histobridge.io.files import write_json
+from histobridge.errors import BrokenError
+from histobridge.io.files import read_json, write_json
+from histobridge.machine import precision
 
 FACTS = "made_from.json"
 """The file in each folder that holds the facts, for a reader to compare."""
@@ -70,9 +73,13 @@ class Cache:
         **made_from
             Plain values (settings, seeds, hashes of inputs) that decide the result.
         """
-        folder = self.path(name, **made_from)
-        if not (folder / FACTS).exists():
-            write_json(folder / FACTS, _facts(made_from))
+        folder, facts = self.path(name, **made_from), _facts(made_from)
+        try:
+            written = read_json(folder / FACTS)
+        except BrokenError:
+            written = None
+        if written != facts:  # not written yet, or broken: the name of the folder decides
+            write_json(folder / FACTS, facts)
         return folder
 
     def path(self, name: str, **made_from) -> Path:
@@ -81,5 +88,5 @@ class Cache:
 
 
 def _facts(made_from: dict) -> dict:
-    """Return the facts as JSON holds them, with the version of the code: a tuple and a list are one."""
-    return json.loads(json.dumps({**made_from, "histobridge": __version__}))
+    """Return the facts as JSON holds them (a tuple and a list are one), with the code and the number format."""
+    return json.loads(json.dumps({**made_from, "histobridge": __version__, "precision": precision()}))

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from histobridge.errors import UserError
+from histobridge.items import Account
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
+console = Console(markup=False, emoji=False, highlight=False)  # names are printed as they are
 
 Data = Annotated[Path, typer.Option(help="Folder that holds (or will hold) the datasets.")]
 Mirror = Annotated[
@@ -42,14 +43,36 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, an
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    """Run the command line; a user's mistake, or a fault of the machine, is one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what a terminal cannot show
     for commands in sorted(entry_points(group="histobridge.commands"), key=lambda entry: entry.name):
         commands.load()
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"histobridge: {error}", style="bold", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _stop(str(error))
+    except MemoryError:
+        _stop("There is not enough memory: give smaller images, or close other programs.")
+    except OSError as error:
+        if error.strerror is None:
+            raise  # not of the system, so a fault of this program
+        where = f"{error.filename}: " if error.filename else ""
+        _stop(f"{where}{error.strerror}. What is finished is kept: mend this and run the same command again.")
+
+
+def _stop(sentence: str) -> NoReturn:
+    error_console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    error_console.print(f"histobridge: {sentence}", style="bold", soft_wrap=True)
+    sys.exit(2)
+
+
+def finish(account: Account) -> NoReturn:
+    """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
+    for line in (*account.lines, account.summary):
+        print(line)
+    raise typer.Exit(account.exit_code)
 
 
 @contextmanager

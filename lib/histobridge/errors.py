@@ -1,4 +1,4 @@
-"""The exception for mistakes that a user can correct."""
+"""The exceptions for what a user can correct."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ class UserError(Exception):
 
     The message is one sentence (or two): what is wrong, with the name of the file or value, and what to do.
     """
+
+
+class OutputError(UserError):
+    """A fault of the place where results are written, such as a full disk.
+
+    It ends a command, whichever item was at work: see `histobridge.items`.
+    """
+
+
+class BrokenError(UserError):
+    """A file of the program's own that is not whole, or not as it was written. What it held can be made again."""
 
 
 def one_of(kind: str, name: str, valid: Iterable[str]) -> str:

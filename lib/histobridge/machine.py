@@ -7,11 +7,35 @@ import os
 import platform
 import resource
 
+from histobridge.errors import one_of
+
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
 
 
+def precision() -> str:
+    """Return the number format of networks on this machine: `bfloat16` where the hardware has it, else `float32`.
+
+    Emulated, bfloat16 would be slow. HISTOBRIDGE_PRECISION=float32 turns it off, for results that differ less between
+    machines.
+
+    Raises
+    ------
+    UserError
+        If HISTOBRIDGE_PRECISION is neither `float32` nor `auto`.
+    """
+    import torch  # as below
+
+    if one_of("HISTOBRIDGE_PRECISION", os.environ.get("HISTOBRIDGE_PRECISION", "auto"), ("auto", "float32")) != "auto":
+        return "float32"
+    if torch.cuda.is_available():
+        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_it = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if has_it else "float32"
+
+
 def machine() -> dict:
-    """Return the versions of libraries, the processor's instruction set, and the numbers of cores and threads."""
+    """Return the versions of libraries, the processor's instruction set, and cores, threads and number format."""
     import torch  # takes seconds, which help and planning need not wait for
 
     return {
@@ -20,6 +44,7 @@ def machine() -> dict:
         "processor": torch.backends.cpu.get_cpu_capability(),
         "cores": available_cores(),
         "threads": torch.get_num_threads(),
+        "precision": precision(),
     }
 
 

@@ -138,7 +138,7 @@ def measure(
         print_json(summary)
     else:
         _print_measures(summary)
-        console.print(f"Written to {to}: fibres.csv, summary.csv", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Written to {to}: fibres.csv, summary.csv", soft_wrap=True)
 
 
 def _confirm(suggestion, picture: Path) -> float:
@@ -166,7 +166,7 @@ def _print_result(result) -> None:
 def _print_edits(table, to: Path) -> None:
     shown = ["image", "share_changed", "added", "removed", "reshaped", "dice_axon", "dice_myelin"]
     print(table[shown].to_string(index=False, float_format="%.3f", na_rep="-"))
-    console.print(f"\nWritten: {to / 'edits.csv'}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\nWritten: {to / 'edits.csv'}", soft_wrap=True)
 
 
 def _print_measures(summary) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from histobridge.errors import UserError
+from histobridge.machine import precision
 from histobridge.training import device as devices
 from histobridge.training.distributed import device_count, equal_shares, fabric, launch
 from histobridge.translators import SynDiff
@@ -55,15 +56,16 @@ def test_a_single_process_is_the_current_one(monkeypatch, capsys):
 @pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_networks_run_in_bfloat16_where_it_is_supported(monkeypatch, supported, dtype):
     """Autocast gives bfloat16 with hardware support and float32 without, never float16."""
-    monkeypatch.setattr(devices, "has_bfloat16", lambda: supported)
-    monkeypatch.setattr("histobridge.training.distributed.has_bfloat16", lambda: supported)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: supported)
     layer = torch.nn.Linear(2, 2).to(devices.device())
     for autocast in (devices.autocast, fabric().autocast):
         with autocast():
             assert layer(torch.ones(1, 2, device=devices.device())).dtype == dtype
 
 
-@pytest.mark.parametrize(("asked", "expected"), [("float32", False), ("auto", True), (None, True)])
+@pytest.mark.parametrize(("asked", "expected"), [("float32", "float32"), ("auto", "bfloat16"), (None, "bfloat16")])
 def test_float32_can_be_requested(monkeypatch, asked, expected):
     """HISTOBRIDGE_PRECISION=float32 turns bfloat16 off."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -71,14 +73,14 @@ def test_float32_can_be_requested(monkeypatch, asked, expected):
     monkeypatch.delenv("HISTOBRIDGE_PRECISION", raising=False)
     if asked:
         monkeypatch.setenv("HISTOBRIDGE_PRECISION", asked)
-    assert devices.has_bfloat16() is expected
+    assert precision() == expected
 
 
 def test_an_unknown_precision_is_refused(monkeypatch):
     """The error lists the valid values."""
     monkeypatch.setenv("HISTOBRIDGE_PRECISION", "float16")
     with pytest.raises(UserError, match="auto, float32"):
-        devices.has_bfloat16()
+        precision()
 
 
 def test_networks_and_images_are_placed_channels_last():

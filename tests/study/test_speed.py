@@ -49,7 +49,7 @@ from histobridge.segmenter import Segmenter, SegmenterTraining
 training = SegmenterTraining(Segmenter(SegmenterSettings()), [])
 assert all(weight.is_contiguous() for weight in training.network.parameters())
 assert not training.optimiser.defaults["fused"]
-assert not torch.is_autocast_enabled("cpu") and not speed.devices.has_bfloat16()
+assert not torch.is_autocast_enabled("cpu") and speed.precision() == "float32"
 """
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.io.files import file_lock, write_table
+from histobridge.io.files import file_lock, read_table, write_table
 from histobridge.io.images import read_image, write_image
+from histobridge.io.kept import is_intact, kept, seal, unseal
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples
@@ -48,13 +49,19 @@ def fit_syndiff(
 
 def _trained(folder: Path, model, *data, **options) -> tuple:
     """Train a model in its folder, unless that was done. A job that asks for what another one trains waits for it."""
-    file, losses, checkpoint = folder / "model.pt", folder / "losses.csv", folder / "model.checkpoint"
+    checkpoint, losses = folder / "model.checkpoint", folder / "losses.csv"
+
+    def train(file: Path) -> None:
+        write_table(losses, model.fit(*data, checkpoint=checkpoint, **options))
+        seal(losses)
+        model.save(file)
+
     with file_lock(folder / ".lock"):
-        if not file.exists():
-            write_table(losses, model.fit(*data, checkpoint=checkpoint, **options))
-            model.save(file)
-            checkpoint.unlink(missing_ok=True)
-    return type(model).load(file), pd.read_csv(losses)
+        if not is_intact(losses):
+            unseal(folder / "model.pt")  # both come from one training
+        trained = kept(folder / "model.pt", train, type(model).load)
+        checkpoint.unlink(missing_ok=True)
+    return trained, read_table(losses)
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,12 @@ class CachedTranslator:
         """Translate an image, float32 [H, W] in 0..1, of the other domain `to` L or U, or recall it."""
         facts = {"translator": self.fingerprint, "seed": seed}
         path = self.cache.folder(f"translations/{self.name}-to-{to}", **facts) / f"{digest(image)}.png"
-        if not path.exists():
+
+        def translate(path: Path) -> None:
             self.progress(f"{self.name} to {to}: translating an image of {image.shape[0]} x {image.shape[1]} px")
             write_image(path, self.translator.translate(image, to, seed=seed))
-        return read_image(path)
+
+        return kept(path, translate, read_image)
 
     @property
     def name(self) -> str:

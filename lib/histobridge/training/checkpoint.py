@@ -1,15 +1,20 @@
-"""Checkpoints: tensors with the settings they were made with, written atomically and checked when read."""
+"""Checkpoints: tensors with the settings they were made with, written atomically and verified when read.
+
+A file begins with its own checksum, because PyTorch reads most files with flipped bits without noticing.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import torch
 
-from histobridge.errors import UserError
+from histobridge.errors import BrokenError
 from histobridge.io.files import atomic_write
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(path: Path, state: dict, settings: dict) -> None:
@@ -25,12 +30,15 @@ def save(path: Path, state: dict, settings: dict) -> None:
 
     Raises
     ------
-    UserError
+    OutputError
         If the disk is full or the folder cannot be written; the previous checkpoint stays as it was.
     """
-    # torch reports a full disk as RuntimeError. Given a path, torch would write the draft's name into the file.
-    with atomic_write(path, also=(RuntimeError,)) as draft, draft.open("wb") as file:
-        torch.save({"format": FORMAT, "settings": settings, "state": state}, file)
+    saved = io.BytesIO()
+    torch.save({"format": FORMAT, "settings": settings, "state": state}, saved)
+    content = saved.getbuffer()
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        file.write(f"{hashlib.sha256(content).hexdigest()}\n".encode())
+        file.write(content)
 
 
 def load(path: Path, settings: dict | None = None) -> dict:
@@ -49,25 +57,25 @@ def load(path: Path, settings: dict | None = None) -> dict:
 
     Raises
     ------
-    UserError
-        If the file is missing, damaged, of another format version, or was made with other settings.
+    BrokenError
+        If the file is missing, not as it was written, of another format version, or made with other settings.
     """
-    if not path.exists():
-        raise UserError(f"There is no checkpoint {path}. Train first: run notebook 02, or `histobridge study`.")
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        with Path(path).open("rb") as file:
+            checksum, content = file.readline(100).strip(), file.read()
+    except OSError as error:
+        raise BrokenError(f"There is no checkpoint {path} ({error.strerror}): train first.") from error
+    if hashlib.sha256(content).hexdigest().encode() != checksum:
+        raise BrokenError(f"{path} is damaged, or of another version of histobridge.")
+    try:
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         version = saved["format"]
-    except Exception as error:  # a damaged file can raise any exception
-        raise UserError(f"The checkpoint {path} cannot be read: it is damaged. Delete it to train anew.") from error
+    except Exception as error:  # a file that somebody has made can raise any exception
+        raise BrokenError(f"{path} is no checkpoint of histobridge.") from error
     if version != FORMAT:
-        raise UserError(
-            f"The checkpoint {path} has format {version}, this version reads {FORMAT}. Delete it to train anew."
-        )
+        raise BrokenError(f"{path} has format {version}, and this version reads {FORMAT}.")
     if settings is not None and saved["settings"] != settings:
-        raise UserError(
-            f"The checkpoint {path} was made with other settings ({_difference(saved['settings'], settings)}). "
-            "Restore them, choose another output folder, or delete it to train anew."
-        )
+        raise BrokenError(f"{path} was made with other settings ({_difference(saved['settings'], settings)}).")
     return saved
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from histobridge.errors import one_of
+from histobridge.machine import precision
 
 # Losses near zero give numbers below 1e-38, which slow a CPU down several times. Rounded to zero they do not.
 torch.set_flush_denormal(True)
@@ -40,26 +39,9 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def has_bfloat16() -> bool:
-    """Return whether networks run in bfloat16: only where the hardware supports it, because emulation is slow.
-
-    HISTOBRIDGE_PRECISION=float32 turns it off, for results that differ less between machines.
-
-    Raises
-    ------
-    UserError
-        If HISTOBRIDGE_PRECISION is neither `float32` nor `auto`.
-    """
-    if one_of("HISTOBRIDGE_PRECISION", os.environ.get("HISTOBRIDGE_PRECISION", "auto"), ("auto", "float32")) != "auto":
-        return False
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
 def autocast() -> torch.autocast:
     """Return a context in which networks run in bfloat16 where the hardware supports it, else in float32."""
-    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=has_bfloat16())
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=precision() == "bfloat16")
 
 
 def place(thing: Placed, where: torch.device | None = None) -> Placed:

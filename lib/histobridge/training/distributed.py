@@ -19,7 +19,8 @@ import torch
 
 from histobridge.errors import UserError
 from histobridge.training import checkpoint as checkpoints
-from histobridge.training.device import device, has_bfloat16
+from histobridge.machine import precision
+from histobridge.training.device import device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,7 +35,7 @@ def fabric(processes: int = 1) -> Fabric:
         accelerator=device().type,
         devices=processes,
         strategy="auto" if processes == 1 else "ddp_spawn",
-        precision="bf16-mixed" if has_bfloat16() else "32-true",
+        precision="bf16-mixed" if precision() == "bfloat16" else "32-true",
         plugins=[LightningEnvironment()],  # inside a SLURM job too: this library starts the processes, not srun
     )
 

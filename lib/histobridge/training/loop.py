@@ -11,7 +11,8 @@ from typing import Protocol
 import pandas as pd
 import torch
 
-from histobridge.errors import UserError
+from histobridge.errors import BrokenError, UserError
+from histobridge.io.kept import set_aside
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.training import checkpoint as checkpoints
 
@@ -64,7 +65,7 @@ def train(
     name : str
         Name of the model in progress lines and errors.
     settings : dict
-        Saved with the weights; a checkpoint with other settings is refused.
+        Saved with the weights. A checkpoint with other settings, or a damaged one, is set aside.
     checkpoint : Path, optional
         File to save to, every `save_every` steps and at the end. By default nothing is saved.
     report : callable, optional
@@ -84,8 +85,7 @@ def train(
     """
     report = report or ThrottledProgress()
     history = []
-    if checkpoint is not None and checkpoint.exists():
-        saved = checkpoints.load(checkpoint, settings)["state"]
+    if checkpoint is not None and (saved := _last(checkpoint, settings)):
         training.restore(saved["training"])
         history = saved["history"]
     first, seconds_before = len(history), history[-1]["seconds"] if history else 0.0
@@ -100,6 +100,17 @@ def train(
             _check_finite({"weights": _total(state)}, name, number, checkpoint)
             save(checkpoint, {"training": state, "history": history}, settings)
     return pd.DataFrame(history)
+
+
+def _last(checkpoint: Path, settings: dict) -> dict | None:
+    """Return the state in a checkpoint; None where there is none that can be continued from."""
+    if not checkpoint.exists():
+        return None
+    try:
+        return checkpoints.load(checkpoint, settings)["state"]
+    except BrokenError as error:
+        set_aside(checkpoint, f"cannot be continued from ({error})")
+        return None
 
 
 def _check_finite(losses: dict[str, float], name: str, step: int, checkpoint: Path | None) -> None:

@@ -83,4 +83,4 @@ def _show(statuses: list) -> None:
         table.add_row(*map(str, row.values()))
     console.print(table)
     for line in complaints(statuses):
-        console.print(line, markup=False, highlight=False)
+        console.print(line)

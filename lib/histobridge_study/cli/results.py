@@ -48,12 +48,12 @@ def recommend(
     with progress_to_stderr(as_json):
         scored = []
         for number, run in enumerate(runs, 1):
-            console.print(f"[{number}/{len(runs)}]", *map(str, run.key.values()), markup=False, highlight=False)
+            console.print(f"[{number}/{len(runs)}]", *map(str, run.key.values()))
             scored.append(score_run(run))
         advice = []
         for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
             given = recommend_method(rows, experience)
-            console.print(f"\n{name}, {kind}: {given.text}", markup=False, highlight=False)
+            console.print(f"\n{name}, {kind}: {given.text}")
             advice.append({"pair": name, "protocol": kind, **given._asdict()})
     if as_json:
         print_json(advice)
@@ -87,7 +87,7 @@ def handoff(
         for run in _finished_runs(profile, named(pair), named(protocol), named(fold), split, seed, **places):
             made = hand_off_run(run)
             line = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} axons"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
             written.append(made.images.assign(folder=str(made.folder)))
     if as_json:
         print_json(pd.concat(written))
@@ -120,7 +120,7 @@ def publish(
         paper_figures.write(profile, reports.resolve(), **places)
     else:
         publishing.publish_runs(collect(profile, **places), reports, readme, replace=replace)
-    console.print(f"Written: {reports}", markup=False, highlight=False)
+    console.print(f"Written: {reports}")
 
 
 @app.command(rich_help_panel="Study")
@@ -137,7 +137,7 @@ def notebooks(to: Annotated[Path, typer.Argument(help="Folder for the copies.")]
             raise UserError(f"{to / file.name} exists already: name another folder, so that nothing is overwritten.")
     for file in [*sorted(notebook_folder().glob("*.ipynb")), study]:
         shutil.copyfile(file, to / file.name)
-    console.print(f"Copied to {to}: open 00_tour.ipynb first", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Copied to {to}: open 00_tour.ipynb first", soft_wrap=True)
 
 
 def _finished_runs(*args, **places) -> list:

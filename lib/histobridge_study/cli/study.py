@@ -101,7 +101,7 @@ def report(
     from histobridge_study.report.site import build
 
     page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file))
-    console.print(f"Report: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Report: {os.path.relpath(page)}", soft_wrap=True)
 
 
 def _fetch(grid, mirror: Path | None) -> None:
@@ -118,7 +118,7 @@ def _fetch(grid, mirror: Path | None) -> None:
             )
             files = fetch_datasets([dataset], Path(grid.data), mirror=mirror, splits=splits)
         for line in complaints(files):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
 
 def _ablate(grid) -> None:
@@ -128,7 +128,7 @@ def _ablate(grid) -> None:
 
     runs = grid.finished_runs(STAGE)
     for number, run in enumerate(runs, 1):
-        console.print(f"[{number}/{len(runs)}] ablation of", *map(str, run.key.values()), markup=False, highlight=False)
+        console.print(f"[{number}/{len(runs)}] ablation of", *map(str, run.key.values()))
         ablate(run, trained_translators(run))
 
 
@@ -137,11 +137,11 @@ def _print_outcome(grid) -> None:
     if grid.finished_runs("03_label"):
         _print_dice(grid)
         page = grid.folder / "report" / "05_report.html"
-        console.print(f"\nReport: {os.path.relpath(page)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\nReport: {os.path.relpath(page)}", soft_wrap=True)
     finished = {tuple(run.key.values()) for run in grid.finished_runs("04_refine")}
     for pair, protocol, fold in grid.cells:
         if (pair, protocol, grid.split, fold) not in finished:
-            console.print("Not finished (the reason stands above):", pair, protocol, fold, highlight=False)
+            console.print("Not finished (the reason stands above):", pair, protocol, fold)
 
 
 def _print_dice(grid) -> None:
