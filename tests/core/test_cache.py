@@ -1,4 +1,4 @@
-"""cache.py: a result is valid if its folder, which is named by all that decides it, is there."""
+"""cache.py: a result lies in a folder that is named by all that decides it."""
 
 import json
 
@@ -32,12 +32,32 @@ def test_the_version_of_the_library_is_a_fact(tmp_path, monkeypatch):
     assert Cache(tmp_path).path("a", steps=3) != before
 
 
+def test_the_number_format_is_a_fact(tmp_path, monkeypatch):
+    """Results of float32 and of bfloat16 do not pass for each other (row 28)."""
+    paths = set()
+    for precision in ("float32", "bfloat16"):
+        monkeypatch.setattr(cache, "precision", lambda precision=precision: precision)
+        paths.add(Cache(tmp_path).path("a", steps=3))
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[1]", "{}", '{"steps": 4}'])
+def test_broken_facts_are_written_again(tmp_path, broken):
+    """The name of the folder decides, and what lies in it stays (row 16)."""
+    folder = Cache(tmp_path).folder("a", steps=3)
+    whole = (folder / FACTS).read_text()
+    (folder / "model").write_text("m")
+    (folder / FACTS).write_text(broken)
+    assert Cache(tmp_path).folder("a", steps=3) == folder
+    assert (folder / FACTS).read_text() == whole and (folder / "model").read_text() == "m"
+
+
 def test_the_facts_can_be_read_and_lead_to_the_same_folder(tmp_path):
     """`made_from.json` holds the facts as they were given; read back, they name the folder again."""
     folder = Cache(tmp_path).folder("models/a", **ROUND_TRIP)
     facts = json.loads((folder / FACTS).read_text())
-    version = facts.pop("histobridge")
-    assert facts == ROUND_TRIP and version == cache.__version__
+    of_the_code = facts.pop("histobridge"), facts.pop("precision")
+    assert facts == ROUND_TRIP and of_the_code == (cache.__version__, cache.precision())
     assert Cache(tmp_path).folder("models/a", **facts) == folder
 
 

@@ -7,13 +7,24 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from histobridge.errors import UserError
+from histobridge.errors import BrokenError, OutputError, UserError
 from histobridge.io import files
-from histobridge.io.files import atomic_write, file_lock, write_json, write_text
+from histobridge.io.files import (
+    atomic_write,
+    file_lock,
+    read_json,
+    read_table,
+    sweep_drafts,
+    write_json,
+    write_table,
+    write_text,
+)
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -98,15 +109,6 @@ def test_a_full_disk_is_reported(old):
     assert_only_the_old(old)
 
 
-def test_named_exceptions_of_a_library_are_reported_like_a_full_disk(old):
-    """An exception type in `also` is reported like an OSError; without `also` it is passed on unchanged."""
-    for also, kind in (((RuntimeError,), UserError), ((), RuntimeError)):
-        with pytest.raises(kind, match="unexpected pos 64"), atomic_write(old, also=also) as draft:
-            draft.write_text("half")
-            raise RuntimeError("unexpected pos 64")
-        assert_only_the_old(old)
-
-
 def test_a_read_only_folder_is_reported(old, monkeypatch):
     """A folder without write permission is reported; root may write anywhere, so the refusal is simulated for root."""
 
@@ -144,6 +146,62 @@ def test_json_comes_back(tmp_path):
     assert json.loads(path.read_text()) == [{"a": 1}]
 
 
+@pytest.mark.parametrize("broken", ["", "{", "[1]", "null", '{"a"', "[" * 100_000, '{"b": 1}', "\udcff"])
+def test_a_record_that_is_broken_is_one_kind_of_error(tmp_path, broken):
+    """Whether it is empty, cut, nested deeply, of another form or lacks a field (row 16)."""
+    path = tmp_path / "a.json"
+    path.write_bytes(broken.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BrokenError, match=r"a\.json"):
+        read_json(path, fields=("a",))
+    with pytest.raises(BrokenError, match=r"b\.json"):
+        read_json(tmp_path / "b.json")
+
+
+def test_text_in_a_table_is_no_formula_for_a_spreadsheet_and_comes_back(tmp_path):
+    """Numbers stay numbers, also negative ones; names that look like numbers stay text (row 33)."""
+    names = ["=1+1", "+a", "-a", "@a", "\ta", "'quoted", "'=x", "plain", "001"]
+    table = pd.DataFrame({"image": names, "value": [-1.5, *range(8)]})
+    write_table(tmp_path / "a.csv", table)
+    cells = [line.split(",")[0].strip('"') for line in (tmp_path / "a.csv").read_text().splitlines()[1:]]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in cells)
+    assert read_table(tmp_path / "a.csv").equals(table)
+    write_table(tmp_path / "a.tsv", table, separator="\t")
+    assert read_table(tmp_path / "a.tsv", separator="\t").equals(table)
+
+
+@pytest.mark.parametrize("broken", ["", "\n", 'a,b\n"1', "a\n1,2,3\n1,2,3,4\n"])
+def test_a_table_that_is_broken_is_one_kind_of_error(tmp_path, broken):
+    """An empty or cut file is no traceback (row 16)."""
+    (tmp_path / "a.csv").write_text(broken)
+    with pytest.raises(BrokenError, match=r"a\.csv is no table"):
+        read_table(tmp_path / "a.csv")
+
+
+def test_bytes_that_are_no_utf8_are_written_as_escapes(tmp_path):
+    """A name of a file may hold any byte."""
+    assert write_text(tmp_path / "a.txt", os.fsdecode(b"a\xff")).read_bytes() == b"a\\udcff"
+
+
+def test_many_processes_write_one_file(tmp_path):
+    """Names of drafts are random: equal numbers of processes, as containers have them, do no harm (row 32)."""
+    path, number = tmp_path / "a.txt", os.getpid()
+    write = f"import os; os.getpid = lambda: {number}\nfrom pathlib import Path\n"
+    write += "from histobridge.io.files import write_text\n"
+    write += f"for text in 'ab' * 100: write_text({str(path)!r}, text * 9999)"
+    writers = [subprocess.Popen([sys.executable, "-c", write]) for _ in range(3)]
+    assert [writer.wait(timeout=100) for writer in writers] == [0, 0, 0]
+    assert path.read_text() == "b" * 9999 and [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_drafts_of_killed_processes_are_swept(tmp_path):
+    """A young draft may belong to a process that is at work, and other files stay."""
+    for name, age in (("a/.draft-1", 9999), ("a/.draft-2", 5), ("a/b", 9999)):
+        write_text(tmp_path / name, "x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    sweep_drafts(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".draft-2", "b"]
+
+
 HOLD = "import sys, time; from pathlib import Path; from histobridge.io.files import file_lock\n"
 HOLD += "with file_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
@@ -168,3 +226,27 @@ def test_a_child_that_inherits_the_lock_holds_it(tmp_path):
     check = "import fcntl, sys; fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
     with file_lock(tmp_path / ".lock") as descriptor:
         subprocess.run([sys.executable, "-c", check, str(descriptor)], pass_fds=[descriptor], check=True)
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path):
+    """The file that it points to stays as it is (row 29)."""
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match="is a link"), file_lock(tmp_path / ".lock"):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_lock_that_cannot_be_opened_is_a_sentence(tmp_path, monkeypatch):
+    """It may belong to another user, or the folder may be read-only (row 29)."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.FileLock, "acquire", refuse)
+    sentence = rf"{tmp_path} cannot be used for results \(Permission denied\)"
+    with pytest.raises(OutputError, match=sentence), file_lock(tmp_path / ".lock"):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be used for results"), file_lock(tmp_path / "file" / ".lock"):
+        pass

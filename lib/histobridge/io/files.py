@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -23,12 +24,12 @@ from histobridge.errors import BrokenError, OutputError, UserError
 DRAFT = ".draft-"
 ABANDONED_S = 3600
 """Age (s) from which a draft cannot belong to a process that still writes it."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a cell that spreadsheets take for a formula."""
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""Beginnings of a cell that spreadsheets take for a formula; also after the apostrophes that forbid it."""
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a draft beside `path`, which replaces `path` if the block succeeds and is removed if it fails.
 
     Missing folders are made. The name of the draft is random: processes of several machines may write the same file.
@@ -37,8 +38,6 @@ def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] =
     ----------
     path : path-like
         The file to be written or replaced.
-    also : tuple of exception types
-        Exceptions, besides OSError, that the writing library raises if the disk is full.
 
     Yields
     ------
@@ -64,7 +63,7 @@ def atomic_write(path: str | os.PathLike, *, also: tuple[type[Exception], ...] =
         yield draft
         _to_disk(draft)
         os.replace(draft, path)
-    except (OSError, *also) as error:
+    except OSError as error:
         why = getattr(error, "strerror", None) or error
         raise OutputError(
             f"Could not write {path} ({why}): free some space or choose another folder (--out or --data); "
@@ -175,11 +174,11 @@ def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> p
 
 
 def _as_text(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def _as_written(cell: object) -> object:
-    return cell[1:] if isinstance(cell, str) and cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 # --- Locks and checksums ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,7 +59,7 @@ def is_intact(path: Path) -> bool:
 
 def set_aside(path: Path, what: str) -> Path:
     """Rename a file or folder that cannot be used, so that another one can be made, and say so; return its new path."""
-    names = (f"{path.name}{SET_ASIDE}{number}" for number in ("", *map(str, count(2))))
+    names = (f"{path.name}{SET_ASIDE}{number}" for number in chain([""], count(2)))
     aside = next(found for name in names if not (found := path.with_name(name)).exists())
     with suppress(FileNotFoundError):  # another process was faster
         os.replace(path, aside)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from histobridge.errors import UserError
-from histobridge.training import checkpoint as checkpoints
 from histobridge.machine import precision
+from histobridge.training import checkpoint as checkpoints
 from histobridge.training.device import device
 
 if TYPE_CHECKING:
