@@ -11,12 +11,16 @@ from skimage.transform import resize
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
 from histobridge.io.images import normalise, read_described
+from histobridge.io.limits import printable
 from histobridge_label.export import names
-from histobridge_label.find_images import UNREADABLE
-from histobridge_label.pixel_size import PixelSize, pixel_size
+from histobridge_label.pixel_size import PixelSize, Sidecars, pixel_size
 
 THUMBNAIL = 192  # longer side, px
 MAX_CLIPPED = 0.02  # share of pixels at one end of the grey scale; above it, the image is reported as clipped
+FEWEST_GREYS = 8
+"""An image of fewer grey values is taken for a mask, which has two to five, and a few more where a drawing tool left
+traces. A camera of three bits would have eight."""
+ROWS = 256  # of an image that are counted at a time
 BAR_HEIGHT, BAR_SHARE = 0.04, 0.6  # lowest part of an image, and the share of one grey in it that suggests a data bar
 
 
@@ -59,11 +63,26 @@ class ImageFile:
     warnings: tuple[str, ...] = ()
 
     def read(self) -> np.ndarray:
-        """Return the image, float32 [H, W], its contrast stretched to 0..1."""
-        return normalise(read_described(self.path)[0], name=self.path)
+        """Return the image, float32 [H, W], its contrast stretched to 0..1.
+
+        Raises
+        ------
+        UserError
+            If the file is not what was looked at, or cannot be read any more.
+        """
+        image, _, sha256 = _read(self.path)
+        if sha256 != self.sha256:
+            raise UserError(f"{self.path} has changed since it was looked at: run the same command again.")
+        return normalise(image, name=self.path)
 
 
-def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None = None) -> ImageFile:
+def _read(path: Path) -> tuple[np.ndarray, str, str]:
+    """Return an image float32 [H, W], how it is stored, and the checksum of its file."""
+    image, stored_as = read_described(path)
+    return image, stored_as, sha256_of(path)
+
+
+def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:
     """Read and describe an image file.
 
     Parameters
@@ -71,8 +90,8 @@ def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None =
     path : Path
     name : str
         Unique in the folder.
-    folder : Path
-        That of the dataset, in which sidecars are searched.
+    sidecars : Sidecars
+        Of the folder of the dataset.
     um_per_px : float, optional
         Pixel size; by default that of sidecars or metadata.
 
@@ -81,31 +100,31 @@ def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None =
     UserError
         If the image cannot be used, or its pixel size is unknown.
     """
-    if path.suffix.lower() in UNREADABLE:
-        raise UserError(f"{path.suffix} cannot be read: export it as TIFF or PNG.")
-    image, stored_as = read_described(path)
-    stretched = normalise(image, name=path)
-    size, size_warnings = _pixel_size(path, folder, um_per_px)
+    image, stored_as, sha256 = _read(path)
+    if 1 < (levels := grey_levels(image, FEWEST_GREYS)) < FEWEST_GREYS:
+        raise UserError(f"{path} holds {levels} grey values only: a mask? Give the image that it was drawn on.")
+    warnings = _grey_value_warnings(image)
+    size, size_warnings = _pixel_size(path, sidecars, um_per_px)
     height, width = image.shape
     return ImageFile(
         path=path,
         name=name,
-        subject=_subject(path, folder),
+        subject=_subject(path, sidecars.root),
         um_per_px=size.um_per_px,
         pixel_size_source=size.source,
         height=height,
         width=width,
         stored_as=stored_as,
-        sha256=sha256_of(path),
-        thumbnail=_thumbnail(stretched),
-        warnings=(*size_warnings, *_grey_value_warnings(image)),
+        sha256=sha256,
+        thumbnail=_thumbnail(normalise(image, name=path)),
+        warnings=(*size_warnings, *warnings),
     )
 
 
-def _pixel_size(path: Path, folder: Path, stated: float | None) -> tuple[PixelSize, list[str]]:
+def _pixel_size(path: Path, sidecars: Sidecars, stated: float | None) -> tuple[PixelSize, list[str]]:
     """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ."""
     try:
-        recorded = pixel_size(path, folder)
+        recorded = pixel_size(path, sidecars)
     except UserError as error:
         if stated is None:
             raise
@@ -124,24 +143,49 @@ def _subject(path: Path, folder: Path) -> str:
     """Return the animal or nerve: from a BIDS name, else the sub-folder, else the folder."""
     if bids := names.BIDS_IMAGE.match(path.name.split(".")[0]):
         return bids["sub"]
-    return path.relative_to(folder).parts[0] if path.parent != folder else folder.name
+    return printable(path.relative_to(folder).parts[0] if path.parent != folder else folder.name)
 
 
 def _grey_value_warnings(image: np.ndarray) -> list[str]:
     """Warn of clipped raw grey values, and of a data bar at the lower edge."""
     warnings = []
     for end, value in (("darkest", image.min()), ("brightest", image.max())):
-        share = float((image == value).mean())
+        share = np.count_nonzero(image == value) / image.size
         if share > MAX_CLIPPED:
             warnings.append(f"{share:.0%} of its pixels have its {end} grey: nothing can be told apart there")
     bottom = image[-max(1, round(BAR_HEIGHT * len(image))) :]
-    values, counts = np.unique(bottom, return_counts=True)
-    if len(values) > 1 and counts.max() > BAR_SHARE * bottom.size:
+    commonest = np.median(bottom)  # if any value has more than half of the pixels
+    if bottom.min() < bottom.max() and np.count_nonzero(bottom == commonest) > BAR_SHARE * bottom.size:
         warnings.append("its lower edge is mostly of one grey: crop a burnt-in bar off")
     return warnings
 
 
+def grey_levels(image: np.ndarray, most: int) -> int:
+    """Return how many grey values an image [H, W] holds, counted up to `most`; it is neither sorted nor copied.
+
+    >>> grey_levels(np.array([[0, 5, 5], [0, 7, 7]]), 8), grey_levels(np.arange(99).reshape(9, 11), 8)
+    (3, 8)
+    """
+    found: list[float] = []
+    for row in range(0, len(image), ROWS):
+        rest = image[row : row + ROWS].ravel()
+        for value in found:
+            rest = rest[rest != value]
+        while rest.size and len(found) < most:
+            found.append(rest[0])
+            rest = rest[rest != rest[0]]
+        if len(found) == most:
+            break
+    return len(found)
+
+
 def _thumbnail(image: np.ndarray) -> np.ndarray:
+    step = max(
+        1, max(image.shape) // (4 * THUMBNAIL)
+    )  # means of squares first: a Gaussian of a huge image takes minutes
+    rows, columns = (max(1, side // step) for side in image.shape)
+    if step > 1 and min(image.shape) >= step:
+        image = image[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3))
     scale = min(1.0, THUMBNAIL / max(image.shape))
     shape = [max(1, round(side * scale)) for side in image.shape]
     return resize(image, shape, order=1, anti_aliasing=True).astype(np.float32)
