@@ -6,12 +6,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
 
-from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, print_json, progress_to_stderr
+from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, finish, print_json, progress_to_stderr
 from histobridge.errors import UserError, one_of
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
@@ -153,14 +153,12 @@ def _command_line() -> str:
     return shlex.join(["histobridge", *sys.argv[1:]])
 
 
-def _print_result(result) -> None:
-    """Print what was made; the exit code is 2 if images were skipped."""
-    for path, reason in result.skipped.items():
-        print(f"Skipped {path}: {reason}")
+def _print_result(result) -> NoReturn:
+    """Print what was made and what was skipped; the exit code is 2 if anything was."""
     fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
     print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
-    raise typer.Exit(2 if result.skipped else 0)
+    finish(result.account)
 
 
 def _print_edits(table, to: Path) -> None:

@@ -14,9 +14,12 @@ from histobridge.cache import Cache, digest
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
+from histobridge.io.kept import is_intact, kept, unseal
+from histobridge.io.limits import check_disk, check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
+from histobridge.items import Account
 from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
@@ -28,6 +31,13 @@ from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
 
 HANDOFF = "handoff"
+
+
+WORKING_BYTES, NATIVE_BYTES = 160, 100
+"""Memory for each pixel of an image (bytes) while it is labelled, at the working scale, and while it is handed off."""
+LABEL_BYTES, HANDOFF_BYTES = 3, 4
+"""Disk space for each pixel of an image: in the cache, at the working scale, and in the hand-off."""
+LONGEST_ENDING = max((*names.ENDINGS, ".json.sha256"), key=len)
 
 
 class CachedLabel(NamedTuple):
@@ -47,43 +57,103 @@ class CachedLabel(NamedTuple):
         return self.folder / "uncertainty.png"
 
 
+def check_bounds(images: list[ImageFile], um_per_px: float, out: Path, modality: str | None, account: Account) -> None:
+    """Check, before any work, sizes, memory, disk space, and the length of the names of what will be written.
+
+    Parameters
+    ----------
+    images : list of ImageFile
+        Those that are too large or small at the working scale, or for the memory, are skipped in the account.
+    um_per_px : float
+        The working scale, µm/px.
+    out : Path
+    modality : str, optional
+    account : Account
+
+    Raises
+    ------
+    OutputError
+        If the results of the others cannot be written to `out`.
+    """
+    used, space = names.Names(), 0.0
+    for image in images:
+        with account.item(image.path):
+            scale.check_size_at_scale(image, um_per_px)
+            native = image.height * image.width
+            working = native * (image.um_per_px / um_per_px) ** 2
+            check_memory(max(working * WORKING_BYTES, native * NATIVE_BYTES), image.path)
+            space += working * LABEL_BYTES + native * HANDOFF_BYTES
+            name = used.add(image.name, image.subject, modality)
+            check_path(out / HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
+    check_disk(space, out)
+
+
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
     """Return an image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1."""
     return np.clip(resample(image.read(), image.um_per_px, um_per_px, name=image.path), 0, 1)
 
 
 def label_images(
-    model: Model, images: list[ImageFile], cache: Cache, *, report: Report | None = None
+    model: Model,
+    images: list[ImageFile],
+    cache: Cache,
+    *,
+    account: Account | None = None,
+    report: Report | None = None,
 ) -> list[CachedLabel]:
-    """Label images that the cache holds no label of; return all labels.
+    """Label images that the cache holds no intact label of; return the labels of all images that could be labelled.
 
     Parameters
     ----------
     model : Model
     images : list of ImageFile
     cache : Cache
+    account : Account, optional
+        Is told of images that cannot be labelled.
     report : callable, optional
         Called with a progress line for each image; prints one every ten seconds by default.
     """
-    report = report or ThrottledProgress()
+    account, report = account or Account(), report or ThrottledProgress()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
     labels = [
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
-    waiting = [label for label in labels if not label.uncertainty.exists()]
+    waiting = [label for label in labels if not (is_intact(label.mask) and is_intact(label.uncertainty))]
     begun = time.monotonic()
     for number, label in enumerate(waiting):
         left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
         report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
+        with account.item(label.image.path):
+            _label(label, model)
+    return [label for label in labels if label.image.path not in account.skipped]
+
+
+def _label(label: CachedLabel, model: Model) -> None:
+    """Write mask and uncertainty of an image; both come from one labelling."""
+
+    def make(file: Path) -> None:
         mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
-        write_mask(label.mask, mask)
-        write_image(label.uncertainty, uncertainty(probabilities, mask))  # last: if it exists, both do
-    return labels
+        kept(label.uncertainty, lambda path: write_image(path, uncertainty(probabilities, mask)), Path.exists)
+        write_mask(file, mask)
+
+    if not is_intact(label.uncertainty):
+        unseal(label.mask)
+    kept(label.mask, make, Path.exists)
 
 
-def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
+def hand_off(
+    model: Model,
+    labels: list[CachedLabel],
+    out: Path,
+    *,
+    modality: str | None,
+    provenance: dict,
+    account: Account | None = None,
+) -> Handoff:
     """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
+
+    Images that have changed meanwhile are skipped in the account.
 
     Raises
     ------
@@ -93,10 +163,10 @@ def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: st
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
     earlier = _read_if_whole(out / HANDOFF)
-    if earlier and earlier.provenance.get("labels") == key:
+    if earlier and earlier.provenance.get("labels") == key and len(earlier.images) == len(labels):
         return earlier
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality), provenance | facts)
+    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality, account or Account()), provenance | facts)
 
 
 def _read_if_whole(folder: Path) -> Handoff | None:
@@ -106,21 +176,34 @@ def _read_if_whole(folder: Path) -> Handoff | None:
         return None
 
 
-def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator[Labelled]:
+def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Account) -> Iterator[Labelled]:
     for label in labels:
-        image, shape = label.image, (label.image.height, label.image.width)
-        mask = resize_mask(read_mask(label.mask)[0], shape)
-        uncertain = resize_map(read_image(label.uncertainty), shape)
-        about = image.um_per_px, image.path, modality
-        yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
+        image, labelled = label.image, None
+        with account.item(image.path):
+            shape = image.height, image.width
+            mask = resize_mask(read_mask(label.mask)[0], shape)
+            uncertain = resize_map(read_image(label.uncertainty), shape)
+            about = image.um_per_px, image.path, modality
+            labelled = Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
+        if labelled:  # outside of the account: what the reader of this generator does is not the image's fault
+            yield labelled
 
 
-def measure_handoff(handoff: Handoff, out: Path) -> pd.DataFrame:
-    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter."""
-    tables = []
+def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, account: Account) -> pd.DataFrame:
+    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter.
+
+    Raises
+    ------
+    UserError
+        If none can be measured; single images are skipped in the account.
+    """
+    tables, paths = [], {label.image.name: label.image.path for label in labels}
     for row in handoff.images.itertuples():  # pixel sizes may differ
-        mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
-        tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+        with account.item(paths[row.name]):
+            mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
+            tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+    if not tables:
+        raise UserError(f"No label can be measured. {next(iter(account.skipped.values()))}")
     fibres, images = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     write_table(out / "fibres.csv", fibres)
     return write_table(out / "morphometrics.csv", images)

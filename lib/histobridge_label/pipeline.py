@@ -5,10 +5,10 @@ Models, translations and labels are remembered in OUT/cache: an interrupted run 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +21,10 @@ from histobridge.config import Polarity, TrainingProfile, training_profile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
-from histobridge.errors import UserError, check_pixel_size, one_of
-from histobridge.io.files import file_lock, write_json, write_table, write_text
+from histobridge.errors import BrokenError, UserError, one_of
+from histobridge.io.files import file_lock, read_json, sweep_drafts, write_json, write_table, write_text
+from histobridge.io.limits import printable
+from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling, scale
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
@@ -77,7 +79,7 @@ class LabelResult(NamedTuple):
     handoff: Handoff
     measures: pd.DataFrame
     remarks: list[str]
-    skipped: dict[Path, str]
+    account: Account
 
 
 Confirm = Callable[[scale.Suggestion, Path], float]
@@ -140,6 +142,7 @@ def label_folder(
     profile = training_profile(options.profile)
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
+        sweep_drafts(out)
         steps = Steps(8 + guide)
 
         steps(f"looking at {images}")
@@ -147,11 +150,12 @@ def label_folder(
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
-        working_scale = choose_scale(source, scan.images, out, options.work_at, confirm)
-        chosen = images_to_learn_from(scan.images, profile, working_scale)
+        working_scale = choose_scale(source, scan, out, options.work_at, confirm)
+        labelling.check_bounds(scan.images, working_scale, out, modality, scan.account)
+        _draw_scale(source, scan, working_scale, out)
+        chosen, arrays = _read_to_learn_from(scan, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
 
-        arrays = [labelling.at_scale(image, working_scale) for image in chosen]
         training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
         facts = {"source": source.facts, "provenance": _provenance(chosen, options)}
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
@@ -178,9 +182,11 @@ def apply_model(
     """
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
+        sweep_drafts(out)
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
+        labelling.check_bounds(scan.images, model.um_per_px, out, modality, scan.account)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
@@ -188,20 +194,22 @@ def _label(
     model: Model, scan: FolderScan, out: Path, steps: Steps, *, modality: str | None, command: str, model_folder: Path
 ) -> LabelResult:
     """Label, hand off, measure, and write the page."""
+    account = scan.account
     steps(f"labelling {len(scan.images)} images")
-    labels = labelling.label_images(model, scan.images, Cache(out / CACHE))
+    labels = labelling.label_images(model, scan.images, Cache(out / CACHE), account=account)
 
-    steps("handing off, measuring, and the report")
+    steps(f"handing off {len(scan.images)} images, measuring, and the report")
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
-    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance)
-    measures = labelling.measure_handoff(handoff, out)
+    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance, account=account)
+    measures = labelling.measure_handoff(handoff, labels, out, account)
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
     report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
-    return LabelResult(page, handoff, measures, report.remarks, scan.skipped)
+    write_table(out / TABLE, scan.table)
+    return LabelResult(page, handoff, measures, report.remarks, account)
 
 
 # --- The images -----------------------------------------------------------------------------------------
@@ -212,7 +220,7 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
     save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
-    _print_remarks(scan.warnings)
+    _print_remarks([*scan.account.lines, *scan.warnings])
     return scan
 
 
@@ -225,7 +233,7 @@ def _thumbnail(image: ImageFile) -> Thumbnail:
 
 def _print_remarks(remarks: list[str]) -> None:
     for remark in remarks:
-        print(f"  {remark}", flush=True)
+        print(f"  {printable(remark)}", flush=True)
 
 
 def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_per_px: float) -> list[ImageFile]:
@@ -247,26 +255,39 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
     return evenly_chosen(large, min(len(large), max(2, int(MOST_PX / mean_px))))
 
 
+def _read_to_learn_from(
+    scan: FolderScan, profile: TrainingProfile, um_per_px: float
+) -> tuple[list[ImageFile], list[np.ndarray]]:
+    """Return images to learn from, and what they hold at the working scale; those that cannot be read are skipped."""
+    read: list[tuple[ImageFile, np.ndarray]] = []
+    while not read:  # until there is an error, because no image is left
+        for image in images_to_learn_from(scan.images, profile, um_per_px):
+            with scan.account.item(image.path):
+                read.append((image, labelling.at_scale(image, um_per_px)))
+    images, arrays = zip(*read, strict=True)
+    return list(images), list(arrays)
+
+
 # --- The scale ------------------------------------------------------------------------------------------
 
 
 def choose_scale(
-    source: LabelledSource, images: list[ImageFile], out: Path, stated: float | None, confirm: Confirm | None
+    source: LabelledSource, scan: FolderScan, out: Path, stated: float | None, confirm: Confirm | None
 ) -> float:
     """Return the pixel size (µm/px) to work at: as stated, as settled earlier in `out`, or as suggested and confirmed.
 
     Raises
     ------
     UserError
-        If it is not a positive number.
+        If it is not a positive number, or cannot be the scale of nerves.
     """
-    um_per_px = stated if stated is not None else _settled_scale(out, source, images)
+    um_per_px = stated if stated is not None else _settled_scale(out, source, scan.images)
     if um_per_px is None:
-        suggestion = scale.suggest_pixel_size(source.for_scale, images)
-        _draw_scale(source, images, suggestion.um_per_px, out)
+        suggestion = scale.suggest_pixel_size(source.for_scale, scan.images, scan.account)
+        scale.check_working_scale(suggestion.um_per_px, source.axon_px)
+        _draw_scale(source, scan, suggestion.um_per_px, out)
         um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
-    check_pixel_size(um_per_px, "The working scale")
-    _draw_scale(source, images, um_per_px, out)
+    scale.check_working_scale(um_per_px, source.axon_px)
     return um_per_px
 
 
@@ -288,18 +309,26 @@ def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -
     """Return the scale of an earlier run from the same source on the same images; None if there is none."""
     if not (out / SETTLED).exists():
         return None
-    settled = json.loads((out / SETTLED).read_text(encoding="utf-8"))
-    same_images = settled["pixel_sizes"].items() <= {image.name: image.um_per_px for image in images}.items()
-    return settled["um_per_px"] if same_images and settled["source"] == source.facts else None
+    try:
+        settled = read_json(out / SETTLED, "source", "um_per_px", "pixel_sizes")
+    except BrokenError as error:
+        print(f"  {error} The scale is settled anew.", flush=True)
+        return None
+    now = {image.name: image.um_per_px for image in images}
+    same_images = isinstance(settled["pixel_sizes"], dict) and settled["pixel_sizes"].items() <= now.items()
+    same = same_images and settled["source"] == source.facts and isinstance(settled["um_per_px"], Real)
+    return settled["um_per_px"] if same else None
 
 
-def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: float, out: Path) -> None:
+def _draw_scale(source: LabelledSource, scan: FolderScan, um_per_px: float, out: Path) -> None:
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
-    shown = {image.name: labelling.at_scale(image, um_per_px) for image in images[:4]}
-    sizes = source.um_per_px, um_per_px
-    save_figure(
-        domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale"
-    )
+    shown = {}
+    for image in [image for image in scan.images if scale.has_size_at_scale(image, um_per_px)][:4]:
+        with scan.account.item(image.path):
+            shown[image.name] = labelling.at_scale(image, um_per_px)
+    if shown:
+        sizes, names_ = (source.um_per_px, um_per_px), (source.dataset.name, "your images")
+        save_figure(domains(source.images, shown, um_per_px=sizes, names=names_), out / "scale")
 
 
 # --- Arguments ------------------------------------------------------------------------------------------
