@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from histobridge.errors import UserError, one_of
 
@@ -30,8 +31,26 @@ REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
 
-Polarity = Literal["auto", 1, -1]
-"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+LONGEST_NAME = 100
+"""Letters of a `Name`."""
+
+
+def checked_name(name: str) -> str:
+    """Return a name that may be that of a folder on any system, and stand in a command; else raise ValueError.
+
+    >>> checked_name("tem-pns_2.1")
+    'tem-pns_2.1'
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"the name {name!a:.120} cannot be used: take at most {LONGEST_NAME} letters, digits, '.', '_' and '-', "
+            "of which the first is a letter or digit"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+"""Of a dataset, pair or profile: it becomes part of paths, commands and pages."""
 
 
 class Strict(BaseModel):
