@@ -87,7 +87,7 @@ def _bring(
         if mirror and _copy(dataset.local(mirror, file.path), file, target):
             return []
     except TransferError as error:
-        refused = [f"the mirror's copy was refused: {error}"]
+        refused = [f"the mirror's copy was refused: {str(error).removeprefix("sent other content: ")}"]
     try:
         _download(dataset.url(file.path), file, target, hosts, limits)
     except TransferError as error:
@@ -155,8 +155,8 @@ def _store(pieces: Iterator[bytes], file: DataFile, target: Path) -> None:
             for piece in pieces:
                 size += len(piece)
                 if size > file.bytes:
-                    raise TransferError(f"other content: more than the {file.bytes} bytes of the manifest")
+                    raise TransferError(f"sent other content: more than the {file.bytes} bytes of the manifest")
                 sha256.update(piece)
                 output.write(piece)
         if sha256.hexdigest() != file.sha256:
-            raise TransferError("other content: wrong checksum")
+            raise TransferError("sent other content: wrong checksum")
