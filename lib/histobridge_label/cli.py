@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, print_json, progress_to_stderr
+from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, finish, print_json, progress_to_stderr
 from histobridge.errors import UserError, one_of
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
@@ -127,18 +127,23 @@ def measure(
 ) -> None:
     """Measure every fibre in mask files: diameters, g-ratio, myelin thickness; and of each image density and fractions.
 
-    Writes fibres.csv and summary.csv.
+    Writes fibres.csv and summary.csv. The exit code is 2 if a file cannot be measured; the others are.
     """
     from histobridge.measure import measure_files
 
     if um_per_px is None:
         raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
-    summary = measure_files(masks, um_per_px, to)
+    summary, account = measure_files(masks, um_per_px, to)
     if as_json:
         print_json(summary)
-    else:
+    elif len(summary):
         _print_measures(summary)
         console.print(f"Written to {to}: fibres.csv, summary.csv", soft_wrap=True)
+    with progress_to_stderr(as_json):
+        for row in summary.to_dict("records"):
+            if row["remark"]:
+                print(f"{row['mask']}: {row['remark']}")
+        finish(account)
 
 
 def _confirm(suggestion, picture: Path) -> float:

@@ -147,6 +147,7 @@ def label_folder(
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
+        _print_remarks(source.account.lines)
         working_scale = choose_scale(source, scan.images, out, options.work_at, confirm)
         chosen = images_to_learn_from(scan.images, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
@@ -157,7 +158,8 @@ def label_folder(
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 
-        return _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
+        result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
+        return result._replace(skipped=result.skipped | source.account.skipped)
 
 
 def apply_model(

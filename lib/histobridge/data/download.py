@@ -87,7 +87,8 @@ def _bring(
         if mirror and _copy(dataset.local(mirror, file.path), file, target):
             return []
     except TransferError as error:
-        refused = [f"the mirror's copy was refused: {str(error).removeprefix("sent other content: ")}"]
+        why = str(error).removeprefix("sent other content: ")
+        refused = [f"the mirror's copy was refused: {why}"]
     try:
         _download(dataset.url(file.path), file, target, hosts, limits)
     except TransferError as error:
