@@ -28,6 +28,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             if self.path == "/good.png":
                 self.start(200, {"Content-Length": len(GOOD)})
                 self.wfile.write(GOOD)
+            elif self.path == "/nowhere":
+                self.send_error(404)
             else:
                 self.server.asked += 1
                 getattr(self, self.server.fault)()
@@ -48,7 +50,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def endless_redirect(self):
         """Redirect, with a body without end."""
-        self.endless(302, Location="/elsewhere")
+        self.endless(302, Location="/nowhere")
 
     def bomb(self):
         """Send a compressed answer that unpacks to much more than was asked for."""
@@ -140,7 +142,7 @@ def server(monkeypatch):
         ("to_file", "redirects to an address that cannot be used"),
         ("to_ftp", "redirects to an address that cannot be used"),
         ("loop", "redirects without end"),
-        ("endless_redirect", ""),
+        ("endless_redirect", "HTTP 404"),
         ("too_short", "broke off"),
         ("no_http", ""),
         ("broken_gzip", "broke off"),
