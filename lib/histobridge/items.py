@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from histobridge.errors import OutputError, UserError
+from histobridge.io.limits import printable
 
 MOST_LISTED = 20
 """Lines about skipped items that are printed; tables and reports hold all of them."""
@@ -60,7 +61,7 @@ class Account:
         except Exception as error:  # of a decoder, of the file system: whatever it is, the others are worth going on
             self.skip(item, f"{item} cannot be used ({type(error).__name__}: {error}).")
         else:
-            if item not in self.used:
+            if item not in self.used and item not in self.skipped:
                 self.used.append(item)
 
     def skip(self, item: Hashable, reason: str) -> None:
@@ -79,7 +80,8 @@ class Account:
     @property
     def lines(self) -> list[str]:
         """A line for each skipped item, `MOST_LISTED` at most, then how many there are besides."""
-        lines = [f"Skipped {item}: {reason}" for item, reason in self.skipped.items()]
+        named = [why if why.startswith(str(item)) else f"{item}: {why}" for item, why in self.skipped.items()]
+        lines = [printable(f"Skipped {line}") for line in named]
         more = len(lines) - MOST_LISTED
         return lines[:MOST_LISTED] + ([f"... and {more} more that were skipped."] if more > 0 else [])
 
