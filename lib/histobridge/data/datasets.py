@@ -121,11 +121,9 @@ def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pat
     if dataset.procedural:
         mask = _draw(dataset, record)[1]
     else:
-        mask, snapped = read_mask(_here(dataset, record.mask, data_dir))
-        if snapped:
-            warnings.warn(
-                f"{record.mask}: {snapped} pixels of unknown grey levels were set to the nearest class", stacklevel=2
-            )
+        mask, remarks = read_mask(_here(dataset, record.mask, data_dir))
+        for remark in remarks:
+            warnings.warn(f"{record.mask}: {remark}", stacklevel=2)
         check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
     return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
 
