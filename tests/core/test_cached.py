@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from histobridge.cache import Cache
+from histobridge.io.images import read_image
 from histobridge.segmenter import Segmenter, SegmenterTraining
 from histobridge.strategies.cached import CachedTranslator, fit_segmenter, fit_syndiff
 from histobridge.translators import SynDiff
@@ -73,6 +74,45 @@ def test_an_interrupted_training_resumes(trainers, tmp_path, monkeypatch, model,
     assert trainers[model]().fingerprint == whole.fingerprint
     assert numbers == [0, 1, 2, 3, 2, 3, 4, 5]
     assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+@pytest.mark.parametrize("fault", ["flipped bit", "cut", "swapped", "losses changed", "checkpoint left"])
+def test_a_kept_model_that_is_not_what_was_trained_is_trained_anew(trainers, tmp_path, capsys, fault):
+    """The weights are those of before, whatever happened to the file (rows 14, 15 and 25)."""
+    first, other = trainers[Segmenter](), trainers[Segmenter](seed=1)
+    files = sorted(tmp_path.rglob("model.pt"), key=lambda path: Segmenter.load(path).fingerprint != first.fingerprint)
+    whole = bytearray(files[0].read_bytes())
+    if fault == "flipped bit":
+        whole[len(whole) // 3] ^= 4
+        files[0].write_bytes(whole)
+    elif fault == "cut":
+        files[0].write_bytes(whole[: len(whole) // 2])
+    elif fault == "swapped":
+        files[0].write_bytes(files[1].read_bytes())
+    elif fault == "losses changed":
+        losses = files[0].with_name("losses.csv")
+        losses.write_text(losses.read_text().replace("1", "2"))
+    else:  # a kill after the training, before it was tidied up
+        (files[0].parent / "model.checkpoint").write_bytes(b"half")
+    assert trainers[Segmenter]().fingerprint == first.fingerprint
+    assert trainers[Segmenter](seed=1).fingerprint == other.fingerprint
+    assert fault in ("checkpoint left", "losses changed") or "is not what was kept there" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+@pytest.mark.parametrize("fault", ["flipped bit", "cut", "swapped"])
+def test_a_kept_translation_that_is_not_what_was_made_is_made_anew(tmp_path, drawn, capsys, fault):
+    """It is never used (row 14)."""
+    counter, cache = Counter(), Cache(tmp_path)
+    first, second = (CachedTranslator(counter, cache).translate(image, "U") for image, _ in drawn["tem"])
+    files = sorted(tmp_path.rglob("*.png"), key=lambda path: not np.array_equal(read_image(path), first))
+    content = bytearray(files[0].read_bytes())
+    if fault == "flipped bit":
+        content[len(content) // 2] ^= 1
+    files[0].write_bytes({"cut": content[:99], "swapped": files[1].read_bytes()}.get(fault, content))
+    again = [CachedTranslator(counter, cache).translate(image, "U") for image, _ in drawn["tem"]]
+    assert np.array_equal(again[0], first) and np.array_equal(again[1], second) and counter.calls == 3
+    assert f"{files[0]} is not what was kept there" in capsys.readouterr().out
 
 
 def test_the_losses_of_every_step_are_recalled_too(tmp_path, drawn, tiny_syndiff):

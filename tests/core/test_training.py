@@ -134,12 +134,24 @@ def test_a_finished_training_is_not_repeated(tmp_path):
     assert second.steps == [] and torch.equal(first.total, second.total) and after.equals(before)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    """Training does not continue with other settings."""
+@pytest.mark.parametrize("fault", ["other settings", "cut", "empty", "a bit"])
+def test_a_checkpoint_that_cannot_be_continued_from_is_set_aside(tmp_path, capsys, fault):
+    """Training begins anew and ends as if nothing had been there; the old file stays beside it (rows 14 and 15)."""
     path = tmp_path / "it.pt"
-    run(Counter(), checkpoint=path)
-    with pytest.raises(UserError, match="steps: 6 then, 7 now"):
-        train(Counter(), 7, name="it", settings={"steps": 7}, checkpoint=path)
+    run(Counter(), 4, checkpoint=path)
+    content = bytearray(path.read_bytes())
+    if fault == "other settings":
+        checkpoints.save(path, {"training": {}, "history": []}, {"steps": 7})
+    elif fault == "a bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[: len(content) // 2] if fault == "cut" else b"")
+    training = Counter()
+    assert run(training, 4, checkpoint=path)["step"].tolist() == [0, 1, 2, 3] and training.steps == [0, 1, 2, 3]
+    told = capsys.readouterr().out
+    assert told.startswith(f"{path} ") and "it is made anew" in told
+    assert (tmp_path / "it.pt.set-aside").exists()
 
 
 def test_seconds_count_training_only(tmp_path, monkeypatch):

@@ -109,7 +109,7 @@ def _last(checkpoint: Path, settings: dict) -> dict | None:
     try:
         return checkpoints.load(checkpoint, settings)["state"]
     except BrokenError as error:
-        set_aside(checkpoint, f"cannot be continued from ({error})")
+        set_aside(checkpoint, str(error).removeprefix(f"{checkpoint} ").rstrip("."))
         return None
 
 
