@@ -18,6 +18,7 @@ COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3}
 """Samples a pixel, without extra ones, of each photometric interpretation that can be read."""
 JPEG = (6, 7, 34892, 33007)  # compressions whose decoder converts YCbCr to RGB
 NO_COMPRESSION = 1
+NUMBERS, COMPLEX = (1, 2, 3), (5, 6)  # sample formats: unsigned, signed and real numbers; complex ones
 ALPHA = {1: "associated", 2: "unassociated"}
 
 
@@ -80,8 +81,12 @@ def _checked_kind(page: tifffile.TiffPage, name: object) -> str:
         raise UserError(f"{name} has {kind} colours: save it as grey or RGB.")
     if kind == "YCBCR" and (page.compression not in JPEG or page.planarconfig != 1 or page.extrasamples):
         raise UserError(f"{name} has YCBCR colours that no JPEG decoder converts: save it as grey or RGB.")
-    if page.dtype is None or page.dtype.kind not in "buif":
-        held = page.dtype or f"{page.bitspersample}-bit samples of format {page.sampleformat}"
+    if page.dtype is None or page.dtype.kind not in "buif" or page.sampleformat not in NUMBERS:
+        held = (
+            page.dtype
+            if page.sampleformat in COMPLEX
+            else f"{page.bitspersample}-bit samples of format {page.sampleformat}"
+        )
         raise UserError(f"{name} holds {held}: save it with integer or real grey values.")
     if kind == "PALETTE" and page.dtype.kind not in "bu":
         raise UserError(f"{name} has {page.dtype} numbers of colours: save it as grey or RGB.")
