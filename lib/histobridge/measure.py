@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -53,10 +54,19 @@ def measure_files(paths: Iterable[Path], um_per_px: float | None, to: Path) -> p
     ------
     UserError
         If the pixel size (µm/px) is missing or not a positive number, or a file is no mask.
+
+    What is remarkable about a mask file is printed to standard error.
     """
     paths = list(paths)
     check_pixel_size(um_per_px, paths[0])
-    tables = measure_masks((({"mask": str(path)}, read_mask(path)[0]) for path in paths), um_per_px)
+    tables = measure_masks((({"mask": str(path)}, _read(path)) for path in paths), um_per_px)
     for name, table in zip(("fibres", "summary"), tables, strict=True):
         write_table(to / f"{name}.csv", table)
     return tables[1]
+
+
+def _read(path: Path) -> np.ndarray:
+    mask, remarks = read_mask(path)
+    for remark in remarks:
+        print(f"{path}: {remark}", file=sys.stderr)
+    return mask
