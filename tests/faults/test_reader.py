@@ -68,7 +68,7 @@ def test_an_edit_by_transparency_is_an_edit(histobridge, tissue, tmp_path):
     edits = pd.read_csv(tmp_path / "edits" / "edits.csv").iloc[0]
     erased = mask * (np.arange(96) >= 48)[:, None]
     assert code == 0
-    assert edits["changed"] == pytest.approx((mask != erased).mean(), abs=1e-6)
+    assert edits["pixels_changed"] == (mask != erased).sum() > 1000
 
 
 @pytest.mark.parametrize("levels", [(0, 1, 2), (0, 85, 170)])

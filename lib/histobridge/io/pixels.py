@@ -64,7 +64,7 @@ def size_of(path: str | os.PathLike) -> tuple[int, int]:
                 return png_header(file)[:2]
             if kind == "JPEG":
                 return JpegImageFile(file).size[::-1]
-            with open_tiff(file) as tiff:
+            with open_tiff(file, path) as tiff:
                 page = single_page(tiff, path)[0]
                 return page.imagelength, page.imagewidth
 

@@ -22,14 +22,15 @@ NUMBERS, COMPLEX = (1, 2, 3), (5, 6)  # sample formats: unsigned, signed and rea
 ALPHA = {1: "associated", 2: "unassociated"}
 
 
-def open_tiff(file: BinaryIO) -> tifffile.TiffFile:
-    """Open a TIFF so that its pages are those of this file: of an OME set, no other file is opened."""
-    return tifffile.TiffFile(file, is_ome=False)
+def open_tiff(file: BinaryIO, name: object) -> tifffile.TiffFile:
+    """Open a TIFF so that its pages are those of this file: of a set, no other file is opened."""
+    of_sets = {"is_ome": False, "is_mmstack": False, "is_ndtiff": False}
+    return tifffile.TiffFile(file, name=Path(str(name)).name, **of_sets)
 
 
 def decode_tiff(file: BinaryIO, name: object) -> Plane:
     """Return the plane of a TIFF; raise a `UserError` for what `histobridge.io.plane` says is refused."""
-    with open_tiff(file) as tiff:
+    with open_tiff(file, name) as tiff:
         page, ome = single_page(tiff, name)
         kind, alpha = _checked_kind(page, name), _alpha(page, name)
         _check_size(page, kind, name)
@@ -59,8 +60,11 @@ def single_page(tiff: tifffile.TiffFile, name: object) -> tuple[tifffile.TiffPag
         n_pages = sum(len(one) for one in series)
         what = f"{n_pages} pages, axes {ome.axes if ome else series[0].axes}"
         refuse_stack(name, f"{what}; of its set are missing: {listed(missing)}" if missing else what)
-    if ome and not ome.other_files and ome.n_planes > page.samplesperpixel:
+    if ome and not ome.other_files and ome.n_planes > len(tiff.pages) * page.samplesperpixel:
         refuse_stack(name, f"{ome.n_planes} planes declared, 1 there, axes {ome.axes}", "export the plane again.")
+    n_images = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
+    if n_images > page.samplesperpixel:
+        refuse_stack(name, f"{n_images} images declared, 1 there", "export the plane again.")
     return page, ome
 
 
