@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import sys
 
 import imagecodecs
 import numpy as np
@@ -153,3 +154,12 @@ def test_a_tiff_that_declares_no_photometry_is_refused():
     content[tag.offset : tag.offset + 2] = (60_000).to_bytes(2, "little")  # another, unknown tag
     with pytest.raises(UserError, match=r"a\.tif does not declare whether 0 is black or white"):
         decode_plane(bytes(content), "a.tif")
+
+
+def test_thousands_of_damaged_files_end_no_process():
+    """Each is a sentence: imagecodecs gives away a reference to None with each, and they must not be used up."""
+    content, before = imagecodecs.png_encode(GREY)[:-30], sys.getrefcount(None)
+    for _ in range(1000):
+        with pytest.raises(UserError, match="cannot be read"):
+            decode_plane(content, "a.png")
+    assert sys.getrefcount(None) > before - 500

@@ -20,6 +20,9 @@ LUMINANCE = (0.299, 0.587, 0.114)
 STRETCHED = 0.5, 99.5
 """The percentiles of the grey values that `normalise` maps to 0 and 1."""
 
+ROWS = 256
+"""Of an image that are stretched at a time: intermediate results have 64 bits, and an image may be huge."""
+
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """Read one microscopy image of any size as raw grey values; returns and raises as `image_of`.
@@ -97,12 +100,14 @@ def normalise(image: np.ndarray, *, name: object = "The image") -> np.ndarray:
     >>> normalise(np.array([[100.0, 100.0, 150.0, 300.0, 300.0]])).tolist()
     [[0.0, 0.0, 0.25, 1.0, 1.0]]
     """
-    bottom, top = np.percentile(image, STRETCHED)
+    bottom, top = np.percentile(image.flatten(), STRETCHED, overwrite_input=True)  # one copy; it makes two by itself
     if not top > bottom:
         raise UserError(f"{name} is constant (grey value {bottom:g}): it shows nothing, leave it out.")
-    stretched = image - bottom  # then in place: an image may be huge
-    stretched /= top - bottom
-    return np.clip(stretched, 0, 1, out=stretched).astype(np.float32, copy=False)
+    stretched = np.empty(image.shape, dtype=np.float32)
+    for top_row in range(0, len(image), ROWS):
+        rows = slice(top_row, top_row + ROWS)
+        stretched[rows] = np.clip((image[rows] - bottom) / (top - bottom), 0, 1)
+    return stretched
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:

@@ -6,12 +6,18 @@ import struct
 from typing import BinaryIO, NamedTuple
 
 import imagecodecs
+import numpy as np
 
 from histobridge.io.plane import Plane, check_room, refuse_stack
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 """Decoded samples a pixel, for the colour types of PNG: grey, RGB, palette, grey + alpha, RGB + alpha."""
+
+
+REFERENCES: list[None] = []
+"""One for each PNG that could not be decoded: imagecodecs 2026.3 then drops a reference to None that it does not own,
+and a Python before 3.12 ends without a word when they are used up, such as by a folder of damaged files."""
 
 
 class PngHeader(NamedTuple):
@@ -59,8 +65,7 @@ def decode_png(file: BinaryIO, name: object) -> Plane:
         refuse_stack(name, f"animated, {header.n_frames} frames")
     bytes_per_sample = 2 if header.bits == 16 else 1
     check_room((header.height, header.width), header.channels * bytes_per_sample, name)
-    file.seek(0)
-    pixels = imagecodecs.png_decode(file.read())  # unlike Pillow, keeps 16 bits in colour
+    pixels = _decoded(file)
     if header.colour_type == 0 and header.bits < 8:
         full_scale = 2**header.bits - 1
         pixels //= 255 // full_scale  # the decoder stretches grey to 8 bits
@@ -72,3 +77,12 @@ def decode_png(file: BinaryIO, name: object) -> Plane:
         colours = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
         return Plane(colours, full_scale, alpha=pixels[..., -1])
     return Plane(pixels, full_scale)
+
+
+def _decoded(file: BinaryIO) -> np.ndarray:
+    file.seek(0)
+    try:
+        return imagecodecs.png_decode(file.read())  # unlike Pillow, keeps 16 bits in colour
+    except Exception:
+        REFERENCES.append(None)
+        raise

@@ -149,7 +149,10 @@ def _brightness(samples: np.ndarray, kind: str, page: tifffile.TiffPage, name: o
         return samples, full_scale
     if samples.dtype.kind == "u":
         return full_scale - samples, full_scale
-    return (~samples if samples.dtype.kind == "i" else np.float32(1) - samples), full_scale
+    if samples.dtype.kind == "i":
+        return ~samples, full_scale
+    with np.errstate(invalid="ignore"):  # NaN stays NaN, and an image refuses it
+        return np.float32(1) - samples, full_scale
 
 
 def _look_up(index: np.ndarray, table: np.ndarray | None, name: object) -> tuple[np.ndarray, int]:
