@@ -79,7 +79,7 @@ def decode_mask(plane: Plane, *, name: object = "The mask") -> tuple[np.ndarray,
         raise UserError(f"{name} holds {plane.values.dtype} pixels: save the mask as 8-bit grey with 0, 127 and 255.")
     colours, erased = _without_transparent(plane, name)
     grey, is_coloured = _grey(colours)
-    found = np.flatnonzero(np.bincount(grey.ravel(), minlength=256))
+    found = np.flatnonzero(sum(np.bincount(row, minlength=256) for row in grey))  # of all at once: 8 bytes a pixel
     coding = None if is_coloured.any() else _other_coding(found, plane.full_scale)
     if coding:
         mask = np.searchsorted(coding, np.arange(256)).clip(0, 2).astype(np.uint8)[grey]

@@ -17,7 +17,7 @@ CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 REFERENCES: list[None] = []
 """One for each PNG that could not be decoded: imagecodecs 2026.3 then drops a reference to None that it does not own,
-and a Python before 3.12 ends without a word when they are used up, such as by a folder of damaged files."""
+and a Python before 3.12 ends in a fatal error when they are used up, such as by a folder of damaged files."""
 
 
 class PngHeader(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import xml.etree.ElementTree as XML
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -40,7 +41,7 @@ class Ome:
 
     def missing(self, beside: Path) -> list[str]:
         """Return the other files of the set that are not in the folder of the file that was read."""
-        return [name for name in self.other_files if not beside.with_name(name).exists()]
+        return [name for name in self.other_files if not os.path.exists(beside.with_name(name))]
 
 
 def read_ome(description: str, name: object) -> Ome | None:
