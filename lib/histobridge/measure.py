@@ -89,8 +89,8 @@ def _read(path: Path) -> tuple[np.ndarray, str]:
     """Read a mask file, and what is to be told about it."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is a folder, or no ordinary file: name mask files.")
-    mask, n_snapped = read_mask(path)
-    return mask, f"{n_snapped} pixels of unknown grey levels were set to the nearest class" if n_snapped else ""
+    mask, remarks = read_mask(path)
+    return mask, "; ".join(remarks)
 
 
 def _measured(names: dict, mask: np.ndarray, um_per_px: float) -> tuple[pd.DataFrame, dict]:

@@ -17,7 +17,8 @@ from histobridge.errors import UserError, one_of
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
 Out = Annotated[Path, typer.Option(help="Folder for all results.")]
 PixelSize = Annotated[
-    float | None, typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars or OME metadata.")
+    float | None,
+    typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars, OME or ImageJ metadata."),
 ]
 Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS does, such as SEM.")]
 

@@ -9,11 +9,12 @@ import numpy as np
 from skimage.transform import resize
 
 from histobridge.errors import UserError
-from histobridge.io.files import sha256_of
-from histobridge.io.images import normalise, read_described
+from histobridge.io.images import image_of, normalise, read_image
+from histobridge.io.pixels import read_plane
+from histobridge.io.plane import Plane
 from histobridge_label.export import names
 from histobridge_label.find_images import UNREADABLE
-from histobridge_label.pixel_size import PixelSize, pixel_size
+from histobridge_label.pixel_size import PixelSize, Sidecars, pixel_size
 
 THUMBNAIL = 192  # longer side, px
 MAX_CLIPPED = 0.02  # share of pixels at one end of the grey scale; above it, the image is reported as clipped
@@ -33,7 +34,7 @@ class ImageFile:
     um_per_px : float
         Pixel size, µm/px.
     pixel_size_source : str
-        Where the pixel size comes from: the name of a sidecar, "OME metadata" or "stated".
+        Where the pixel size comes from: the name of a sidecar, "OME metadata", "ImageJ metadata" or "stated".
     height, width : int
         In px.
     stored_as : str
@@ -60,10 +61,10 @@ class ImageFile:
 
     def read(self) -> np.ndarray:
         """Return the image, float32 [H, W], its contrast stretched to 0..1."""
-        return normalise(read_described(self.path)[0], name=self.path)
+        return normalise(read_image(self.path), name=self.path)
 
 
-def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None = None) -> ImageFile:
+def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:
     """Read and describe an image file.
 
     Parameters
@@ -71,8 +72,8 @@ def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None =
     path : Path
     name : str
         Unique in the folder.
-    folder : Path
-        That of the dataset, in which sidecars are searched.
+    sidecars : Sidecars
+        Those of the folder of the dataset.
     um_per_px : float, optional
         Pixel size; by default that of sidecars or metadata.
 
@@ -83,29 +84,30 @@ def inspect_image(path: Path, name: str, folder: Path, um_per_px: float | None =
     """
     if path.suffix.lower() in UNREADABLE:
         raise UserError(f"{path.suffix} cannot be read: export it as TIFF or PNG.")
-    image, stored_as = read_described(path)
+    plane = read_plane(path)
+    image = image_of(plane, path)
     stretched = normalise(image, name=path)
-    size, size_warnings = _pixel_size(path, folder, um_per_px)
+    size, size_warnings = _pixel_size(path, plane, sidecars, um_per_px)
     height, width = image.shape
     return ImageFile(
         path=path,
         name=name,
-        subject=_subject(path, folder),
+        subject=_subject(path, sidecars.root),
         um_per_px=size.um_per_px,
         pixel_size_source=size.source,
         height=height,
         width=width,
-        stored_as=stored_as,
-        sha256=sha256_of(path),
+        stored_as=plane.stored_as,
+        sha256=plane.sha256,
         thumbnail=_thumbnail(stretched),
-        warnings=(*size_warnings, *_grey_value_warnings(image)),
+        warnings=(*plane.remarks, *size_warnings, *_grey_value_warnings(image)),
     )
 
 
-def _pixel_size(path: Path, folder: Path, stated: float | None) -> tuple[PixelSize, list[str]]:
+def _pixel_size(path: Path, plane: Plane, sidecars: Sidecars, stated: float | None) -> tuple[PixelSize, list[str]]:
     """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ."""
     try:
-        recorded = pixel_size(path, folder)
+        recorded = pixel_size(path, plane, sidecars)
     except UserError as error:
         if stated is None:
             raise

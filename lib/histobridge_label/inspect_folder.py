@@ -14,6 +14,7 @@ from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import check_pixel_size
 from histobridge_label.find_images import find_images, unique_names
 from histobridge_label.image_file import ImageFile, inspect_image
+from histobridge_label.pixel_size import Sidecars
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def scan_folder(
     folder : Path
         May be a BIDS dataset.
     um_per_px : float, optional
-        Pixel size of all images, µm/px; by default that of sidecars and OME metadata.
+        Pixel size of all images, µm/px; by default that of sidecars and of OME or ImageJ metadata.
     exclude : Path, optional
         A folder that is left out, because results may lie among the images.
     report : callable, optional
@@ -86,11 +87,12 @@ def scan_folder(
     paths = find_images(folder, exclude)
     if um_per_px is not None:
         check_pixel_size(um_per_px, folder)
+    sidecars = Sidecars(folder)
     images, skipped, names = [], {}, unique_names([path.relative_to(folder) for path in paths])
     for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
         report(f"looking at {path.name}, {number} of {len(paths)}")
         try:
-            images.append(inspect_image(path, name, folder, um_per_px))
+            images.append(inspect_image(path, name, sidecars, um_per_px))
         except UserError as error:
             skipped[path] = str(error)
     if not images:

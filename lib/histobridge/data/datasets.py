@@ -15,10 +15,11 @@ import numpy as np
 
 from histobridge.data.manifest import Dataset, ImageRecord
 from histobridge.errors import UserError
-from histobridge.io.files import sha256_of
-from histobridge.io.images import normalise, read_image
+from histobridge.io.images import image_of, normalise
 from histobridge.io.limits import check_memory
-from histobridge.io.masks import check_same_size, read_mask
+from histobridge.io.masks import check_same_size, decode_mask
+from histobridge.io.pixels import read_plane, size_of
+from histobridge.io.plane import Plane
 from histobridge.io.resample import resample, resample_mask
 from histobridge.items import Account
 from histobridge.phantom import phantom
@@ -151,7 +152,8 @@ def _image(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pa
     if dataset.procedural:
         raw = _draw(dataset, record)[0]
     else:
-        raw = normalise(read_image(_intact(dataset, record.path, record.sha256, data_dir)), name=record.path)
+        plane = _intact(dataset, record.path, record.sha256, data_dir)
+        raw = normalise(image_of(plane, record.path), name=record.path)
     return np.clip(resample(raw, record.um_per_px, um_per_px, name=record.key), 0, 1)
 
 
@@ -159,12 +161,11 @@ def _mask(dataset: Dataset, record: ImageRecord, um_per_px: float, data_dir: Pat
     if dataset.procedural:
         mask = _draw(dataset, record)[1]
     else:
-        mask, snapped = read_mask(_intact(dataset, record.mask, record.mask_sha256, data_dir))
-        if snapped:
-            warnings.warn(
-                f"{record.mask}: {snapped} pixels of unknown grey levels were set to the nearest class", stacklevel=2
-            )
-        check_same_size(read_image(_here(dataset, record.path, data_dir)), mask, name=record.path)
+        plane = _intact(dataset, record.mask, record.mask_sha256, data_dir)
+        mask, remarks = decode_mask(plane, name=record.mask)
+        for remark in remarks:
+            warnings.warn(f"{record.mask}: {remark}", stacklevel=2)
+        check_same_size(size_of(_here(dataset, record.path, data_dir)), mask.shape, name=record.path)
     return resample_mask(mask, record.um_per_px, um_per_px, name=record.key)
 
 
@@ -174,19 +175,16 @@ def _draw(dataset: Dataset, record: ImageRecord) -> tuple[np.ndarray, np.ndarray
     return phantom(dataset.procedural, record.seed, shape=shape, um_per_px=record.um_per_px)
 
 
-def _intact(dataset: Dataset, path: str, sha256: str, data_dir: Path) -> Path:
-    """Return the place of a file that is here and is that of the manifest."""
+def _intact(dataset: Dataset, path: str, sha256: str, data_dir: Path) -> Plane:
+    """Read a file that is here; what was decoded must be the content that the manifest names."""
     file = _here(dataset, path, data_dir)
-    try:
-        intact = sha256_of(file) == sha256
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror or error}): is it a file, and may you?") from error
-    if not intact:
+    plane = read_plane(file)
+    if plane.sha256 != sha256:
         raise UserError(
             f"{file} is not the file of the manifest: its checksum differs. Move it away and get the right one with "
             f"`histobridge fetch {dataset.name}`; `histobridge data` shows which files are wrong."
         )
-    return file
+    return plane
 
 
 def _here(dataset: Dataset, path: str, data_dir: Path) -> Path:
