@@ -14,6 +14,7 @@ from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, subject_folds
 from histobridge.data.manifest import SPLITS
 from histobridge.errors import UserError, one_of
+from histobridge.io.limits import printable
 from histobridge_study.config import Profile, Study, load_study
 from histobridge_study.parameters import Parameters
 from histobridge_study.runs import Run, refuse_old_runs
@@ -25,6 +26,8 @@ Cell = tuple[str, str, int]
 @dataclass(frozen=True)
 class Grid:
     """The pairs, protocols and folds of one profile; None means all that the profile and the pairs name.
+
+    `out`, `data` and `study_file` become absolute paths: kernels and Snakemake have folders of their own.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class Grid:
 
     @classmethod
     def from_config(cls, config: Mapping) -> Grid:
-        """Return the grid of Snakemake's configuration, in which lists are written `a,b`.
+        """Return the grid of Snakemake's configuration: that of `config`, or one in which lists are written `a,b`.
 
         >>> Grid.from_config({"profile": "smoke", "pairs": "phantom-sem", "folds": "0,1"}).cells
         [('phantom-sem', 'transductive', 0), ('phantom-sem', 'transductive', 1)]
@@ -53,11 +56,18 @@ class Grid:
         names = {f.name for f in fields(cls) if f.init}
         given = {name: value for name, value in config.items() if name in names and value is not None}
         for name in {"pairs", "protocols", "folds"} & given.keys():
-            parts = str(given[name]).split(",")
+            parts = given[name] if isinstance(given[name], list) else str(given[name]).split(",")
             given[name] = tuple(map(int, parts)) if name == "folds" else tuple(parts)
         return cls(**given)
 
+    @property
+    def config(self) -> dict:
+        """The grid as plain values; `from_config` makes the same grid of them in any working folder."""
+        return {name: getattr(self, name) for name in (f.name for f in fields(self) if f.init)}
+
     def __post_init__(self):
+        for place in ("out", "data", "study_file"):
+            object.__setattr__(self, place, _absolute(getattr(self, place)))
         object.__setattr__(self, "study", load_study(self.study_file))
         self.study.profile(self.profile)
         one_of("split", self.split, SPLITS)
@@ -65,18 +75,19 @@ class Grid:
             self.study.pair(pair)
         for protocol in self.protocols or ():
             one_of("protocol", protocol, PROTOCOLS)
+        if any(fold < 0 for fold in self.folds or ()):
+            raise UserError("Folds are counted from 0.")
         refuse_old_runs(self.folder)
 
     @property
     def folder(self) -> Path:
         """Where everything of the profile is written."""
-        return Path(self.out).resolve() / self.profile
+        return Path(self.out) / self.profile
 
     @property
     def places(self) -> dict[str, str]:
-        """`out`, `data` and `study` as absolute paths: kernels and Snakemake have folders of their own."""
-        study = str(self.study.path) if self.study.path else ""
-        return {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve()), "study": study}
+        """`out`, `data` and `study`, as the parameters of a notebook call them."""
+        return {"out": self.out, "data": self.data, "study": self.study_file}
 
     @property
     def settings(self) -> Profile:
@@ -133,6 +144,22 @@ class Grid:
     def finished_runs(self, stage: str) -> list[Run]:
         """Return the runs of `cells` that have finished a stage with the present settings."""
         return [run for run in (self.run(*cell) for cell in self.cells) if run.stage(stage).finished]
+
+
+def _absolute(place: str) -> str:
+    """Return a path as absolute text, which nothing is for nothing.
+
+    Raises
+    ------
+    UserError
+        If it holds bytes that are no UTF-8: notebooks are UTF-8, and name it.
+    """
+    path = str(Path(place).resolve()) if place else ""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{printable(path)} holds bytes that are no UTF-8: choose another name.") from None
+    return path
 
 
 def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -> Iterator[Run]:

@@ -206,7 +206,9 @@ def _yaml_files(folder: Traversable) -> list[Traversable]:
 def _read_yaml(path: Traversable):
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"The manifest {path} cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a day that does not exist
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
 
 
