@@ -148,7 +148,7 @@ def _date_by_this_clock(record: Path) -> None:
 
 
 def _snakemake(grid: Grid, cores: int, *, dry_run: bool) -> int:
-    """Run Snakemake in the folder of the grid, and return its exit code. However this ends, no process stays at work."""
+    """Run Snakemake in the folder of the grid; return its exit code. However this ends, no process stays at work."""
     config = write_json(grid.folder / CONFIG, {**grid.config, "cores": cores, "front": os.getpid()})
     command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--configfile", config]
     command += ["--profile", WORKFLOW / "profiles" / "local", "--cores", cores, *(["--dry-run"] if dry_run else [])]

@@ -5,7 +5,7 @@ The Snakefile turns a grid into jobs, and the report names the cells of it that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, subject_folds
 from histobridge.data.manifest import SPLITS
-from histobridge.errors import UserError, one_of
+from histobridge.errors import BrokenError, UserError, one_of
 from histobridge.io.limits import printable
+from histobridge.items import Account
 from histobridge_study.config import Profile, Study, load_study
 from histobridge_study.parameters import Parameters
 from histobridge_study.runs import Run, refuse_old_runs
@@ -141,9 +142,16 @@ class Grid:
         cell = {"pair": pair, "profile": self.profile, "fold": fold, "protocol": protocol}
         return Run(Parameters(**cell, **self.places, split=self.split, seed=self.seed), self.study)
 
-    def finished_runs(self, stage: str) -> list[Run]:
-        """Return the runs of `cells` that have finished a stage with the present settings."""
-        return [run for run in (self.run(*cell) for cell in self.cells) if run.stage(stage).finished]
+    def finished_runs(self, stage: str, account: Account | None = None) -> list[Run]:
+        """Return the runs of `cells` that have finished a stage with the present settings.
+
+        The account is told of those that have not.
+        """
+        runs = [self.run(*cell) for cell in self.cells]
+        finished = list(_finished(runs, stage, account))
+        if account:
+            account.harmless |= {run.title: "not run yet" for run in runs if not run.stage(stage).record_file.exists()}
+        return finished
 
 
 def _absolute(place: str) -> str:
@@ -162,7 +170,23 @@ def _absolute(place: str) -> str:
     return path
 
 
-def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -> Iterator[Run]:
+def _finished(runs: Iterable[Run], stage: str, account: Account | None) -> Iterator[Run]:
+    """Yield the runs that have finished a stage; those whose files are not as they were written are skipped."""
+    for run in runs:
+        try:
+            run.stage(stage).record()
+        except BrokenError as error:
+            if account:
+                account.skip(run.title, str(error))
+        except UserError:
+            continue
+        else:
+            yield run
+
+
+def runs_of_profile(
+    profile: str, stage: str, *, seed: int = 0, account: Account | None = None, **places: str
+) -> Iterator[Run]:
     """Yield every run of a profile that has finished a stage: all pairs, protocols, folds and splits of the study.
 
     Parameters
@@ -170,6 +194,8 @@ def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -
     profile, stage : str
     seed : int
         Runs with another seed answer another question than the spread over folds.
+    account : Account, optional
+        Is told of runs that are skipped because files of the stage are not as they were written.
     **places : str
         `out`, `data` and `study_file`, as in `Grid`.
     """
@@ -179,4 +205,4 @@ def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -
             if not grid.unavailable(pair):
                 for protocol in PROTOCOLS:
                     runs = (grid.run(pair, protocol, fold) for fold in range(grid.settings.folds))
-                    yield from (run for run in runs if run.stage(stage).finished)
+                    yield from _finished(runs, stage, account)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from histobridge.cli import Data, Mirror, ProfileName, Seed, app, console
+from histobridge.cli import Data, Mirror, ProfileName, Seed, app, console, finish
 from histobridge.errors import one_of
 from histobridge.items import Account
 from histobridge_study.cli.data import fetch_datasets
@@ -113,8 +113,10 @@ def report(
     """
     from histobridge_study.report.site import build
 
-    page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file))
+    account = Account(noun="runs")
+    page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file), account=account)
     console.print(f"Report: {os.path.relpath(page)}", soft_wrap=True)
+    finish(account)
 
 
 def _fetch(grid, mirror: Path | None) -> None:
