@@ -93,7 +93,7 @@ def _joined(stages: Iterable[Stage], table: str) -> pd.DataFrame:
 
 
 def _added(stages: Iterable[Stage], name: str, account: Account) -> pd.DataFrame:
-    """Join a table that was added to some of the stages; of one that is not as it was written, the rows are left out."""
+    """Join a table that was added to some stages; the rows of one that is not as it was written are left out."""
     paths = {stage.run.title: stage.folder / name for stage in stages if (stage.folder / name).exists()}
     for title, path in paths.items():
         if not is_intact(path):
