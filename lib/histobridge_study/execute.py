@@ -12,7 +12,6 @@ from typing import TextIO
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from psutil import Process
 
@@ -20,6 +19,7 @@ from histobridge.errors import UserError
 from histobridge.io.files import file_lock, sweep_drafts, write_json, write_text
 from histobridge.machine import available_cores
 from histobridge_study.grid import Grid
+from histobridge_study.notebook_page import notebook_html
 from histobridge_study.processes import end_tree
 from histobridge_study.runs import STAGES, Run
 
@@ -115,9 +115,7 @@ def _verbatim(path: Path) -> str:
 
 def write_html(notebook: Path) -> Path:
     """Write an executed notebook as a self-contained HTML page beside it."""
-    exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="")  # load nothing from a network
-    page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    return write_text(notebook.with_suffix(".html"), page)
+    return write_text(notebook.with_suffix(".html"), notebook_html(nbformat.read(notebook, as_version=4)))
 
 
 def run_grid(grid: Grid, *, cores: int | None = None, dry_run: bool = False) -> bool:
