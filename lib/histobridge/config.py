@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from importlib import resources
 from typing import Annotated, Literal
 
@@ -249,4 +250,6 @@ def validated(model: type[Strict], values: dict, name: str):
         fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")  # a misspelt name explains the rest
         where = ".".join(map(str, fault["loc"]))
         known = f" Known names: {', '.join(model.model_fields)}." if len(fault["loc"]) == 1 else ""
-        raise UserError(f"{name}: '{where}': {fault['msg']}.{known}") from error
+        unquoted = fault["type"] == "string_type" and isinstance(fault["input"], int | date)  # YAML reads `no` as False
+        message = fault["msg"].removeprefix("Value error, ") + (": write it in quotes" if unquoted else "")
+        raise UserError(f"{name}: '{where}': {message}.{known}") from error

@@ -30,11 +30,14 @@ class Account:
         The others, with one sentence: what is wrong, and what to do.
     harmless : dict of item to str
         What nobody expects a result of, such as text files, with what it is.
+    noun : str
+        What the summary calls the items.
     """
 
     used: list[Hashable] = field(default_factory=list)
     skipped: dict[Hashable, str] = field(default_factory=dict)
     harmless: dict[Hashable, str] = field(default_factory=dict)
+    noun: str = "files"
 
     @contextmanager
     def item(self, item: Hashable) -> Iterator[None]:
@@ -74,7 +77,7 @@ class Account:
         """The numbers, such as `14 files: 11 used, 2 skipped, 1 of no concern (1 hidden)`."""
         counts = len(self.used), len(self.skipped), len(self.harmless)
         kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(self.harmless.values()).most_common())
-        line = f"{sum(counts)} files: {counts[0]} used, {counts[1]} skipped, {counts[2]} of no concern"
+        line = f"{sum(counts)} {self.noun}: {counts[0]} used, {counts[1]} skipped, {counts[2]} of no concern"
         return f"{line} ({kinds})" if kinds else line
 
     @property
