@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from histobridge.errors import UserError
+from histobridge.io.limits import printable
 from histobridge.items import Account
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _stop(sentence: str) -> NoReturn:
 def finish(account: Account) -> NoReturn:
     """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
     for line in (*account.lines, account.summary):
-        print(line)
+        print(printable(line))
     raise typer.Exit(account.exit_code)
 
 

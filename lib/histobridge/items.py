@@ -38,6 +38,10 @@ class Account:
     skipped: dict[Hashable, str] = field(default_factory=dict)
     harmless: dict[Hashable, str] = field(default_factory=dict)
     noun: str = "files"
+    _in_use: set = field(default_factory=set, init=False, repr=False, compare=False)  # of `used`, which may be long
+
+    def __post_init__(self):
+        self._in_use = set(self.used)
 
     @contextmanager
     def item(self, item: Hashable) -> Iterator[None]:
@@ -64,12 +68,15 @@ class Account:
         except Exception as error:  # of a decoder, of the file system: whatever it is, the others are worth going on
             self.skip(item, f"{item} cannot be used ({type(error).__name__}: {error}).")
         else:
-            if item not in self.used and item not in self.skipped:
+            if item not in self._in_use and item not in self.skipped:
+                self._in_use.add(item)
                 self.used.append(item)
 
     def skip(self, item: Hashable, reason: str) -> None:
         """Skip an item, also one that was used before."""
-        self.used = [other for other in self.used if other != item]
+        if item in self._in_use:
+            self._in_use.remove(item)
+            self.used.remove(item)
         self.skipped[item] = reason
 
     @property

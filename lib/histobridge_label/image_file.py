@@ -9,15 +9,19 @@ import numpy as np
 from skimage.transform import resize
 
 from histobridge.errors import UserError
-from histobridge.io.images import image_of, normalise, read_image
+from histobridge.io.images import image_of, normalise
+from histobridge.io.limits import printable
 from histobridge.io.pixels import read_plane
 from histobridge.io.plane import Plane
 from histobridge_label.export import names
-from histobridge_label.find_images import UNREADABLE
 from histobridge_label.pixel_size import PixelSize, Sidecars, pixel_size
 
 THUMBNAIL = 192  # longer side, px
 MAX_CLIPPED = 0.02  # share of pixels at one end of the grey scale; above it, the image is reported as clipped
+FEWEST_GREYS = 8
+"""An image of fewer grey values is taken for a mask, which has two to five, and a few more where a drawing tool left
+traces. A camera of three bits would have eight."""
+ROWS = 256  # of an image that are counted at a time
 BAR_HEIGHT, BAR_SHARE = 0.04, 0.6  # lowest part of an image, and the share of one grey in it that suggests a data bar
 
 
@@ -60,8 +64,17 @@ class ImageFile:
     warnings: tuple[str, ...] = ()
 
     def read(self) -> np.ndarray:
-        """Return the image, float32 [H, W], its contrast stretched to 0..1."""
-        return normalise(read_image(self.path), name=self.path)
+        """Return the image, float32 [H, W], its contrast stretched to 0..1.
+
+        Raises
+        ------
+        UserError
+            If the file is not what was looked at, or cannot be read any more.
+        """
+        plane = read_plane(self.path)
+        if plane.sha256 != self.sha256:
+            raise UserError(f"{self.path} has changed since it was looked at: run the same command again.")
+        return normalise(image_of(plane, self.path), name=self.path)
 
 
 def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:
@@ -73,7 +86,7 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
     name : str
         Unique in the folder.
     sidecars : Sidecars
-        Those of the folder of the dataset.
+        Of the folder of the dataset.
     um_per_px : float, optional
         Pixel size; by default that of sidecars or metadata.
 
@@ -82,11 +95,11 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
     UserError
         If the image cannot be used, or its pixel size is unknown.
     """
-    if path.suffix.lower() in UNREADABLE:
-        raise UserError(f"{path.suffix} cannot be read: export it as TIFF or PNG.")
     plane = read_plane(path)
     image = image_of(plane, path)
-    stretched = normalise(image, name=path)
+    if 1 < (levels := grey_levels(image, FEWEST_GREYS)) < FEWEST_GREYS:
+        raise UserError(f"{path} holds {levels} grey values only: a mask? Give the image that it was drawn on.")
+    warnings = _grey_value_warnings(image)
     size, size_warnings = _pixel_size(path, plane, sidecars, um_per_px)
     height, width = image.shape
     return ImageFile(
@@ -99,8 +112,8 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
         width=width,
         stored_as=plane.stored_as,
         sha256=plane.sha256,
-        thumbnail=_thumbnail(stretched),
-        warnings=(*plane.remarks, *size_warnings, *_grey_value_warnings(image)),
+        thumbnail=_thumbnail(normalise(image, name=path)),
+        warnings=(*plane.remarks, *size_warnings, *warnings),
     )
 
 
@@ -126,24 +139,49 @@ def _subject(path: Path, folder: Path) -> str:
     """Return the animal or nerve: from a BIDS name, else the sub-folder, else the folder."""
     if bids := names.BIDS_IMAGE.match(path.name.split(".")[0]):
         return bids["sub"]
-    return path.relative_to(folder).parts[0] if path.parent != folder else folder.name
+    return printable(path.relative_to(folder).parts[0] if path.parent != folder else folder.name)
 
 
 def _grey_value_warnings(image: np.ndarray) -> list[str]:
     """Warn of clipped raw grey values, and of a data bar at the lower edge."""
     warnings = []
     for end, value in (("darkest", image.min()), ("brightest", image.max())):
-        share = float((image == value).mean())
+        share = np.count_nonzero(image == value) / image.size
         if share > MAX_CLIPPED:
             warnings.append(f"{share:.0%} of its pixels have its {end} grey: nothing can be told apart there")
     bottom = image[-max(1, round(BAR_HEIGHT * len(image))) :]
-    values, counts = np.unique(bottom, return_counts=True)
-    if len(values) > 1 and counts.max() > BAR_SHARE * bottom.size:
+    commonest = np.median(bottom)  # if any value has more than half of the pixels
+    if bottom.min() < bottom.max() and np.count_nonzero(bottom == commonest) > BAR_SHARE * bottom.size:
         warnings.append("its lower edge is mostly of one grey: crop a burnt-in bar off")
     return warnings
 
 
+def grey_levels(image: np.ndarray, most: int) -> int:
+    """Return how many grey values an image [H, W] holds, counted up to `most`; it is neither sorted nor copied.
+
+    >>> grey_levels(np.array([[0, 5, 5], [0, 7, 7]]), 8), grey_levels(np.arange(99).reshape(9, 11), 8)
+    (3, 8)
+    """
+    found: list[float] = []
+    for row in range(0, len(image), ROWS):
+        rest = image[row : row + ROWS].ravel()
+        for value in found:
+            rest = rest[rest != value]
+        while rest.size and len(found) < most:
+            found.append(rest[0])
+            rest = rest[rest != rest[0]]
+        if len(found) == most:
+            break
+    return len(found)
+
+
 def _thumbnail(image: np.ndarray) -> np.ndarray:
+    step = max(
+        1, max(image.shape) // (4 * THUMBNAIL)
+    )  # means of squares first: a Gaussian of a huge image takes minutes
+    rows, columns = (max(1, side // step) for side in image.shape)
+    if step > 1 and min(image.shape) >= step:
+        image = image[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3))
     scale = min(1.0, THUMBNAIL / max(image.shape))
     shape = [max(1, round(side * scale)) for side in image.shape]
     return resize(image, shape, order=1, anti_aliasing=True).astype(np.float32)

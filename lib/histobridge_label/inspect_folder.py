@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from histobridge.errors import UserError
+from histobridge.errors import UserError, check_pixel_size
+from histobridge.io.limits import printable
 from histobridge.io.progress import Report, ThrottledProgress
-from histobridge.io.resample import check_pixel_size
+from histobridge.items import Account
+from histobridge_label.file_kinds import READABLE
 from histobridge_label.find_images import find_images, unique_names
 from histobridge_label.image_file import ImageFile, inspect_image
 from histobridge_label.pixel_size import Sidecars
@@ -24,22 +26,37 @@ class FolderScan:
     Attributes
     ----------
     folder : Path
-    images : list of ImageFile
-        Those that can be used.
-    skipped : dict of Path to str
-        Files that cannot be used, with the reason.
+    inspected : list of ImageFile
+        Those that could be used when they were looked at.
+    account : Account
+        What became of every file below the folder, to the end of the command.
     warnings : list of str
-        Sentences about skipped files, single images, and the images as a set.
+        Sentences about single images, and the images as a set.
     """
 
     folder: Path
-    images: list[ImageFile]
-    skipped: dict[Path, str]
+    inspected: list[ImageFile]
+    account: Account
     warnings: list[str]
+
+    @property
+    def images(self) -> list[ImageFile]:
+        """The images that can still be used.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        images = [image for image in self.inspected if image.path not in self.account.skipped]
+        if not images:
+            raise _nothing_left(self.folder, self.account, [image.path for image in self.inspected])
+        return images
 
     @property
     def table(self) -> pd.DataFrame:
         """One row per image, and one per skipped file with the reason in the column `remark`."""
+        skipped = self.account.skipped
         rows = [
             {
                 "image": image.name,
@@ -52,14 +69,17 @@ class FolderScan:
                 "stored_as": image.stored_as,
                 "remark": "; ".join(image.warnings),
             }
-            for image in self.images
+            for image in self.inspected
+            if image.path not in skipped
         ]
-        rows += [{"file": self._relative(path), "remark": f"skipped: {why}"} for path, why in self.skipped.items()]
+        rows += [
+            {"file": self._relative(path), "remark": f"skipped: {printable(why)}"} for path, why in skipped.items()
+        ]
         integers = {"width_px": "Int64", "height_px": "Int64"}  # nullable: skipped files have no size
         return pd.DataFrame(rows).astype(integers)
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+        return printable(path.relative_to(self.folder).as_posix())
 
 
 def scan_folder(
@@ -84,26 +104,34 @@ def scan_folder(
         If there is no folder, no image, or none that can be used; or no pixel size is known.
     """
     folder, report = Path(folder).resolve(), report or ThrottledProgress()
-    paths = find_images(folder, exclude)
+    paths, account = find_images(folder, exclude)
+    if not paths:
+        raise _nothing_left(folder, account, [])
     if um_per_px is not None:
         check_pixel_size(um_per_px, folder)
-    sidecars = Sidecars(folder)
-    images, skipped, names = [], {}, unique_names([path.relative_to(folder) for path in paths])
+    images, sidecars = [], Sidecars(folder)
+    names = unique_names([path.relative_to(folder) for path in paths])
     for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
-        report(f"looking at {path.name}, {number} of {len(paths)}")
-        try:
+        report(f"looking at {name}, {number} of {len(paths)}")
+        with account.item(path):
             images.append(inspect_image(path, name, sidecars, um_per_px))
-        except UserError as error:
-            skipped[path] = str(error)
     if not images:
-        path, why = next(iter(skipped.items()))
-        raise UserError(f"None of the {len(skipped)} images in {folder} can be used. The first, {path.name}: {why}")
-    return FolderScan(folder, images, skipped, _warnings(images, skipped))
+        raise _nothing_left(folder, account, paths)
+    return FolderScan(folder, images, account, _warnings(images))
 
 
-def _warnings(images: list[ImageFile], skipped: dict[Path, str]) -> list[str]:
-    warnings = [f"Skipped {path.name}: {why}" for path, why in skipped.items()]
-    warnings += [f"{image.name}: {warning}" for image in images for warning in image.warnings]
+def _nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:
+    """Return the error that nothing below a folder can be used; it names the first of the images, or what is there."""
+    skipped = [path for path in paths if path in account.skipped] or list(account.skipped)
+    if not skipped:
+        return UserError(f"{folder} holds no images: put some there as PNG, TIFF or JPEG ({', '.join(READABLE)}).")
+    path, what = skipped[0], "images" if paths else "files"
+    why = account.skipped[path]
+    return UserError(f"None of the {len(skipped)} {what} in {folder} can be used. The first, {path.name}: {why}")
+
+
+def _warnings(images: list[ImageFile]) -> list[str]:
+    warnings = [f"{image.name}: {warning}" for image in images for warning in image.warnings]
     if len(images) == 1:
         warnings.append("There is one image: what is learned of this microscope rests on it alone. More would help.")
     warnings += _differences("stored differently", (image.stored_as for image in images))

@@ -17,8 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from histobridge.data.datasets import evenly_chosen
+from histobridge.errors import UserError, check_pixel_size
 from histobridge.io.images import middle
 from histobridge.io.resample import resample
+from histobridge.items import Account
 from histobridge.metrics.instances import axon_areas_px
 from histobridge_label.image_file import ImageFile
 
@@ -29,6 +31,12 @@ BLUR_FACTOR = 1.45  # structures seem larger than in TEM by this factor: geometr
 AXON_PX = 38  # typical axon diameter at which networks see the labelled images, unless a pixel size is given
 MAX_RATIO_PX = 1.4  # between axon diameters in px; above it, another pixel size would give better or faster labels
 MAX_RATIO_UM = 2.0  # between axon diameters in µm; above it, a wrong pixel size is likely
+MOST_ENLARGED, MOST_SHRUNK = 10, 100
+"""Largest factors between an image and what a network sees of it. Networks see axons of some 40 px: enlarged more, an
+axon had 4 px, and nothing can be told of it; shrunk more, it had 4,000. A unit that is mistaken gives 1,000."""
+LEAST_SIDE_PX = 32  # of an image as a network sees it: it has no room for an axon of common size
+POSSIBLE_UM = 0.1, 30.0  # of the typical axon; nerves outside have not been described
+IN_UM = "is a pixel size given in nm or mm? State --um-per-px and --work-at in µm/px."
 PLAUSIBLE_UM = 0.4, 8.0  # diameter of a typical myelinated axon
 
 
@@ -65,12 +73,24 @@ def training_pixel_size(masks: Iterable[np.ndarray], um_per_px: float) -> float:
     return float(f"{um_per_px * typical_axon_px(masks) / AXON_PX:.4g}")
 
 
-def suggest_pixel_size(source: SourceImages, images: list[ImageFile]) -> Suggestion:
-    """Suggest the pixel size at which images look like the labelled ones, from the size of their structures."""
-    sample = evenly_chosen(images, MAX_IMAGES)
+def suggest_pixel_size(source: SourceImages, images: list[ImageFile], account: Account | None = None) -> Suggestion:
+    """Suggest the pixel size at which images look like the labelled ones, from the size of their structures.
+
+    Images that cannot be read are skipped in the account.
+
+    Raises
+    ------
+    UserError
+        If none of those that would be measured can be read.
+    """
+    account, sample, sizes_um = account or Account(), evenly_chosen(images, MAX_IMAGES), []
+    for image in sample:
+        with account.item(image.path):
+            sizes_um.append(structure_size_px(image.read()) * image.um_per_px)
+    if not sizes_um:
+        raise UserError(f"No scale can be suggested. {account.skipped[sample[0].path]}")
     source_px = float(np.median([structure_size_px(image) for image in source.images.values()]))
-    new_um = float(np.median([structure_size_px(image.read()) * image.um_per_px for image in sample])) / BLUR_FACTOR
-    um_per_px = float(f"{new_um / source_px:.3g}")
+    um_per_px = float(f"{float(np.median(sizes_um)) / BLUR_FACTOR / source_px:.3g}")
     native = np.median([image.um_per_px for image in sample])
     axon_um, source_axon_um = (size * source.axon_px for size in (um_per_px, source.um_per_px))
     text = (
@@ -105,6 +125,41 @@ def structure_size_px(image: np.ndarray) -> float:
     if size > SIGMAS[-1] / 2 and min(image.shape) > MAX_SIDE / 4:  # near the largest sigma: measure at half the size
         return 2 * structure_size_px(resample(image, 1, 2))
     return size
+
+
+# --- Before images are labelled -------------------------------------------------------------------------
+
+
+def check_working_scale(um_per_px: float, axon_px: float) -> None:
+    """Raise a `UserError` if a working scale cannot be one of nerves: an axon of `axon_px` would be impossible.
+
+    Parameters
+    ----------
+    um_per_px : float
+        At which images are to be labelled, µm/px.
+    axon_px : float
+        The `typical_axon_px` of the labelled images.
+    """
+    check_pixel_size(um_per_px, "The working scale")
+    low, high = POSSIBLE_UM
+    if not low <= um_per_px * axon_px <= high:
+        raise UserError(
+            f"At the working scale of {um_per_px:g} µm/px a typical axon of {axon_px:.0f} px would have "
+            f"{um_per_px * axon_px:.2g} µm, and there are axons of {low:g} to {high:g} µm: {IN_UM}"
+        )
+
+
+def check_size_at_scale(image: ImageFile, um_per_px: float) -> None:
+    """Raise a `UserError` if an image would become far too large or small at a working scale (µm/px)."""
+    ratio = image.um_per_px / um_per_px
+    sides = image.width * ratio, image.height * ratio
+    if 1 / MOST_SHRUNK <= ratio <= MOST_ENLARGED and min(sides) >= LEAST_SIDE_PX:
+        return
+    sizes = [f"{width:.0f} × {height:.0f} px" for width, height in (sides, (image.width, image.height))]
+    raise UserError(
+        f"{image.path} would have {sizes[0]} at the working scale of {um_per_px:g} µm/px; it has {sizes[1]} of "
+        f"{image.um_per_px:g} µm: {IN_UM}"
+    )
 
 
 # --- Once images are labelled ---------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,7 +13,9 @@ import pandas as pd
 from histobridge.cache import Cache, digest
 from histobridge.config import REFINED, Polarity, TrainingProfile
 from histobridge.data.datasets import evenly_chosen
-from histobridge.io.files import write_json, write_table
+from histobridge.errors import BrokenError
+from histobridge.io.files import read_json, read_table, write_json, write_table
+from histobridge.io.kept import kept, set_aside
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
@@ -34,6 +35,7 @@ METHODS: tuple[Method, ...] = (
     (REFINED, "syndiff"),
 )
 """Methods that a model can use: it holds one translator, SynDiff, and cannot deliver adaptation by a control."""
+LABELLER_FIELDS = ("segmenters", "views", "anatomy")
 CHECKED = 8  # images of U, evenly chosen, whose translations are checked
 
 
@@ -110,12 +112,21 @@ class ModelTraining:
     @cached_property
     def refined(self) -> Labeller:
         """The labeller of strategy `refined`."""
-        folder = self._folder("models/refined")
-        if not (folder / "labeller.json").exists():
+        file = self._folder("models/refined") / "labeller.json"
+
+        def make(path: Path) -> None:
             rounds, seed = self.profile.refinement.rounds, self.seed
             made = refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
-            write_json(folder / "labeller.json", made.save(folder))
-        return Labeller.load(folder, json.loads((folder / "labeller.json").read_text()))
+            write_json(path, made.save(path.parent))
+
+        def read(path: Path) -> Labeller:
+            return Labeller.load(path.parent, read_json(path, fields=LABELLER_FIELDS))
+
+        try:
+            return kept(file, make, read)
+        except BrokenError as error:
+            set_aside(file, f"names what cannot be used ({error})")
+            return kept(file, make, read)
 
     def _folder(self, name: str) -> Path:
         """Return the folder of a result that depends on the data, the settings and all translators."""
@@ -137,13 +148,15 @@ class ModelTraining:
     def label_free_scores(self, *, report: Report | None = None) -> pd.DataFrame:
         """Score `METHODS` without masks, which takes minutes, or recall the scores."""
         file = self._folder("label_free") / "scores.csv"
-        if not file.exists():
+
+        def score(path: Path) -> None:
             given = self.examples, self.images, self.translators, self.source
             candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
             methods = {method: candidate(method, *given, self.fit) for method in METHODS}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
-            write_table(file, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
-        return pd.read_csv(file)
+            write_table(path, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
+
+        return kept(file, score, read_table)
 
 
 def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide: bool, begin: Report) -> Model:

@@ -42,6 +42,7 @@ STYLE = {
     "figure.titlesize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
+    "text.parse_math": False,  # a dollar in the name of a file is a dollar; no figure holds a formula
     "svg.hashsalt": "histobridge",  # the same figure gives the same file
 }
 PAGE = 7.1  # inches: the width of a printed page of two columns

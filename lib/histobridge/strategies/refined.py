@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from histobridge.cache import digest
+from histobridge.errors import BrokenError
 from histobridge.metrics.instances import axon_areas_px
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples, translate_examples
@@ -71,16 +72,29 @@ class Labeller:
 
     def save(self, folder: Path) -> dict:
         """Write the segmenters into a folder, named by their weights; return what `load` needs besides."""
-        files = {f"segmenter-{segmenter.fingerprint}.pt": segmenter for segmenter in self.segmenters}
+        files = {_file_name(segmenter): segmenter for segmenter in self.segmenters}
         for name, segmenter in files.items():
             segmenter.save(folder / name)
         return {"segmenters": list(files), "views": [list(view) for view in self.views], "anatomy": self.anatomy}
 
     @classmethod
     def load(cls, folder: Path, saved: dict) -> Labeller:
-        """Read from a folder what `save` wrote there and returned."""
+        """Read from a folder what `save` wrote there and returned.
+
+        Raises
+        ------
+        BrokenError
+            If a file is missing or damaged, or does not hold the weights that its name states.
+        """
         segmenters = tuple(Segmenter.load(folder / name) for name in saved["segmenters"])
+        for name, segmenter in zip(saved["segmenters"], segmenters, strict=True):
+            if name != _file_name(segmenter):
+                raise BrokenError(f"{folder / name} holds other weights than its name states.")
         return cls(segmenters, tuple(View(*view) for view in saved["views"]), saved["anatomy"])
+
+
+def _file_name(segmenter: Segmenter) -> str:
+    return f"segmenter-{segmenter.fingerprint}.pt"
 
 
 def refine(

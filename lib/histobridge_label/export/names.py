@@ -11,6 +11,9 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from histobridge.cache import digest
+from histobridge.io.limits import LONGEST_NAME
+
 DESCRIPTION, IMAGES, PROVENANCE = "dataset_description.json", "images.tsv", "provenance.json"
 REVIEW_ORDER = "review_order.csv"
 
@@ -28,6 +31,10 @@ BIDS_IMAGE = re.compile(
     r"(?P<sub>sub-[A-Za-z0-9]+)(_(?P<ses>ses-[A-Za-z0-9]+))?_(?P<sample>sample-[A-Za-z0-9]+)(_acq-[A-Za-z0-9]+)?"
     rf"(_stain-[A-Za-z0-9]+)?(_run-[0-9]+)?(_chunk-[0-9]+)?(_({'|'.join(MODALITIES)}))"
 )
+
+
+LONGEST_LABEL = 60
+"""Letters of a label, so that a name with its ending stays below the 255 bytes that file systems allow."""
 
 
 class ImageName(NamedTuple):
@@ -52,11 +59,14 @@ class ImageName(NamedTuple):
 def bids_label(text: str) -> str:
     """Return the letters and digits of a text without accents; `x` if it has none.
 
-    >>> bids_label("rat-3 (gauche, été)"), bids_label("µ_?")
-    ('rat3gaucheete', 'u')
+    A hash of the text stands at the end of a label that is cut to `LONGEST_LABEL`.
+
+    >>> bids_label("rat-3 (gauche, été)"), bids_label("µ_?"), len(bids_label("rat" * 50))
+    ('rat3gaucheete', 'u', 60)
     """
     plain = unicodedata.normalize("NFKD", text.replace("µ", "u").replace("μ", "u")).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9]", "", plain) or "x"
+    label = re.sub(r"[^A-Za-z0-9]", "", plain) or "x"
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 16]}{digest(text)}"
 
 
 class Names:
@@ -72,11 +82,12 @@ class Names:
     def __init__(self):
         self._participants: dict[str, str] = {}
         self._used: set[str] = set()
+        self._numbers: dict[str, int] = {}  # where to go on for names that many images would have
 
     def add(self, name: str, subject: str, modality: str | None) -> ImageName:
         """Return the name of an image: its own if that follows BIDS, else one made from its name and subject."""
         bids = BIDS_IMAGE.fullmatch(name)
-        if bids and name.casefold() not in self._used:
+        if bids and len(name) <= LONGEST_NAME and name.casefold() not in self._used:
             self._used |= {name.casefold(), bids["sub"].casefold()}
             self._participants.setdefault(subject, bids["sub"])
             folder = "/".join(filter(None, (bids["sub"], bids["ses"], "micr")))
@@ -93,9 +104,11 @@ class Names:
 
     def _unused(self, stem: str, suffix: str) -> str:
         """Return the stem, with a number if the name is in use."""
-        number, unused = 1, stem
+        wanted = f"{stem}{suffix}".casefold()
+        number, unused = self._numbers.get(wanted, 1), stem
         while f"{unused}{suffix}".casefold() in self._used:
             number += 1
             unused = f"{stem}x{number}"
+        self._numbers[wanted] = number
         self._used.add(f"{unused}{suffix}".casefold())
         return unused
