@@ -35,6 +35,18 @@ def pytest_runtest_setup(item):
         pytest.skip(NOT_HERE)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say how many random inputs the tests have tried."""
+    tried = [
+        f"{report.location[2]}: {value} inputs tried"
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "inputs tried" and report.when == "teardown"
+    ]
+    for line in tried:
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The folder of real images; only for tests marked `real`."""

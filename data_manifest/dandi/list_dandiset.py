@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from histobridge.data.bids import UM, in_um, inherited, sidecars_of, stem
+from histobridge.data.bids import SidecarIndex, inherited, stem
 from histobridge.data.manifest import load_dataset
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import write_text
+from histobridge.io.units import UM, in_um
 
 MANIFESTS = Path(__file__).resolve().parents[1]
 IMAGE = re.compile(r"sub-[^/]+/(ses-[^/]+/)?micr/[^/]+\.(png|tiff?)", re.IGNORECASE)
@@ -55,8 +56,8 @@ def ask_archive(dandiset: str, version: str) -> tuple[dict[str, tuple[str, int]]
         images = [path for path in assets if IMAGE.fullmatch(path)]
         wanted = [path for image in images for path in (image, mask_of(image)) if path in assets]
         digests = {path: assets[path].get_raw_metadata()["digest"]["dandi:sha2-256"] for path in wanted}
-        jsons = [path for path in assets if path.endswith(".json")]
-        needed = {path for image in images for path in sidecars_of(image, jsons)}
+        jsons = SidecarIndex(path for path in assets if path.endswith(".json"))
+        needed = {path for image in images for path in jsons.sidecars_of(image)}
         sidecars = {path: requests.get(assets[path].download_url, timeout=30).json() for path in needed}
     return {path: (digest, assets[path].size) for path, digest in digests.items()}, sidecars
 
@@ -84,7 +85,7 @@ def pixel_size(image: str, sidecars: Mapping[str, dict]) -> float:
     UserError
         If there is none, it is no positive number, its unit is missing or unknown, or the pixels are not square.
     """
-    fields = inherited(sidecars[path] for path in sidecars_of(image, sidecars))
+    fields = inherited(sidecars[path] for path in SidecarIndex(sidecars).sidecars_of(image))
     size, unit = fields.get("PixelSize"), fields.get("PixelSizeUnits")
     sides = size[:2] if isinstance(size, list) else [size]
     if not sides or not all(type(side) in (int, float) and 0 < side < float("inf") for side in sides):

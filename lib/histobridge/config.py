@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from importlib import resources
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from histobridge.errors import UserError, one_of
 
@@ -30,8 +32,26 @@ REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
 
-Polarity = Literal["auto", 1, -1]
-"""The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
+LONGEST_NAME = 100
+"""Letters of a `Name`."""
+
+
+def checked_name(name: str) -> str:
+    """Return a name that may be that of a folder on any system, and stand in a command; else raise ValueError.
+
+    >>> checked_name("tem-pns_2.1")
+    'tem-pns_2.1'
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"the name {name!a:.120} cannot be used: take at most {LONGEST_NAME} letters, digits, '.', '_' and '-', "
+            "of which the first is a letter or digit"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+"""Of a dataset, pair or profile: it becomes part of paths, commands and pages."""
 
 
 class Strict(BaseModel):
@@ -230,4 +250,6 @@ def validated(model: type[Strict], values: dict, name: str):
         fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")  # a misspelt name explains the rest
         where = ".".join(map(str, fault["loc"]))
         known = f" Known names: {', '.join(model.model_fields)}." if len(fault["loc"]) == 1 else ""
-        raise UserError(f"{name}: '{where}': {fault['msg']}.{known}") from error
+        unquoted = fault["type"] == "string_type" and isinstance(fault["input"], int | date)  # YAML reads `no` as False
+        message = fault["msg"].removeprefix("Value error, ") + (": write it in quotes" if unquoted else "")
+        raise UserError(f"{name}: '{where}': {message}.{known}") from error

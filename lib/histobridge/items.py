@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from histobridge.errors import OutputError, UserError
+from histobridge.io.limits import printable
 
 MOST_LISTED = 20
 """Lines about skipped items that are printed; tables and reports hold all of them."""
@@ -29,11 +30,14 @@ class Account:
         The others, with one sentence: what is wrong, and what to do.
     harmless : dict of item to str
         What nobody expects a result of, such as text files, with what it is.
+    noun : str
+        What the summary calls the items.
     """
 
     used: list[Hashable] = field(default_factory=list)
     skipped: dict[Hashable, str] = field(default_factory=dict)
     harmless: dict[Hashable, str] = field(default_factory=dict)
+    noun: str = "files"
     _in_use: set = field(default_factory=set, init=False, repr=False, compare=False)  # of `used`, which may be long
 
     def __post_init__(self):
@@ -64,7 +68,7 @@ class Account:
         except Exception as error:  # of a decoder, of the file system: whatever it is, the others are worth going on
             self.skip(item, f"{item} cannot be used ({type(error).__name__}: {error}).")
         else:
-            if item not in self._in_use:
+            if item not in self._in_use and item not in self.skipped:
                 self._in_use.add(item)
                 self.used.append(item)
 
@@ -80,13 +84,14 @@ class Account:
         """The numbers, such as `14 files: 11 used, 2 skipped, 1 of no concern (1 hidden)`."""
         counts = len(self.used), len(self.skipped), len(self.harmless)
         kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(self.harmless.values()).most_common())
-        line = f"{sum(counts)} files: {counts[0]} used, {counts[1]} skipped, {counts[2]} of no concern"
+        line = f"{sum(counts)} {self.noun}: {counts[0]} used, {counts[1]} skipped, {counts[2]} of no concern"
         return f"{line} ({kinds})" if kinds else line
 
     @property
     def lines(self) -> list[str]:
         """A line for each skipped item, `MOST_LISTED` at most, then how many there are besides."""
-        lines = [f"Skipped {item}: {reason}" for item, reason in self.skipped.items()]
+        named = [why if why.startswith(str(item)) else f"{item}: {why}" for item, why in self.skipped.items()]
+        lines = [printable(f"Skipped {line}") for line in named]
         more = len(lines) - MOST_LISTED
         return lines[:MOST_LISTED] + ([f"... and {more} more that were skipped."] if more > 0 else [])
 

@@ -17,7 +17,8 @@ from histobridge.errors import UserError, one_of
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
 Out = Annotated[Path, typer.Option(help="Folder for all results.")]
 PixelSize = Annotated[
-    float | None, typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars or OME metadata.")
+    float | None,
+    typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars, OME or ImageJ metadata."),
 ]
 Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS does, such as SEM.")]
 
@@ -127,18 +128,23 @@ def measure(
 ) -> None:
     """Measure every fibre in mask files: diameters, g-ratio, myelin thickness; and of each image density and fractions.
 
-    Writes fibres.csv and summary.csv.
+    Writes fibres.csv and summary.csv. The exit code is 2 if a file cannot be measured; the others are.
     """
     from histobridge.measure import measure_files
 
     if um_per_px is None:
         raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
-    summary = measure_files(masks, um_per_px, to)
+    summary, account = measure_files(masks, um_per_px, to)
     if as_json:
         print_json(summary)
-    else:
+    elif len(summary):
         _print_measures(summary)
         console.print(f"Written to {to}: fibres.csv, summary.csv", soft_wrap=True)
+    with progress_to_stderr(as_json):
+        for row in summary.to_dict("records"):
+            if row["remark"]:
+                print(f"{row['mask']}: {row['remark']}")
+        finish(account)
 
 
 def _confirm(suggestion, picture: Path) -> float:

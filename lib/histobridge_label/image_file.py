@@ -9,9 +9,10 @@ import numpy as np
 from skimage.transform import resize
 
 from histobridge.errors import UserError
-from histobridge.io.files import sha256_of
-from histobridge.io.images import normalise, read_described
+from histobridge.io.images import image_of, normalise
 from histobridge.io.limits import printable
+from histobridge.io.pixels import read_plane
+from histobridge.io.plane import Plane
 from histobridge_label.export import names
 from histobridge_label.pixel_size import PixelSize, Sidecars, pixel_size
 
@@ -37,7 +38,7 @@ class ImageFile:
     um_per_px : float
         Pixel size, µm/px.
     pixel_size_source : str
-        Where the pixel size comes from: the name of a sidecar, "OME metadata" or "stated".
+        Where the pixel size comes from: the name of a sidecar, "OME metadata", "ImageJ metadata" or "stated".
     height, width : int
         In px.
     stored_as : str
@@ -70,16 +71,10 @@ class ImageFile:
         UserError
             If the file is not what was looked at, or cannot be read any more.
         """
-        image, _, sha256 = _read(self.path)
-        if sha256 != self.sha256:
+        plane = read_plane(self.path)
+        if plane.sha256 != self.sha256:
             raise UserError(f"{self.path} has changed since it was looked at: run the same command again.")
-        return normalise(image, name=self.path)
-
-
-def _read(path: Path) -> tuple[np.ndarray, str, str]:
-    """Return an image float32 [H, W], how it is stored, and the checksum of its file."""
-    image, stored_as = read_described(path)
-    return image, stored_as, sha256_of(path)
+        return normalise(image_of(plane, self.path), name=self.path)
 
 
 def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:
@@ -100,11 +95,12 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
     UserError
         If the image cannot be used, or its pixel size is unknown.
     """
-    image, stored_as, sha256 = _read(path)
+    plane = read_plane(path)
+    image = image_of(plane, path)
     if 1 < (levels := grey_levels(image, FEWEST_GREYS)) < FEWEST_GREYS:
         raise UserError(f"{path} holds {levels} grey values only: a mask? Give the image that it was drawn on.")
     warnings = _grey_value_warnings(image)
-    size, size_warnings = _pixel_size(path, sidecars, um_per_px)
+    size, size_warnings = _pixel_size(path, plane, sidecars, um_per_px)
     height, width = image.shape
     return ImageFile(
         path=path,
@@ -114,17 +110,17 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
         pixel_size_source=size.source,
         height=height,
         width=width,
-        stored_as=stored_as,
-        sha256=sha256,
+        stored_as=plane.stored_as,
+        sha256=plane.sha256,
         thumbnail=_thumbnail(normalise(image, name=path)),
-        warnings=(*size_warnings, *warnings),
+        warnings=(*plane.remarks, *size_warnings, *warnings),
     )
 
 
-def _pixel_size(path: Path, sidecars: Sidecars, stated: float | None) -> tuple[PixelSize, list[str]]:
+def _pixel_size(path: Path, plane: Plane, sidecars: Sidecars, stated: float | None) -> tuple[PixelSize, list[str]]:
     """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ."""
     try:
-        recorded = pixel_size(path, sidecars)
+        recorded = pixel_size(path, plane, sidecars)
     except UserError as error:
         if stated is None:
             raise

@@ -92,7 +92,7 @@ def scan_folder(
     folder : Path
         May be a BIDS dataset.
     um_per_px : float, optional
-        Pixel size of all images, µm/px; by default that of sidecars and OME metadata.
+        Pixel size of all images, µm/px; by default that of sidecars and of OME or ImageJ metadata.
     exclude : Path, optional
         A folder that is left out, because results may lie among the images.
     report : callable, optional

@@ -15,7 +15,7 @@ from histobridge.errors import UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import is_intact, kept, unseal
-from histobridge.io.limits import check_disk, check_memory, check_path
+from histobridge.io.limits import check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
@@ -57,25 +57,15 @@ class CachedLabel(NamedTuple):
         return self.folder / "uncertainty.png"
 
 
-def check_bounds(images: list[ImageFile], um_per_px: float, out: Path, modality: str | None, account: Account) -> None:
-    """Check, before any work, sizes, memory, disk space, and the length of the names of what will be written.
+def check_images(images: list[ImageFile], um_per_px: float, account: Account) -> float:
+    """Skip images that are too large or small at a working scale (µm/px), or for the memory.
 
-    Parameters
-    ----------
-    images : list of ImageFile
-        Those that are too large or small at the working scale, or for the memory, are skipped in the account.
-    um_per_px : float
-        The working scale, µm/px.
-    out : Path
-    modality : str, optional
-    account : Account
-
-    Raises
-    ------
-    OutputError
-        If the results of the others cannot be written to `out`.
+    Returns
+    -------
+    float
+        The disk space (bytes) that the labels of the others need.
     """
-    used, space = names.Names(), 0.0
+    space = 0.0
     for image in images:
         with account.item(image.path):
             scale.check_size_at_scale(image, um_per_px)
@@ -83,9 +73,15 @@ def check_bounds(images: list[ImageFile], um_per_px: float, out: Path, modality:
             working = native * (image.um_per_px / um_per_px) ** 2
             check_memory(max(working * WORKING_BYTES, native * NATIVE_BYTES), image.path)
             space += working * LABEL_BYTES + native * HANDOFF_BYTES
-            name = used.add(image.name, image.subject, modality)
-            check_path(out / HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
-    check_disk(space, out)
+    return space
+
+
+def check_names(images: list[ImageFile], out: Path, modality: str | None) -> None:
+    """Raise an `OutputError` if the path of a file that will be handed off is too long for the file system."""
+    used = names.Names()
+    for image in images:
+        name = used.add(image.name, image.subject, modality)
+        check_path(out / HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
 
 
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:

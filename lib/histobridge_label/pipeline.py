@@ -23,7 +23,7 @@ from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
 from histobridge.errors import BrokenError, UserError, one_of
 from histobridge.io.files import file_lock, read_json, sweep_drafts, write_json, write_table, write_text
-from histobridge.io.limits import printable
+from histobridge.io.limits import check_disk, printable
 from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling, scale
@@ -38,6 +38,8 @@ from histobridge_label.source import LabelledSource, load_source
 from histobridge_label.train import ModelTraining, train_model
 
 CACHE, SETTLED = "cache", "settled.json"
+MODELS_BYTES = 100e6
+"""Disk space for models, checkpoints and translations, at least: what a profile spends is known only afterwards."""
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
 
@@ -150,8 +152,9 @@ def label_folder(
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
+        _print_remarks(source.account.lines)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
-        labelling.check_bounds(scan.images, working_scale, out, modality, scan.account)
+        _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
         _draw_scale(source, scan, working_scale, out)
         chosen, arrays = _read_to_learn_from(scan, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
@@ -161,7 +164,8 @@ def label_folder(
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 
-        return _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
+        result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
+        return result._replace(skipped=result.skipped | source.account.skipped)
 
 
 def apply_model(
@@ -186,7 +190,7 @@ def apply_model(
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
-        labelling.check_bounds(scan.images, model.um_per_px, out, modality, scan.account)
+        _check_bounds(scan, model.um_per_px, out, modality)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
@@ -222,6 +226,13 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
     _print_remarks([*scan.account.lines, *scan.warnings])
     return scan
+
+
+def _check_bounds(scan: FolderScan, um_per_px: float, out: Path, modality: str | None, *, models: float = 0) -> None:
+    """Skip what is too large or small at the working scale, and stop, before any work, if `out` cannot hold results."""
+    with_labels = labelling.check_images(scan.images, um_per_px, scan.account)
+    labelling.check_names(scan.images, out, modality)
+    check_disk(with_labels + models, out)
 
 
 def _thumbnail(image: ImageFile) -> Thumbnail:
@@ -310,7 +321,7 @@ def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -
     if not (out / SETTLED).exists():
         return None
     try:
-        settled = read_json(out / SETTLED, "source", "um_per_px", "pixel_sizes")
+        settled = read_json(out / SETTLED, fields=("source", "um_per_px", "pixel_sizes"))
     except BrokenError as error:
         print(f"  {error} The scale is settled anew.", flush=True)
         return None

@@ -1,22 +1,17 @@
-"""The pixel size that an image file comes with: in JSON sidecars of BIDS, or in the metadata of an OME-TIFF."""
+"""The pixel size that an image file comes with: in JSON sidecars of BIDS, or in its own metadata."""
 
 from __future__ import annotations
 
 import json
-import math
-import xml.etree.ElementTree as XML
-from collections import Counter, defaultdict
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import tifffile
-
-from histobridge.data.bids import UM, in_um, inherited, sidecars_of, stem
+from histobridge.data.bids import SidecarIndex, inherited
 from histobridge.errors import UserError
-from histobridge.io.limits import printable
+from histobridge.io.plane import Plane
+from histobridge.io.units import square_side
 
-SQUARE = 0.01  # largest relative difference between the sides of a pixel that counts as square
+FIELDS = ("PixelSize", "PixelSizeUnits")
 
 
 class PixelSize(NamedTuple):
@@ -26,103 +21,85 @@ class PixelSize(NamedTuple):
     source: str
 
 
-class Sidecars:
-    """The JSON files of a dataset, each of which is listed and read once.
-
-    Parameters
-    ----------
-    root : Path
-        The folder of the dataset: sidecars are searched from the image's folder up to this one.
-    """
-
-    def __init__(self, root: Path):
-        self.root = root
-        self._folders: dict[Path, dict[tuple[str, str], list[str]]] = {}
-        self._read = cache(_read_json)
-
-    def of(self, image: Path) -> dict[Path, dict]:
-        """Return the content of the sidecars of an image, from the general to the specific."""
-        *entities, suffix = stem(image).split("_")
-        folders = [image.parent, *image.parent.parents]
-        possible = [
-            name
-            for folder in folders[: folders.index(self.root) + 1]
-            for entity in ("", *dict.fromkeys(entities))
-            for name in self._listed(folder).get((suffix, entity), [])
-        ]
-        names = sidecars_of(image.relative_to(self.root).as_posix(), possible)
-        return {self.root / name: self._read(self.root / name) for name in names}
-
-    def _listed(self, folder: Path) -> dict[tuple[str, str], list[str]]:
-        """Return the JSON files of a folder by suffix and rarest entity: an image has few of its rarest ones."""
-        if folder not in self._folders:
-            found = {sidecar: stem(sidecar).split("_") for sidecar in sorted(folder.glob("*.json"))}
-            frequency = Counter(entity for entities in found.values() for entity in entities[:-1])
-            listed = self._folders[folder] = defaultdict(list)
-            for sidecar, (*entities, suffix) in found.items():
-                rarest = min(entities, key=frequency.__getitem__, default="")
-                listed[suffix, rarest].append(sidecar.relative_to(self.root).as_posix())
-        return self._folders[folder]
-
-
-def pixel_size(path: Path, sidecars: Sidecars) -> PixelSize | None:
-    """Return the pixel size that a sidecar or the file itself gives; None if neither does.
+def pixel_size(path: Path, plane: Plane, sidecars: Sidecars) -> PixelSize | None:
+    """Return the pixel size that a sidecar or else the file itself gives; None if neither does.
 
     Parameters
     ----------
     path : Path
-        The image.
+        The image, below the folder of the sidecars.
+    plane : Plane
+        Its content, with the pixel size of its metadata.
     sidecars : Sidecars
-        Of its dataset.
+        Of the dataset: one object for all its images reads each sidecar once.
 
     Raises
     ------
     UserError
         If the size cannot be used: pixels that are not square, an unknown unit, broken JSON.
     """
-    return _from_sidecars(sidecars.of(path)) or _from_ome(path)
+    if (found := sidecars.pixel_size(path)) is not None or plane.declared_size is None:
+        return found
+    if plane.declared_size.um_per_px is None:
+        raise UserError(plane.declared_size.fault)
+    return PixelSize(plane.declared_size.um_per_px, plane.declared_size.source)
 
 
-def _from_sidecars(fields: dict[Path, dict]) -> PixelSize | None:
-    """Return the pixel size that the sidecars of an image give together, by BIDS's inheritance principle."""
-    sources = [sidecar for sidecar, content in fields.items() if "PixelSize" in content]
-    if not sources:
-        return None
-    merged, source = inherited(fields.values()), sources[-1]
-    size = merged["PixelSize"]
-    sides = size[:2] if isinstance(size, list) else [size] * 2
-    return PixelSize(_square_side_um(sides, merged.get("PixelSizeUnits"), source), printable(source.name))
+class Sidecars:
+    """The JSON files below a folder. They are listed once, and each that describes an image is read once.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the dataset: sidecars are searched from an image's folder up to this one.
+    """
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        self._indices: dict[Path, SidecarIndex] = {}
+        self._contents: dict[str, dict] = {}
+
+    def pixel_size(self, path: Path) -> PixelSize | None:
+        """Return the pixel size that the sidecars of an image give together, by BIDS's inheritance principle."""
+        fields = {name: self._read(name) for name in self._names_for(path)}
+        sources = [name for name, content in fields.items() if "PixelSize" in content]
+        if not sources:
+            return None
+        merged, source = inherited(fields.values()), Path(sources[-1])
+        side = square_side(_sides(merged["PixelSize"], merged.get("PixelSizeUnits")), self.root / source)
+        return PixelSize(side, source.name)
+
+    def _names_for(self, path: Path) -> list[str]:
+        """Return the sidecars of an image, relative to the root, from the general to the specific."""
+        image = path.relative_to(self.root).as_posix()
+        folders = [path.parent, *path.parent.parents]
+        folders = reversed(folders[: folders.index(self.root) + 1])
+        return [name for folder in folders for name in self._index(folder).sidecars_of(image)]
+
+    def _index(self, folder: Path) -> SidecarIndex:
+        if folder not in self._indices:
+            jsons = sorted(folder.glob("*.json")) if folder.is_dir() else []
+            self._indices[folder] = SidecarIndex(json.relative_to(self.root).as_posix() for json in jsons)
+        return self._indices[folder]
+
+    def _read(self, name: str) -> dict:
+        if name not in self._contents:
+            self._contents[name] = _read_json(self.root / name)
+        return self._contents[name]
 
 
-def _from_ome(path: Path) -> PixelSize | None:
-    """Return the physical pixel size of an OME-TIFF; None if the file is not one, or gives no size."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            metadata = tiff.ome_metadata
-        pixels = XML.fromstring(metadata).find(".//{*}Pixels") if metadata else None
-    except (OSError, tifffile.TiffFileError, XML.ParseError):
-        return None  # reading the image will report a broken file
-    if pixels is None or "PhysicalSizeX" not in pixels.attrib:
-        return None
-    sides = [pixels.get(f"PhysicalSize{axis}", pixels.get("PhysicalSizeX")) for axis in "XY"]
-    return PixelSize(_square_side_um(sides, pixels.get("PhysicalSizeXUnit", "µm"), path), "OME metadata")
+def _sides(size: object, unit: object) -> list[tuple]:
+    """Return width and height, each with its unit."""
+    sides = size[:2] if isinstance(size, list) and len(size) > 1 else [size] * 2
+    return [(side, unit) for side in sides]
 
 
 def _read_json(path: Path) -> dict:
+    """Return the fields on pixel size; raise a `UserError` if the file is no JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON that can be read: mend or remove it.") from error
-    return content if isinstance(content, dict) else {}
-
-
-def _square_side_um(sides: list, unit: str | None, source: Path) -> float:
-    if not isinstance(unit, str) or unit not in UM:
-        raise UserError(f"{source} gives a pixel size in '{unit}': write one of {', '.join(UM)}.")
-    try:
-        width, height = (in_um(float(side), unit) for side in sides)
-    except (TypeError, ValueError):
-        raise UserError(f"{source} gives the pixel size {sides}: write two numbers.") from None
-    if not (0 < width < math.inf and math.isclose(width, height, rel_tol=SQUARE)):
-        raise UserError(f"{source} gives pixels of {width:g} × {height:g} µm: only square ones can be used.")
-    return width
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no fields, such as PixelSize, but {type(content).__name__}: mend or remove it.")
+    return {name: content[name] for name in FIELDS if name in content}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from histobridge.data.download import fetch_dataset
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.data.status import complaints
 from histobridge.errors import UserError
+from histobridge.items import Account
 from histobridge.strategies import Examples
 from histobridge_label.scale import SourceImages, training_pixel_size, typical_axon_px
 
@@ -33,12 +34,15 @@ class LabelledSource:
         Pixel size, µm/px.
     images, masks : dict of str to ndarray
         By name, float32 [H, W] in 0..1 and uint8 [H, W].
+    account : Account
+        Which images of a manifest of the user's own are used, and which are not, with the reason.
     """
 
     dataset: Dataset
     um_per_px: float
     images: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
+    account: Account = field(default_factory=Account)
 
     @property
     def examples(self) -> Examples:
@@ -57,8 +61,8 @@ class LabelledSource:
 
     @property
     def facts(self) -> dict:
-        """Name, pixel size and a hash of the content, for the provenance."""
-        records = [record.model_dump(mode="json") for record in self.dataset.images]
+        """Name, pixel size and a hash of the content that is used, for the provenance."""
+        records = [i.model_dump(mode="json") for i in self.dataset.images if i.key not in self.account.skipped]
         return {"dataset": self.dataset.name, "um_per_px": self.um_per_px, "content": digest(records)}
 
 
@@ -79,19 +83,45 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     Raises
     ------
     UserError
-        If there is no such dataset or manifest, the manifest breaks a rule, the dataset has no masks, or a file cannot
-        be had or used.
+        If there is no such dataset or manifest, the manifest breaks a rule, the dataset has no masks, or a file of a
+        published dataset cannot be had or used. Of the user's own images, a fault costs only the image, as long as one
+        with a mask remains.
     """
     dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
     if not dataset.procedural and not any(image.mask for image in dataset.images):
         raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
+    account = Account() if manifest else None
+    _fetch(dataset, data, mirror, account)
+    um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data, account)
+    given = {"dataset": dataset, "um_per_px": um_per_px, "data_dir": data, "account": account}
+    # Masks come first: an image whose mask cannot be used is not used, and the other way round.
+    masks = load_masks(**given)
+    images = {sample.name: sample.image for sample in load_images(**given)}
+    masks = {name: mask for name, mask in masks.items() if name in images}
+    _check_remaining(dataset, masks, account)
+    return LabelledSource(dataset, um_per_px, images, masks, account or Account())
+
+
+def _fetch(dataset: Dataset, data: Path, mirror: Path | None, account: Account | None) -> None:
+    """Bring the files to the data folder; without an account, each of them is needed."""
     files = fetch_dataset(dataset, data, mirror=mirror, splits=("development",))
-    missing = [file for file in files if file.state != "here"]
-    if missing:
-        raise UserError(f"{len(missing)} files of {dataset.name} cannot be had: {' '.join(complaints(missing))}")
-    um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data)
-    images = {sample.name: sample.image for sample in load_images(dataset, um_per_px, data)}
-    return LabelledSource(dataset, um_per_px, images, load_masks(dataset, um_per_px, data))
+    missing = {file.path: file for file in files if file.state != "here"}
+    if missing and account is None:
+        raise UserError(
+            f"{len(missing)} files of {dataset.name} cannot be had: {' '.join(complaints(missing.values()))}"
+        )
+    for image in dataset.images:
+        for file in (missing.get(path) for path in (image.path, image.mask)):
+            if file:
+                account.skip(image.key, f"{file.path} is {file.state}, {file.reason}.")
+
+
+def _check_remaining(dataset: Dataset, masks: dict[str, np.ndarray], account: Account | None) -> None:
+    if not masks and account and account.skipped:
+        why = next(iter(account.skipped.values()))
+        raise UserError(
+            f"None of the {len(account.skipped)} labelled images of {dataset.name} can be used. First: {why}"
+        )
 
 
 def _from_manifest(path: Path) -> Dataset:
@@ -100,6 +130,11 @@ def _from_manifest(path: Path) -> Dataset:
     return load_dataset(path.stem, folders=[path.parent])
 
 
-def _suitable_pixel_size(dataset: Dataset, data: Path) -> float:
+def _suitable_pixel_size(dataset: Dataset, data: Path, account: Account | None) -> float:
     native = float(np.median([record.um_per_px for record in dataset.images]))
-    return training_pixel_size(load_masks(dataset, native, data).values(), native)
+    masks = load_masks(dataset, native, data, account=account)
+    _check_remaining(dataset, masks, account)
+    found = training_pixel_size(masks.values(), native)
+    if not np.isfinite(found):
+        raise UserError(f"The masks of {dataset.name} hold no axon: there is nothing to learn from.")
+    return found

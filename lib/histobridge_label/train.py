@@ -120,7 +120,7 @@ class ModelTraining:
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:
-            return Labeller.load(path.parent, read_json(path, *LABELLER_FIELDS))
+            return Labeller.load(path.parent, read_json(path, fields=LABELLER_FIELDS))
 
         try:
             return kept(file, make, read)

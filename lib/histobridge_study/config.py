@@ -5,24 +5,39 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
-import yaml
 from pydantic import Field
 
-from histobridge.config import TRANSLATOR_CLASSES, Polarity, Strict, TrainingProfile, training_profiles, validated
+from histobridge.config import (
+    TRANSLATOR_CLASSES,
+    Name,
+    Polarity,
+    Strict,
+    TrainingProfile,
+    checked_name,
+    training_profiles,
+    validated,
+)
 from histobridge.data.folds import Protocol
 from histobridge.data.manifest import Dataset, load_dataset
 from histobridge.errors import UserError, one_of
+from histobridge.io.limits import printable
+from histobridge.io.yaml_file import read_yaml
 
 MANIFESTS = "data_manifest"
 """A folder of this name beside a study file holds manifests of its own."""
+OTHER_FOLDERS = ("cache", "report", "segmenters", "site")
+"""What else lies, or once lay, in the folder of a profile beside the folders of the pairs."""
+NEEDED = ("none", "syndiff")
+"""Translators that the notebooks name."""
 
 
 class DomainAt(Strict):
     """A dataset at the pixel size (µm/px) at which a pair uses it."""
 
-    dataset: str
-    um_per_px: float = Field(gt=0)
+    dataset: Name
+    um_per_px: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Pair(Strict):
@@ -53,9 +68,9 @@ class Pair(Strict):
 class Profile(TrainingProfile):
     """Which pairs and folds run when none are named, and the settings of the models."""
 
-    pairs: tuple[str, ...]
+    pairs: tuple[Name, ...] = Field(min_length=1)
     folds: int = Field(ge=1)  # with 1, all of L trains
-    run_folds: tuple[int, ...]
+    run_folds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     seed: int = Field(default=0, ge=0)
 
 
@@ -107,21 +122,41 @@ def load_study(path: Path | str | None = None) -> Study:
         If there is no such file, or naming the first entry that is unknown, missing or of the wrong type.
     """
     path = Path(path).resolve() if path else None
-    file = path or resources.files("histobridge_study").joinpath("study.yaml")
-    name = path.name if path else "study.yaml"
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The study file {path} cannot be read ({error.strerror}).") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
-    content = content if isinstance(content, dict) else {}
+    name = printable(path.name) if path else "study.yaml"
+    content = _read(path or resources.files("histobridge_study").joinpath("study.yaml"), name)
+    for section in ("pairs", "profiles"):
+        _check_names(content.get(section), f"{name}: {section}")
     if isinstance(profiles := content.get("profiles"), dict):
         content["profiles"] = {key: _with_training(entry) for key, entry in profiles.items()}
     study = validated(Study, content | {"path": path}, name)
     for translator in study.translators:
         one_of("translator", translator, TRANSLATOR_CLASSES)
+    if missing := [needed for needed in NEEDED if needed not in study.translators]:
+        raise UserError(f"{name}: translators: add '{missing[0]}', with which all others are compared.")
+    for profile in study.profiles.values():
+        for pair in profile.pairs:
+            study.pair(pair)
     return study
+
+
+def _read(file: Path, name: str) -> dict:
+    content = read_yaml(file)
+    if not isinstance(content, dict):
+        raise UserError(f"{name} is no study file: it must name pairs, translators and profiles.")
+    return content
+
+
+def _check_names(section: object, where: str) -> None:
+    """Raise a `UserError` about the first name of a pair or profile that cannot be that of a folder."""
+    for name in section if isinstance(section, dict) else ():
+        if not isinstance(name, str):
+            raise UserError(f"{where}: {name} is no text for YAML: write the name in quotes.")
+        if name in OTHER_FOLDERS:
+            raise UserError(f"{where}: the program has a folder '{name}' of its own: take another name.")
+        try:
+            checked_name(name)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}.") from None
 
 
 def _with_training(entry: object) -> object:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 from typing import TextIO
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from psutil import Process
 
 from histobridge.errors import UserError
-from histobridge.io.files import file_lock, write_text
+from histobridge.io.files import file_lock, sweep_drafts, write_json, write_text
 from histobridge.machine import available_cores
 from histobridge_study.grid import Grid
-from histobridge_study.runs import Run
+from histobridge_study.notebook_page import notebook_html
+from histobridge_study.processes import end_tree
+from histobridge_study.runs import STAGES, Run
 
 REPORT = "05_report"
+LOCK, CONFIG = ".study.lock", ".study.json"
+REFUSALS = ("UserError", "OutputError", "BrokenError", "PolarityError")
+"""Exceptions of a notebook that the user can mend."""
 WORKFLOW = Path(str(resources.files("histobridge_study").joinpath("workflow")))
 
 
@@ -63,6 +70,7 @@ def run_stage(run: Run, stage: str, *, stream: TextIO = sys.stdout) -> None:
             print(f"{title}: finished before, skipped", file=stream, flush=True)
             return
         print(title, file=stream, flush=True)
+        results.set_misfits_aside()
         execute(stage, results.folder, p.model_dump(), stream=stream)
 
 
@@ -81,8 +89,8 @@ def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         papermill.execute_notebook(
-            notebook_folder() / f"{notebook}.ipynb",
-            copy,
+            _verbatim(notebook_folder() / f"{notebook}.ipynb"),
+            _verbatim(copy),
             parameters=parameters,
             progress_bar=False,
             stdout_file=stream,
@@ -90,7 +98,7 @@ def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = s
             extra_arguments=["--log-level=40"],  # of the kernel: no warning about its local connection
         )
     except PapermillExecutionError as error:
-        if error.ename in ("UserError", "PolarityError"):
+        if error.ename in REFUSALS:
             raise UserError(f"{error.evalue} (Executed so far: {copy})") from None
         raise
     except OSError as error:
@@ -100,29 +108,54 @@ def execute(notebook: str, folder: Path, parameters: dict, *, stream: TextIO = s
     return write_html(copy)
 
 
+def _verbatim(path: Path) -> str:
+    """Return a path as papermill reads it: what stands in braces is no parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def write_html(notebook: Path) -> Path:
     """Write an executed notebook as a self-contained HTML page beside it."""
-    exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="")  # load nothing from a network
-    page, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    return write_text(notebook.with_suffix(".html"), page)
+    return write_text(notebook.with_suffix(".html"), notebook_html(nbformat.read(notebook, as_version=4)))
 
 
 def run_grid(grid: Grid, *, cores: int | None = None, dry_run: bool = False) -> bool:
     """Run a grid by Snakemake, as many jobs at once as cores allow; return whether all jobs succeeded.
 
+    Results that are not as they were written are set aside first, so that they are made anew.
+
     Raises
     ------
     UserError
-        If another process is at work on the same profile in the same folder.
+        If a pair that is named cannot run, or another process is at work on the same profile in the same folder.
     """
-    places = {"study_file" if name == "study" else name: value for name, value in grid.places.items() if value}
-    config = {"profile": grid.profile, "split": grid.split, "seed": grid.seed, **places}
-    config |= {k: ",".join(map(str, v)) for k in ("pairs", "protocols", "folds") if (v := getattr(grid, k))}
-    config["cores"] = cores or available_cores()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW / "Snakefile")]
-    command += ["--directory", str(grid.folder), "--profile", str(WORKFLOW / "profiles" / "local")]
-    command += ["--cores", str(config["cores"]), *(["--dry-run"] if dry_run else [])]
-    command += ["--config", *(f"{k}={v}" for k, v in config.items())]
-    grid.folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(grid.folder / ".study.lock", wait=False):
-        return subprocess.run(command, check=False).returncode == 0
+    stages = {stage.folder: stage for cell in grid.cells for stage in map(grid.run(*cell).stage, STAGES)}
+    with file_lock(grid.folder / LOCK, wait=False):
+        if not dry_run:
+            sweep_drafts(grid.folder)
+            for stage in stages.values():
+                stage.set_misfits_aside()
+                _date_by_this_clock(stage.record_file)
+        return _snakemake(grid, cores or available_cores(), dry_run=dry_run) == 0
+
+
+def _date_by_this_clock(record: Path) -> None:
+    """Date a record today if it has a date to come: Snakemake refuses whatever seems older than what it is made of."""
+    if record.exists() and record.stat().st_mtime > time.time():
+        print(f"{record} is dated in the future, which means nothing here: it is dated today.", flush=True)
+        os.utime(record)
+
+
+def _snakemake(grid: Grid, cores: int, *, dry_run: bool) -> int:
+    """Run Snakemake in the folder of the grid; return its exit code. However this ends, no process stays at work."""
+    config = write_json(grid.folder / CONFIG, {**grid.config, "cores": cores, "front": os.getpid()})
+    command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--configfile", config]
+    command += ["--profile", WORKFLOW / "profiles" / "local", "--cores", cores, *(["--dry-run"] if dry_run else [])]
+    # A session of its own: a signal to the group of this process reaches this one alone, which then ends all others.
+    process = subprocess.Popen(list(map(str, command)), cwd=grid.folder, start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            end_tree(Process(process.pid))
+            process.wait()
+        config.unlink(missing_ok=True)  # it names this process, which others must not wait for

@@ -5,7 +5,7 @@ The Snakefile turns a grid into jobs, and the report names the cells of it that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,9 @@ from pathlib import Path
 from histobridge.data.datasets import subjects
 from histobridge.data.folds import PROTOCOLS, subject_folds
 from histobridge.data.manifest import SPLITS
-from histobridge.errors import UserError, one_of
+from histobridge.errors import BrokenError, UserError, one_of
+from histobridge.io.limits import printable
+from histobridge.items import Account
 from histobridge_study.config import Profile, Study, load_study
 from histobridge_study.parameters import Parameters
 from histobridge_study.runs import Run, refuse_old_runs
@@ -25,6 +27,8 @@ Cell = tuple[str, str, int]
 @dataclass(frozen=True)
 class Grid:
     """The pairs, protocols and folds of one profile; None means all that the profile and the pairs name.
+
+    `out`, `data` and `study_file` become absolute paths: kernels and Snakemake have folders of their own.
 
     Raises
     ------
@@ -45,7 +49,7 @@ class Grid:
 
     @classmethod
     def from_config(cls, config: Mapping) -> Grid:
-        """Return the grid of Snakemake's configuration, in which lists are written `a,b`.
+        """Return the grid of Snakemake's configuration: that of `config`, or one in which lists are written `a,b`.
 
         >>> Grid.from_config({"profile": "smoke", "pairs": "phantom-sem", "folds": "0,1"}).cells
         [('phantom-sem', 'transductive', 0), ('phantom-sem', 'transductive', 1)]
@@ -53,11 +57,18 @@ class Grid:
         names = {f.name for f in fields(cls) if f.init}
         given = {name: value for name, value in config.items() if name in names and value is not None}
         for name in {"pairs", "protocols", "folds"} & given.keys():
-            parts = str(given[name]).split(",")
+            parts = given[name] if isinstance(given[name], list) else str(given[name]).split(",")
             given[name] = tuple(map(int, parts)) if name == "folds" else tuple(parts)
         return cls(**given)
 
+    @property
+    def config(self) -> dict:
+        """The grid as plain values; `from_config` makes the same grid of them in any working folder."""
+        return {name: getattr(self, name) for name in (f.name for f in fields(self) if f.init)}
+
     def __post_init__(self):
+        for place in ("out", "data", "study_file"):
+            object.__setattr__(self, place, _absolute(getattr(self, place)))
         object.__setattr__(self, "study", load_study(self.study_file))
         self.study.profile(self.profile)
         one_of("split", self.split, SPLITS)
@@ -65,18 +76,19 @@ class Grid:
             self.study.pair(pair)
         for protocol in self.protocols or ():
             one_of("protocol", protocol, PROTOCOLS)
+        if any(fold < 0 for fold in self.folds or ()):
+            raise UserError("Folds are counted from 0.")
         refuse_old_runs(self.folder)
 
     @property
     def folder(self) -> Path:
         """Where everything of the profile is written."""
-        return Path(self.out).resolve() / self.profile
+        return Path(self.out) / self.profile
 
     @property
     def places(self) -> dict[str, str]:
-        """`out`, `data` and `study` as absolute paths: kernels and Snakemake have folders of their own."""
-        study = str(self.study.path) if self.study.path else ""
-        return {"out": str(Path(self.out).resolve()), "data": str(Path(self.data).resolve()), "study": study}
+        """`out`, `data` and `study`, as the parameters of a notebook call them."""
+        return {"out": self.out, "data": self.data, "study": self.study_file}
 
     @property
     def settings(self) -> Profile:
@@ -130,12 +142,51 @@ class Grid:
         cell = {"pair": pair, "profile": self.profile, "fold": fold, "protocol": protocol}
         return Run(Parameters(**cell, **self.places, split=self.split, seed=self.seed), self.study)
 
-    def finished_runs(self, stage: str) -> list[Run]:
-        """Return the runs of `cells` that have finished a stage with the present settings."""
-        return [run for run in (self.run(*cell) for cell in self.cells) if run.stage(stage).finished]
+    def finished_runs(self, stage: str, account: Account | None = None) -> list[Run]:
+        """Return the runs of `cells` that have finished a stage with the present settings.
+
+        The account is told of those that have not.
+        """
+        runs = [self.run(*cell) for cell in self.cells]
+        finished = list(_finished(runs, stage, account))
+        if account:
+            account.harmless |= {run.title: "not run yet" for run in runs if not run.stage(stage).record_file.exists()}
+        return finished
 
 
-def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -> Iterator[Run]:
+def _absolute(place: str) -> str:
+    """Return a path as absolute text, which nothing is for nothing.
+
+    Raises
+    ------
+    UserError
+        If it holds bytes that are no UTF-8: notebooks are UTF-8, and name it.
+    """
+    path = str(Path(place).resolve()) if place else ""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{printable(path)} holds bytes that are no UTF-8: choose another name.") from None
+    return path
+
+
+def _finished(runs: Iterable[Run], stage: str, account: Account | None) -> Iterator[Run]:
+    """Yield the runs that have finished a stage; those whose files are not as they were written are skipped."""
+    for run in runs:
+        try:
+            run.stage(stage).record()
+        except BrokenError as error:
+            if account:
+                account.skip(run.title, str(error))
+        except UserError:
+            continue
+        else:
+            yield run
+
+
+def runs_of_profile(
+    profile: str, stage: str, *, seed: int = 0, account: Account | None = None, **places: str
+) -> Iterator[Run]:
     """Yield every run of a profile that has finished a stage: all pairs, protocols, folds and splits of the study.
 
     Parameters
@@ -143,6 +194,8 @@ def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -
     profile, stage : str
     seed : int
         Runs with another seed answer another question than the spread over folds.
+    account : Account, optional
+        Is told of runs that are skipped because files of the stage are not as they were written.
     **places : str
         `out`, `data` and `study_file`, as in `Grid`.
     """
@@ -152,4 +205,4 @@ def runs_of_profile(profile: str, stage: str, *, seed: int = 0, **places: str) -
             if not grid.unavailable(pair):
                 for protocol in PROTOCOLS:
                     runs = (grid.run(pair, protocol, fold) for fold in range(grid.settings.folds))
-                    yield from (run for run in runs if run.stage(stage).finished)
+                    yield from _finished(runs, stage, account)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from histobridge.cache import Cache
-from histobridge.errors import UserError
-from histobridge.io.files import write_json
+from histobridge.errors import BrokenError, UserError
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_study.config import Pair, Profile, Study, load_study
 from histobridge_study.parameters import Parameters, parameters_of
 from histobridge_study.provenance import git_commit
+from histobridge_study.record import RECORD, misfits, read_record, set_misfits_aside, write_record
 from histobridge_study.run_data import RunData
 
 STAGES = ("01_data", "02_translate", "03_label", "04_refine")
-RECORD = "finished.json"
-"""Written last into the folder of a stage: a stage with a record is finished."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,11 @@ class Run:
         """What every row of a table says of the run that it comes from."""
         p = self.parameters
         return {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+
+    @property
+    def title(self) -> str:
+        """The run in words."""
+        return " ".join(map(str, self.key.values()))
 
     @property
     def translator_fold(self) -> str:
@@ -153,27 +155,48 @@ class Stage:
 
     @property
     def finished(self) -> bool:
-        """Whether the results are there."""
-        return self.record_file.exists()
+        """Whether the results are there, all of them as they were written."""
+        try:
+            return bool(self.record())
+        except UserError:
+            return False
 
     def record(self) -> dict:
-        """Return what the stage recorded about itself: its facts, and its provenance.
+        """Return what the stage recorded about itself: its facts, its provenance, and checksums of its files.
 
         Raises
         ------
+        BrokenError
+            If a file is not as it was written.
         UserError
             If the stage has not finished.
         """
-        if not self.finished:
-            what = " ".join(map(str, self.run.key.values()))
-            raise UserError(f"{self.name} of {what} has not run yet with these settings: run `histobridge study`.")
-        return json.loads(self.record_file.read_text())
+        return self._verified
+
+    def files(self) -> dict[str, Path]:
+        """Return the files of the finished stage, by their names below its folder; errors as of `record`."""
+        return {name: self.folder / name for name in self.record()["files"]}
+
+    def set_misfits_aside(self) -> None:
+        """Make the stage count as unfinished if a file of it is not as it was written."""
+        set_misfits_aside(self.folder)
+
+    @cached_property
+    def _verified(self) -> dict:
+        """The record, once its files have been compared with it: they are read once."""
+        if not self.record_file.exists():
+            raise UserError(
+                f"{self.name} of {self.run.title} has not run yet with these settings: run `histobridge study`."
+            )
+        if wrong := misfits(self.folder):
+            raise BrokenError(f"{wrong[0]} is not what was kept there: run `histobridge study`, which makes it anew.")
+        return read_record(self.folder)
 
     def finish(self, **facts) -> Path:
         """Write, last and atomically, the record that marks the stage as finished."""
         made_from = self.run.facts(self.name)
         record = {**facts, "key": self.key, "made_from": made_from, "provenance": self.run.provenance()}
-        return write_json(self.record_file, record)
+        return write_record(self.folder, record)
 
 
 def open_run(parameters: dict) -> Run:

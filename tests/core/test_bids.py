@@ -2,11 +2,12 @@
 
 import importlib.util
 import json
+import random
 from pathlib import Path
 
 import pytest
 
-from histobridge.data.bids import sidecars_of
+from histobridge.data.bids import SidecarIndex
 from histobridge.data.manifest import ImageRecord, load_dataset
 from histobridge.errors import UserError
 
@@ -34,7 +35,7 @@ def script():
 
 def test_the_nearer_json_file_takes_precedence(script):
     """A file for the sample overrides one for the subject, which overrides one at the root."""
-    assert sidecars_of(SECOND, sorted(SIDECARS)) == [
+    assert SidecarIndex(sorted(SIDECARS)).sidecars_of(SECOND) == [
         "TEM.json",
         "sub-m1/micr/sub-m1_TEM.json",
         "sub-m1/micr/sub-m1_sample-2_TEM.json",
@@ -45,7 +46,35 @@ def test_the_nearer_json_file_takes_precedence(script):
 def test_a_json_file_of_another_image_does_not_apply():
     """Files of another subject, sample, modality or a deeper folder do not describe the image."""
     others = ["sub-m2/micr/sub-m2_TEM.json", "sub-m1_sample-3_TEM.json", "sub-m1/micr/sub-m1_SEM.json"]
-    assert sidecars_of(FIRST, [*others, "sub-m1/micr/x/sub-m1_TEM.json", "dataset_description.json"]) == []
+    deeper = "sub-m1/micr/x/sub-m1_TEM.json"
+    assert SidecarIndex([*others, deeper, "dataset_description.json"]).sidecars_of(FIRST) == []
+
+
+def test_the_index_finds_what_a_comparison_of_all_with_all_finds():
+    """For random names, the files found are those in a folder above with the suffix and only entities of the image."""
+    draw = random.Random(0)
+
+    def name(suffix):
+        folders = "/".join(draw.choices("ab", k=draw.randrange(3)))
+        entities = [
+            f"{key}-{draw.randrange(3)}" for key in draw.sample(["sub", "ses", "run", "acq"], draw.randrange(5))
+        ]
+        return f"{folders}/{'_'.join([*entities, draw.choice(['SEM', 'TEM'])])}{suffix}".lstrip("/")
+
+    jsons, found = {name(".json") for _ in range(300)}, 0
+    for image in (name(".png") for _ in range(300)):
+        *entities, suffix = Path(image).stem.split("_")
+        applying = {
+            json
+            for json in jsons
+            if Path(json).parent in Path(image).parents
+            and Path(json).stem.split("_")[-1] == suffix
+            and set(Path(json).stem.split("_")[:-1]) <= set(entities)
+        }
+        listed = SidecarIndex(jsons).sidecars_of(image)
+        assert set(listed) == applying and len(listed) == len(applying)
+        found += len(applying)
+    assert found > 300
 
 
 @pytest.mark.parametrize(("size", "unit"), [(0.00493, "um"), (0.00493, "µm"), (4.93, "nm"), (4.93e-6, "mm")])

@@ -8,6 +8,7 @@ import pytest
 from histobridge.data.datasets import load_images, load_masks, subjects
 from histobridge.data.manifest import Dataset, dataset_names, load_dataset
 from histobridge.errors import UserError
+from histobridge.io.files import sha256_of
 from histobridge.io.images import write_image
 from histobridge.io.masks import write_mask
 from histobridge.phantom import phantom
@@ -18,7 +19,7 @@ CLASSES = (np.indices((30, 40)).sum(0) // 8 % 3).astype(np.uint8)
 
 
 def record(name: str, **changes) -> dict:
-    """Return a record of a file `name` with its mask; checksums are not tested here."""
+    """Return a record of a file `name` with its mask; `sealed` puts in the checksums."""
     fields = dict(path=f"images/{name}", sha256="0" * 64, bytes=1, mask=f"masks/{name}", mask_sha256="0" * 64)
     fields |= dict(mask_bytes=1, subject=name[0], um_per_px=0.2, width=40, height=30, split="development")
     return fields | changes
@@ -29,15 +30,27 @@ def own(tmp_path):
     """A function that returns a dataset of two images and the data folder into which it has written them."""
 
     def describe(**changes):
+        """Write the files and describe them."""
         records = [record("a.png", **changes), record("b.png")]
         dataset = Dataset(name="own", images=records, **dict.fromkeys(ABOUT, "x"))
         for folder, write, pixels in (("images", write_image, RAMP), ("masks", write_mask, CLASSES)):
             (tmp_path / "own" / folder).mkdir(parents=True)
             for name in ("a.png", "b.png"):
                 write(tmp_path / "own" / folder / name, pixels)
-        return dataset, tmp_path
+        return sealed(dataset, tmp_path), tmp_path
 
     return describe
+
+
+def sealed(dataset: Dataset, folder: Path) -> Dataset:
+    """Return the dataset with the checksums of the files that are in the folder now."""
+
+    def updated(one):
+        files = {"sha256": one.path, "mask_sha256": one.mask}
+        found = {name: folder / dataset.name / path for name, path in files.items() if path}
+        return one.model_copy(update={name: sha256_of(path) for name, path in found.items() if path.exists()})
+
+    return dataset.model_copy(update={"images": tuple(map(updated, dataset.images))})
 
 
 def test_phantoms_need_no_files(tmp_path):
@@ -67,6 +80,7 @@ def test_images_are_normalised(own):
     """Grey values are stretched to 0..1 whatever the range in the file."""
     dataset, folder = own()
     write_image(folder / "own/images/a.png", 0.4 + 0.2 * RAMP)
+    dataset = sealed(dataset, folder)
     dim, bright = (sample.image for sample in load_images(dataset, 0.1, folder))
     assert dim.min() == 0 and dim.max() == 1
     np.testing.assert_allclose(dim, bright, atol=0.02)
@@ -114,6 +128,7 @@ def test_a_constant_image_is_refused(own):
     """A constant image is refused by name."""
     dataset, folder = own()
     write_image(folder / "own/images/b.png", np.full((30, 40), 0.3))
+    dataset = sealed(dataset, folder)
     with pytest.raises(UserError, match=r"images/b\.png is constant"):
         load_images(dataset, 0.2, folder)
 
@@ -122,6 +137,7 @@ def test_a_mask_of_another_size_is_refused(own):
     """A mask of another size than its image is refused with both sizes."""
     dataset, folder = own()
     write_mask(folder / "own/masks/a.png", CLASSES[:20])
+    dataset = sealed(dataset, folder)
     with pytest.raises(UserError, match=r"images/a\.png is 40 × 30 px but its mask 40 × 20 px"):
         load_masks(dataset, 0.2, folder)
 
@@ -130,6 +146,7 @@ def test_a_mask_with_other_values_is_refused(own):
     """A mask with intermediate grey levels is refused by its path."""
     dataset, folder = own()
     write_image(folder / "own/masks/b.png", RAMP)
+    dataset = sealed(dataset, folder)
     with pytest.raises(UserError, match=r"masks/b\.png is no mask"):
         load_masks(dataset, 0.2, folder)
 

@@ -107,7 +107,7 @@ def test_a_lasting_truncation_leaves_no_half_file(tmp_path, server):
     """A file whose download always breaks off stays missing, with the reason; the others are fetched."""
     server.faults["/images/a.png"] = [b"half" * 1000] * 9
     got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
-    assert got[0].state == "missing" and "broke off" in got[0].reason
+    assert got[0].state == "missing" and "broke off the download" in got[0].reason
     assert states(got) == {"here": 5, "missing": 1}
     assert not (tmp_path / "data/toy/images/a.png").exists() and leftovers(tmp_path / "data") == []
 
@@ -128,22 +128,30 @@ def test_other_content_than_listed_is_refused(tmp_path, server):
     assert not (tmp_path / "data/toy/images/b.png").exists() and leftovers(tmp_path / "data") == []
 
 
-def test_a_silent_host_is_given_up_after_the_first_file(tmp_path, server, monkeypatch):
-    """If no server listens, only the first file is tried, three times, and one line reports all files."""
+def test_a_silent_host_is_given_up_after_three_files(tmp_path, server, monkeypatch):
+    """If no server listens, three files are tried, three times each, and one line reports all files."""
     calls = []
     monkeypatch.setattr(time, "sleep", calls.append)
     server.shutdown()
     server.server_close()
     got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
-    assert len(calls) == 2 and states(got) == {"missing": 6}
+    assert len(calls) == 3 * 2 and states(got) == {"missing": 6}
     assert complaints(got) == [f"toy: missing 6 ({server.url[7:]} could not be reached)"]
 
 
 def test_a_busy_host_is_given_up_too(tmp_path, server):
-    """A host that answers three times with an internal error is not asked for the next file."""
-    server.faults["/images/a.png"] = [500] * 3
+    """A host that answers with an internal error for three files in a row is not asked for the next one."""
+    paths = ["/images/a.png", "/masks/a.png", "/images/b.png"]
+    server.faults |= {path: [500] * 3 for path in paths}
     got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
-    assert states(got) == {"missing": 6} and server.asked == ["/images/a.png"] * 3
+    assert states(got) == {"missing": 6} and Counter(server.asked) == dict.fromkeys(paths, 3)
+
+
+def test_a_fault_of_one_file_is_not_the_end_of_the_others(tmp_path, server):
+    """Two files that the host never sends are missing, with the reason; the rest is fetched."""
+    server.faults |= {path: [500] * 3 for path in ("/images/a.png", "/masks/a.png")}
+    got = fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data")
+    assert states(got) == {"here": 4, "missing": 2} and "HTTP 500" in got[0].reason
 
 
 def test_the_mirror_serves_first(tmp_path, server):
@@ -196,15 +204,17 @@ def test_a_wrong_file_is_reported_and_left_alone(tmp_path, server):
 def test_an_interrupted_fetch_leaves_no_partial_file(tmp_path, server, monkeypatch, stop, source):
     """Ctrl-C and a full disk leave neither a partial file nor a temporary one, for a copy and for a download."""
 
-    def half(_source, draft, *_):
-        Path(draft).write_bytes(b"half")
-        raise stop
+    class Stopped:
+        """A checksum whose calculation is interrupted, as Ctrl-C or a full disk would interrupt the writing."""
+
+        def update(self, _piece):
+            raise stop
 
     folder = write_files(tmp_path / "mirror") if source == "mirror" else None
-    monkeypatch.setattr("shutil.copyfile", half)
-    monkeypatch.setattr("pooch.HTTPDownloader", lambda **_: half)
+    dataset = toy(tmp_path, base_url=server.url)
+    monkeypatch.setattr("histobridge.data.download.hashlib.sha256", Stopped)
     with pytest.raises(UserError if isinstance(stop, OSError) else KeyboardInterrupt) as caught:
-        fetch_dataset(toy(tmp_path, base_url=server.url), tmp_path / "data", mirror=folder)
+        fetch_dataset(dataset, tmp_path / "data", mirror=folder)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert stop is KeyboardInterrupt or "No space left on device" in str(caught.value)
 

@@ -133,9 +133,9 @@ def test_every_file_of_an_image_is_read_back_exactly(written, nerve):
     for name in written.images["image"]:
         combined = written.file(name, names.COMBINED)
         np.testing.assert_array_equal((read_image(combined) * 255).round(), encode_mask(mask))
-        decoded, snapped = read_mask(combined)
+        decoded, remarks = read_mask(combined)
         np.testing.assert_array_equal(decoded, mask)
-        assert snapped == 0
+        assert remarks == ()
         for ending, value in ((names.AXON, 2), (names.MYELIN, 1)):
             np.testing.assert_array_equal(read_image(written.file(name, ending)), mask == value)
         np.testing.assert_array_equal(tifffile.imread(written.file(name, names.INSTANCES)), fibre_labels(mask, UM))

@@ -6,13 +6,18 @@ import pytest
 import yaml
 
 from histobridge.data.manifest import load_dataset
+from histobridge.data.transfer import TransferError
 from histobridge.errors import UserError
 from histobridge_label.source import load_source
 
 
 def test_missing_files_are_an_error_that_names_the_source(tmp_path, monkeypatch):
     """Nothing in the folder, no mirror, no network."""
-    monkeypatch.setattr("histobridge.data.download._download", lambda *_: "no network")
+
+    def offline(*_):
+        raise TransferError("no network")
+
+    monkeypatch.setattr("histobridge.data.download._download", offline)
     with pytest.raises(UserError, match="files of tem cannot be had"):
         load_source("tem", None, tmp_path / "data", None)
 
@@ -36,8 +41,8 @@ def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path, name):
 
 def test_a_drawn_source_needs_no_files(tmp_path, monkeypatch):
     """`phantom` is short for drawn TEM."""
-    monkeypatch.setattr("histobridge_label.source.load_images", lambda *_: [])  # drawing takes seconds
-    monkeypatch.setattr("histobridge_label.source.load_masks", lambda *_: {})
+    monkeypatch.setattr("histobridge_label.source.load_images", lambda *_, **__: [])  # drawing takes seconds
+    monkeypatch.setattr("histobridge_label.source.load_masks", lambda *_, **__: {})
     assert load_source("phantom", None, tmp_path, None).dataset.name == "phantom-tem" and not any(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ from test_tables import rows as dice_rows
 
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
+from histobridge.io.kept import seal
 from histobridge_study.report import publish as publishing
 from histobridge_study.report.collect import ROWS, collect, provenance_table
 from histobridge_study.runs import open_run
@@ -32,6 +33,7 @@ def finish(out, *cells, dice=0.5, refined=True, fold=0, ablation=False, seed=0) 
             write_table(refine.folder / "trust.csv", pd.DataFrame([{**run.key, "ece": dice}]))
             if ablation:
                 write_table(refine.folder / "ablation.csv", rows.assign(recipe="refined"))
+                seal(refine.folder / "ablation.csv")
             refine.finish()
         translate.finish()
         label.finish()

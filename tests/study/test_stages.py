@@ -153,6 +153,7 @@ def test_labels_come_back_from_the_folder_of_their_stage(run):
     ordered = label.write_labels(stage, labels)
     rows = label.dice_rows(run, ordered)
     rows.to_csv(stage.folder / "dice.csv", index=False)
+    stage.finish()
     found = label.read_labels(stage)
     assert list(found) == list(ordered) == [("pretrained", "none"), ("tutorship", "syndiff")]
     for method, masks in labels.items():
@@ -171,6 +172,7 @@ def test_refined_labels_and_their_uncertainty_are_written(run):
         np.testing.assert_allclose(values[BLIND], others / (shown + others), atol=1 / 255)
         assert values[64:].max() == values[:, 64:].max() == 0
     label.dice_rows(run, {refine.METHOD: masks}).to_csv(run.stage(refine.STAGE).folder / "refined.csv", index=False)
+    run.stage(refine.STAGE).finish()
     read = label.read_labels(run.stage(refine.STAGE))[refine.METHOD], refine.read_uncertainty(run)
     for before, after in zip((masks, unsure), read, strict=True):
         assert all(np.array_equal(before[name], after[name]) for name in before)

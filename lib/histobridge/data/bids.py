@@ -1,21 +1,10 @@
-"""Pixel sizes in BIDS datasets: which JSON files describe an image, and in which units."""
+"""BIDS datasets: which JSON files describe an image."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath, PurePosixPath
-
-UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "um": 1.0, "µm": 1.0, "μm": 1.0, "nm": 1e-3, "pm": 1e-6, "Å": 1e-4}
-"""Length of the units in BIDS and OME files, in µm; both Unicode characters for micro are in use."""
-
-
-def in_um(size: float, unit: str) -> float:
-    """Convert a size from one of the units of `UM` to µm, without a rounding error in the last digit.
-
-    >>> in_um(4.93, "nm")
-    0.00493
-    """
-    return float(f"{size * UM[unit]:.12g}")
 
 
 def stem(path: str | PurePath) -> str:
@@ -27,30 +16,51 @@ def stem(path: str | PurePath) -> str:
     return PurePath(path).stem.removesuffix(".ome")
 
 
-def sidecars_of(image: str, jsons: Iterable[str]) -> list[str]:
-    """Return the JSON files that describe an image, from the general to the specific.
+class SidecarIndex:
+    """Finds the JSON files that describe an image among many, without a comparison of all images with all files.
 
     This is the inheritance principle of BIDS: a JSON file applies if it lies in the image's folder or above, its name
-    has the same suffix, and all its entities are entities of the image. Of two files with the same field, the later
-    one in this list counts.
+    has the same suffix, and all its entities are entities of the image.
 
     Parameters
     ----------
-    image, jsons : str
+    jsons : iterable of str
         Paths in the dataset, with forward slashes.
-
-    >>> jsons = ["sub-a/micr/sub-a_sample-2_SEM.json", "sub-a/micr/sub-a_SEM.json", "sub-b/micr/sub-b_SEM.json"]
-    >>> sidecars_of("sub-a/micr/sub-a_sample-1_SEM.png", ["SEM.json", *jsons])
-    ['SEM.json', 'sub-a/micr/sub-a_SEM.json']
     """
-    *entities, suffix = stem(image).split("_")
 
-    def applies(json_path: str) -> bool:
-        *json_entities, json_suffix = stem(json_path).split("_")
-        above = PurePosixPath(json_path).parent in PurePosixPath(image).parents
-        return above and json_suffix == suffix and set(json_entities) <= set(entities)
+    def __init__(self, jsons: Iterable[str]):
+        names = {path: _entities(path) for path in jsons}
+        n_files = Counter(entity for entities, _ in names.values() for entity in entities)
+        self._found: dict[tuple, list[tuple[frozenset, str]]] = defaultdict(list)
+        for path, (entities, suffix) in names.items():
+            # Under its rarest entity a file is looked up by the fewest images.
+            rarest = min(entities, key=lambda entity: (n_files[entity], entity), default=None)
+            self._found[PurePosixPath(path).parent, suffix, rarest].append((entities, path))
 
-    return sorted(filter(applies, jsons), key=lambda path: (path.count("/"), stem(path).count("_"), path))
+    def sidecars_of(self, image: str) -> list[str]:
+        """Return the JSON files that describe an image, from the general to the specific.
+
+        Of two files with the same field, the later one in this list counts.
+
+        >>> jsons = ["SEM.json", "sub-a/micr/sub-a_SEM.json", "sub-a/micr/sub-a_sample-2_SEM.json", "sub-b_SEM.json"]
+        >>> SidecarIndex(jsons).sidecars_of("sub-a/micr/sub-a_sample-1_SEM.png")
+        ['SEM.json', 'sub-a/micr/sub-a_SEM.json']
+        """
+        entities, suffix = _entities(image)
+        applying = [
+            path
+            for folder in PurePosixPath(image).parents
+            for entity in (None, *entities)
+            for of_json, path in self._found.get((folder, suffix, entity), ())
+            if of_json <= entities
+        ]
+        return sorted(applying, key=lambda path: (path.count("/"), stem(path).count("_"), path))
+
+
+def _entities(path: str) -> tuple[frozenset[str], str]:
+    """Return the entities and the suffix in the name of a file."""
+    *entities, suffix = stem(path).split("_")
+    return frozenset(entities), suffix
 
 
 def inherited(fields: Iterable[Mapping]) -> dict:

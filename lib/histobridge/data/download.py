@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pooch
-from requests.exceptions import ChunkedEncodingError, HTTPError, RequestException
-
 from histobridge.data.manifest import SPLITS, DataFile, Dataset
-from histobridge.data.status import FileStatus, file_status, is_intact
+from histobridge.data.status import FileStatus, file_status
+from histobridge.data.transfer import PIECE, Limits, TransferError, download
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import atomic_write
+from histobridge.io.limits import check_disk
 
-TIMEOUT_S = (10, 30)  # to connect, and between two pieces of an answer
-ATTEMPTS = 3
+LIMITS = Limits()
+MOST_FAILED = 3
+"""Files in a row that a host fails to send; then it is not asked again."""
+
+
+class Hosts:
+    """What is known about hosts: how many files in a row each failed to send, and why."""
+
+    def __init__(self):
+        self.failed: Counter[str] = Counter()
+        self.why: dict[str, str] = {}
+
+    def check(self, host: str) -> None:
+        """Raise a `TransferError` if a host is not to be asked again."""
+        if self.failed[host] >= MOST_FAILED:
+            raise TransferError(self.why[host])
+
+    def note(self, host: str, error: TransferError | None) -> None:
+        """Note how asking a host ended."""
+        self.failed[host] = self.failed[host] + 1 if error and error.host_fails else 0
+        self.why[host] = str(error)
 
 
 def fetch_dataset(
@@ -26,14 +45,17 @@ def fetch_dataset(
     mirror: Path | None = None,
     splits: Iterable[str] = SPLITS,
     progress: Callable[[FileStatus], None] | None = None,
+    limits: Limits | None = None,
 ) -> list[FileStatus]:
     """Bring the missing files of a dataset to `data_dir/<dataset>/<path>`, whole and verified or not at all.
 
     A file is taken from `mirror/<dataset>/<path>` if that copy is intact, else from the public address. A wrong file
-    is reported and left alone: it may be somebody's own work. A file that cannot be fetched does not stop the others,
-    and a host that does not answer is not asked again. An interrupted run can be repeated.
+    is reported and left alone: it may be somebody's own work. A file that cannot be fetched, for whatever reason, does
+    not stop the others. A host that fails `MOST_FAILED` times in a row is not asked again. An interrupted run can be
+    repeated.
 
     Returns the status of every file of `splits`; `progress` is called with each of them as soon as it is known.
+    `limits` say how long a server is waited for.
 
     Raises
     ------
@@ -43,72 +65,99 @@ def fetch_dataset(
     if mirror is not None and not Path(mirror).is_dir():
         raise UserError(f"There is no mirror folder '{mirror}'. Name one that holds {dataset.name}/.")
     wanted = {one_of("split", split, SPLITS) for split in splits}
-    silent_hosts: dict[str, str] = {}
-    statuses = []
-    for file in dataset.files():
-        if file.split in wanted:
-            found = file_status(dataset, file, data_dir)
-            if found.state == "missing":
-                reasons = _bring(dataset, file, data_dir, mirror, silent_hosts)
-                found = file_status(dataset, file, data_dir, reason="; ".join(reasons))
-            statuses.append(found)
-            if progress:
-                progress(found)
+    hosts, statuses = Hosts(), []
+    for file in (file for file in dataset.files() if file.split in wanted):
+        found = file_status(dataset, file, data_dir)
+        if found.state == "missing":
+            reasons = _bring(dataset, file, data_dir, mirror, hosts, limits or LIMITS)
+            found = file_status(dataset, file, data_dir, reason="; ".join(reasons))
+        statuses.append(found)
+        if progress:
+            progress(found)
     return statuses
 
 
-def _bring(dataset: Dataset, file: DataFile, data_dir: Path, mirror: Path | None, silent_hosts: dict) -> list[str]:
+def _bring(
+    dataset: Dataset, file: DataFile, data_dir: Path, mirror: Path | None, hosts: Hosts, limits: Limits
+) -> list[str]:
     """Copy or download one file; return everything that went wrong."""
-    target, copy = dataset.local(data_dir, file.path), mirror and dataset.local(mirror, file.path)
-    refused = []
-    if copy and copy.is_file():
-        if is_intact(copy, file):
-            with atomic_write(target) as draft:
-                shutil.copyfile(copy, draft)
+    target, refused = dataset.local(data_dir, file.path), []
+    check_disk(file.bytes, next(folder for folder in target.absolute().parents if folder.is_dir()))
+    try:
+        if mirror and _copy(dataset.local(mirror, file.path), file, target):
             return []
-        refused = ["the mirror's copy was refused: wrong checksum"]
-    failed = _download(dataset.url(file.path), file, target, silent_hosts)
-    return refused + ([failed] if failed else [])
-
-
-def _download(url: str | None, file: DataFile, target: Path, silent_hosts: dict[str, str]) -> str | None:
-    """Download one file; return what went wrong. A host that does not answer is added to `silent_hosts`."""
-    if url is None:
-        return "no public location known"
-    host = urlsplit(url).netloc
-    if host in silent_hosts:
-        return silent_hosts[host]
-    pooch.get_logger().setLevel("ERROR")  # the returned reason replaces its messages
-    names = {"registry": {target.name: file.sha256}, "urls": {target.name: url}}
-    store = pooch.create(target.parent, base_url="", retry_if_failed=ATTEMPTS - 1, **names)
+    except TransferError as error:
+        why = str(error).removeprefix("sent other content: ")
+        refused = [f"the mirror's copy was refused: {why}"]
     try:
-        store.fetch(target.name, downloader=_ask)
-    except _Refused as error:
-        return f"{host} answered with HTTP {error}"
-    except ValueError:  # of pooch, about the checksum
-        return f"{host} sent other content: wrong checksum"
-    except ChunkedEncodingError:
-        return f"the download from {host} broke off"
-    except RequestException as error:
-        busy = f"answered with HTTP {error.response.status_code}" if isinstance(error, HTTPError) else None
-        silent_hosts[host] = f"{host} {busy or 'could not be reached'}"
-        return silent_hosts[host]
+        _download(dataset.url(file.path), file, target, hosts, limits)
+    except TransferError as error:
+        return [*refused, str(error)]
+    return refused
+
+
+def _copy(copy: Path, file: DataFile, target: Path) -> bool:
+    """Copy a file of the mirror; return False if it has none."""
+    try:
+        if not copy.is_file():
+            if copy.exists() or copy.is_symlink():
+                raise TransferError("it is no file")
+            return False
     except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"Could not write {target} ({why}): free some space or choose another folder.") from error
+        raise TransferError(_cannot_be_read(error)) from None
+    _store(_pieces_of(copy), file, target)
+    return True
 
 
-class _Refused(Exception):
-    """The HTTP code of an answer that the next attempt would not change."""
-
-
-def _ask(url: str, draft: str, store: pooch.Pooch) -> None:
-    """Make one attempt for pooch, which repeats those that end with a RequestException or a wrong checksum."""
+def _pieces_of(copy: Path) -> Iterator[bytes]:
     try:
-        pooch.HTTPDownloader(timeout=TIMEOUT_S)(url, draft, store)
-    except HTTPError as error:
-        code = error.response.status_code
-        if code >= 500 or code in (408, 429):  # the host is busy
-            raise
-        raise _Refused(code) from error
-    Path(draft).chmod(0o644)  # only the owner could read the drafts of pooch
+        with copy.open("rb") as opened:
+            while piece := opened.read(PIECE):
+                yield piece
+    except OSError as error:
+        raise TransferError(_cannot_be_read(error)) from None
+
+
+def _cannot_be_read(error: OSError) -> str:
+    return f"it cannot be read ({error.strerror or error})"
+
+
+def _download(url: str | None, file: DataFile, target: Path, hosts: Hosts, limits: Limits) -> None:
+    """Download one file, or raise a `TransferError` that names the host."""
+    if url is None:
+        raise TransferError("no public location known")
+    host = _host(url)
+    hosts.check(host)
+    error = None
+    try:
+        download(url, lambda pieces: _store(pieces, file, target), limits)
+    except TransferError as failed:
+        error = TransferError(f"{host} {failed}", host_fails=failed.host_fails)
+        raise error from failed
+    finally:
+        hosts.note(host, error)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return url  # the download will say what is wrong with it
+
+
+def _store(pieces: Iterator[bytes], file: DataFile, target: Path) -> None:
+    """Write pieces to the target if they are the content that the manifest names, else raise a `TransferError`.
+
+    What is written is what is verified, and no more of it than the manifest names, but for a piece.
+    """
+    sha256, size = hashlib.sha256(), 0
+    with atomic_write(target) as draft:
+        with draft.open("wb") as output:
+            for piece in pieces:
+                size += len(piece)
+                if size > file.bytes:
+                    raise TransferError(f"sent other content: more than the {file.bytes} bytes of the manifest")
+                sha256.update(piece)
+                output.write(piece)
+        if sha256.hexdigest() != file.sha256:
+            raise TransferError("sent other content: wrong checksum")

@@ -9,6 +9,7 @@ name folders with manifests of its own.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from importlib import resources
@@ -17,24 +18,52 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, NamedTuple, get_args
 from urllib.parse import quote
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from histobridge.config import Strict
+from histobridge.config import Name, Strict
 from histobridge.errors import UserError, one_of
+from histobridge.io.limits import printable
+from histobridge.io.yaml_file import read_yaml
+
+LONGEST_STEM = 150
+"""Bytes of an image's name, by which its results are stored: endings follow, and file systems allow 255."""
+MOST_BYTES = 2**40
+"""Of a file. A terabyte for one image is a slip."""
+MOST_PX = 100_000
+"""Of a side of an image."""
 
 
 def _inside(path: str) -> str:
     """Return `path` if it is relative and stays inside its folder, on any system; else raise ValueError."""
     parts = PurePosixPath(path).parts
     if not parts or "\\" in path or ".." in parts or path.startswith("/") or re.match(r"[A-Za-z]:", path):
-        raise ValueError(f"'{path}' must be relative, with forward slashes, and stay inside its folder")
-    return path
+        raise ValueError(f"{path!r} must be relative, with forward slashes, and stay inside its folder")
+    if len(path) > 1000 or any(len(part.encode()) > 255 for part in parts):
+        raise ValueError(f"'{path[:60]}...' is too long for a file system: shorten it")
+    return "/".join(parts)
 
 
-SafePath = Annotated[str, AfterValidator(_inside)]
+def _printable(text: str) -> str:
+    """Return text that fits into a line; else raise ValueError."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError(f"{text!a:.120} holds control characters: leave them out")
+    return text
+
+
+def _number(value: object) -> object:
+    """Return what may become a number. `true` would become 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is no number")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+SafePath = Annotated[Text, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = BeforeValidator(_number)
+Bytes = Annotated[int, Number, Field(ge=0, le=MOST_BYTES)]
+Side = Annotated[int, Number, Field(gt=0, le=MOST_PX)]
+Positive = Annotated[float, Number, Field(gt=0, allow_inf_nan=False)]
 Split = Literal["development", "locked-test"]
 SPLITS = get_args(Split)
 
@@ -52,22 +81,27 @@ class ImageRecord(Strict):
 
     path: SafePath | None = None
     sha256: Sha256 | None = None
-    bytes: int | None = Field(default=None, ge=0)
+    bytes: Bytes | None = None
     mask: SafePath | None = None
     mask_sha256: Sha256 | None = None
-    mask_bytes: int | None = Field(default=None, ge=0)
-    name: str | None = None
-    seed: int | None = Field(default=None, ge=0)
-    subject: str = Field(min_length=1)
+    mask_bytes: Bytes | None = None
+    name: Name | None = None
+    seed: Annotated[int, Number, Field(ge=0)] | None = None
+    subject: Text
     um_per_px: Positive
-    width: int | None = Field(default=None, gt=0)
-    height: int | None = Field(default=None, gt=0)
+    width: Side | None = None
+    height: Side | None = None
     split: Split
 
     @property
     def key(self) -> str:
         """The identifier of the image within its dataset: the name of a drawing, the path of a file."""
         return self.name or self.path
+
+    @property
+    def stem(self) -> str:
+        """The name by which results are stored: the key without folders and ending."""
+        return PurePosixPath(self.key).stem
 
     @model_validator(mode="after")
     def _is_whole(self):
@@ -80,6 +114,8 @@ class ImageRecord(Strict):
             raise ValueError("a drawing needs its width and height")
         if (self.path is None) == (self.name is None) or (self.mask and self.name):
             raise ValueError("an image is either a file (path, sha256, bytes) or a drawing (name, seed)")
+        if len(self.stem.encode()) > LONGEST_STEM:
+            raise ValueError(f"path: the name '{self.stem[:60]}...' is too long: {LONGEST_STEM} bytes at most")
         return self
 
 
@@ -99,7 +135,7 @@ class Dataset(Strict):
     `procedural` is the modality of a drawn dataset, None for files. `base_url` is None if no public location is known.
     """
 
-    name: str
+    name: Name
     title: str
     modality: str
     organism: str
@@ -118,11 +154,11 @@ class Dataset(Strict):
     @model_validator(mode="after")
     def _agrees_with_its_images(self):
         """Refuse entries that are listed twice, and drawings among files."""
-        names = [file.path for file in self.files()]
-        names += [PurePosixPath(image.key).stem for image in self.images]  # results are stored by these names
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise ValueError(f"images: '{twice[0]}' is listed twice")
+        for names in ([file.path for file in self.files()], [image.stem for image in self.images]):
+            counts = Counter(map(_as_stored, names))
+            if twice := [name for name in names if counts[_as_stored(name)] > 1]:
+                alike = " (names that differ only by case are one file on some systems)" * (len(set(twice)) > 1)
+                raise ValueError(f"images: '{twice[0]}' is listed twice{alike}")
         if any((image.name is None) == bool(self.procedural) for image in self.images):
             raise ValueError("images: a procedural dataset lists names and seeds, any other lists files")
         return self
@@ -144,6 +180,11 @@ class Dataset(Strict):
     def url(self, path: str) -> str | None:
         """Return the public address of the file `path`, or None if none is known."""
         return f"{self.base_url}/{quote(path)}" if self.base_url else None
+
+
+def _as_stored(name: str) -> str:
+    """Return what file systems that know neither case nor ways of writing an accent make of a name."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def packaged_manifests() -> Traversable:
@@ -189,7 +230,7 @@ def load_dataset(name: str, *, folders: Iterable[Path] = ()) -> Dataset:
     folders = list(folders)
     file_name = f"{one_of('dataset', name, dataset_names(folders))}.yaml"
     path = next(folder / file_name for folder in _all_folders(folders) if (folder / file_name).is_file())
-    dataset = _validated(_read_yaml(path), path)
+    dataset = _validated(read_yaml(path), path)
     if dataset.name != name:
         raise UserError(f"{path}: name: '{dataset.name}' must be the name of the file, '{name}'.")
     return dataset
@@ -200,14 +241,9 @@ def _all_folders(folders: Iterable[Path]) -> list[Traversable]:
 
 
 def _yaml_files(folder: Traversable) -> list[Traversable]:
-    return [path for path in folder.iterdir() if path.name.endswith(".yaml")] if folder.is_dir() else []
-
-
-def _read_yaml(path: Traversable):
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    """Return the manifests of a folder. Hidden files are none: some systems put one beside each file they copy."""
+    found = folder.iterdir() if folder.is_dir() else []
+    return [path for path in found if path.name.endswith(".yaml") and path.name[0] != "." and path.is_file()]
 
 
 def _validated(fields: object, path: Traversable) -> Dataset:
@@ -223,5 +259,6 @@ def _first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     message = first["msg"].removeprefix("Value error, ")
+    message += " (in quotes)" * (first["type"] == "string_type")  # 123, true and 2020-01-31 are no text to YAML
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return (f"{field}: {message}" if field else message) + more
+    return printable((f"{field}: {message}" if field else message) + more)

@@ -32,12 +32,23 @@ def status(dataset: Dataset, data_dir: Path) -> list[FileStatus]:
 
 def file_status(dataset: Dataset, file: DataFile, data_dir: Path, *, reason: str = "") -> FileStatus:
     """Compare one file with its size and sha256; `reason` is what is known about a failed download."""
-    path, state = dataset.local(data_dir, file.path), "missing"
-    if path.is_file():
-        state = "here" if is_intact(path, file) else "wrong"
-    if state == "wrong":
-        reason = "its checksum is not the manifest's; delete it and fetch again"
-    return FileStatus(dataset.name, file.path, file.role, file.split, state, reason)
+    fault = _fault(dataset.local(data_dir, file.path), file)
+    if fault is None:
+        return FileStatus(dataset.name, file.path, file.role, file.split, "missing", reason)
+    reason = f"{fault}; move it away and fetch again" if fault else reason
+    return FileStatus(dataset.name, file.path, file.role, file.split, "wrong" if fault else "here", reason)
+
+
+def _fault(path: Path, file: DataFile) -> str | None:
+    """Return what is wrong with a file, nothing if it is intact, or None if it is missing."""
+    try:
+        if path.is_file():
+            return "" if is_intact(path, file) else "its checksum is not the manifest's"
+        if path.is_symlink():
+            return "it is a link that leads to no file"
+        return "it is no file" if path.exists() else None
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
 
 
 def is_intact(path: Path, file: DataFile) -> bool:

@@ -26,6 +26,8 @@ ABANDONED_S = 3600
 """Age (s) from which a draft cannot belong to a process that still writes it."""
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """Beginnings of a cell that spreadsheets take for a formula; also after the apostrophes that forbid it."""
+NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?%?")
+"""A cell that begins like a formula and is a number."""
 
 
 @contextlib.contextmanager
@@ -174,7 +176,7 @@ def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> p
 
 
 def _as_text(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell) else cell
 
 
 def _as_written(cell: object) -> object:

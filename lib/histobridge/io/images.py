@@ -11,7 +11,8 @@ import os
 import numpy as np
 
 from histobridge.errors import UserError
-from histobridge.io.pixels import read_pixels, without_alpha, write_png
+from histobridge.io.pixels import read_plane, write_png
+from histobridge.io.plane import Plane
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -19,17 +20,31 @@ LUMINANCE = (0.299, 0.587, 0.114)
 STRETCHED = 0.5, 99.5
 """The percentiles of the grey values that `normalise` maps to 0 and 1."""
 
+ROWS = 256
+"""Of an image that are stretched at a time: intermediate results have 64 bits, and an image may be huge."""
+
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Read one microscopy image of any size as raw grey values.
-
-    Integers are divided by the largest value of their type, so 8 and 16 bits give 0..1; floats stay as they are.
-    Colour, palettes included, becomes luminance. An alpha channel is dropped: transparent pixels count like any other.
+    """Read one microscopy image of any size as raw grey values; returns and raises as `image_of`.
 
     Parameters
     ----------
     path : str or path-like
         A PNG, TIFF (any compression), OME-TIFF or JPEG; the content decides, not the name.
+
+    Raises
+    ------
+    UserError
+        Also if `histobridge.io.pixels.read_plane` refuses the file.
+    """
+    return image_of(read_plane(path), path)
+
+
+def image_of(plane: Plane, name: object) -> np.ndarray:
+    """Return the grey values of a plane.
+
+    Integers are divided by the value of white, so that any number of bits gives 0..1; floats stay as they are. Colour,
+    palettes included, becomes luminance. Transparent pixels count like any other.
 
     Returns
     -------
@@ -39,21 +54,16 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises
     ------
     UserError
-        If the file is missing, damaged or of another format, holds more than one plane, or NaN or infinity.
+        About `name`, if the plane holds NaN or infinity, or its colours were darkened by transparency.
     """
-    return read_described(path)[0]
-
-
-def read_described(path: str | os.PathLike) -> tuple[np.ndarray, str]:
-    """Return the image as `read_image` does, and how it is stored, such as `16-bit grey` or `8-bit colour`."""
-    raw = read_pixels(path)
-    if raw.dtype.kind not in "uif":
-        raise UserError(f"{path} holds {raw.dtype} pixels: save it with integer or real grey values.")
-    full_scale = 1 if raw.dtype.kind == "f" else np.iinfo(raw.dtype).max
-    colours = without_alpha(raw, path)
-    image = _luminance(colours) / full_scale
-    _check_finite(image, path)
-    return image, f"{8 * raw.dtype.itemsize}-bit {'grey' if colours.shape[2] == 1 else 'colour'}"
+    if plane.alpha_is_associated and (plane.alpha != plane.full_scale).any():
+        raise UserError(f"{name} has colours that are multiplied by their transparency: save it without transparency.")
+    image = _luminance(plane.values)
+    if plane.values.dtype.kind == "f":
+        _check_finite(image, name)
+    else:
+        image /= plane.full_scale
+    return image
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -90,10 +100,14 @@ def normalise(image: np.ndarray, *, name: object = "The image") -> np.ndarray:
     >>> normalise(np.array([[100.0, 100.0, 150.0, 300.0, 300.0]])).tolist()
     [[0.0, 0.0, 0.25, 1.0, 1.0]]
     """
-    bottom, top = np.percentile(image, STRETCHED)
+    bottom, top = np.percentile(image.flatten(), STRETCHED, overwrite_input=True)  # one copy; it makes two by itself
     if not top > bottom:
         raise UserError(f"{name} is constant (grey value {bottom:g}): it shows nothing, leave it out.")
-    return np.clip((image - bottom) / (top - bottom), 0, 1).astype(np.float32)
+    stretched = np.empty(image.shape, dtype=np.float32)
+    for top_row in range(0, len(image), ROWS):
+        rows = slice(top_row, top_row + ROWS)
+        stretched[rows] = np.clip((image[rows] - bottom) / (top - bottom), 0, 1)
+    return stretched
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
@@ -106,12 +120,12 @@ def middle(image: np.ndarray, side: int) -> np.ndarray:
     return image[top : top + side, left : left + side]
 
 
-def _luminance(colours: np.ndarray) -> np.ndarray:
-    if colours.shape[2] == 1:
-        return colours[..., 0].astype(np.float32)
-    grey = np.zeros(colours.shape[:2], dtype=np.float32)  # channel by channel: a float copy of all three may be huge
+def _luminance(values: np.ndarray) -> np.ndarray:
+    if values.ndim == 2:
+        return values.astype(np.float32)
+    grey = np.zeros(values.shape[:2], dtype=np.float32)  # channel by channel: a float copy of all three may be huge
     for channel, weight in enumerate(LUMINANCE):
-        grey += np.float32(weight) * colours[..., channel]
+        grey += np.float32(weight) * values[..., channel]
     return grey
 
 

@@ -1,9 +1,16 @@
-"""Pixels as a PNG, JPEG or TIFF file stores them, before they become an image or a mask."""
+"""The one reader of image files: PNG, TIFF and JPEG become a `Plane`. `histobridge.io.plane` says what is read how."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -11,45 +18,55 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from histobridge.errors import UserError
 from histobridge.io.files import atomic_write
-from histobridge.io.tiff import TIFF_SIGNATURES, decode_tiff
+from histobridge.io.limits import check_memory, printable
+from histobridge.io.plane import Plane, check_room
+from histobridge.io.png import PNG_SIGNATURE, decode_png, png_header
+from histobridge.io.tiff import TIFF_SIGNATURES, decode_tiff, open_tiff, single_page
+
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+LFS_POINTER, ANNEX_POINTER = b"version https://git-lfs", b"annex/objects/"
+LONGEST_POINTER = 32_768  # bytes; git-annex takes no longer file for a pointer
 
 
-def read_pixels(path: str | os.PathLike) -> np.ndarray:
-    """Return the stored pixels, `[H, W]` or `[H, W, C]`, with palettes looked up.
-
-    The content decides on the format, not the name of the file.
+def read_plane(path: str | os.PathLike) -> Plane:
+    """Read one plane of pixels; the file is read once, and the checksum is that of what was decoded.
 
     Raises
     ------
     UserError
-        If the file is missing, damaged, of another format, or a stack.
+        If the file is missing, not fetched, empty, damaged, of another format, a stack, or stored in a way that is
+        refused (see `histobridge.io.plane`); if there is not enough memory, which is known before it is taken.
     """
-    try:
-        return _decode(Path(path))
-    except UserError:
-        raise
-    except Exception as error:  # each decoder raises its own exceptions for a damaged file
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read ({reason}): is the file there and whole?") from error
+    path = Path(path)
+    with _faults_of(path):
+        status = _status(path)
+        check_memory(status.st_size, path)
+        content = path.read_bytes()
+    return decode_plane(content, path)
 
 
-def _decode(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        signature = file.read(4)
-    if signature == b"\x89PNG":
-        return imagecodecs.png_decode(path.read_bytes())  # unlike Pillow, keeps 16 bits in colour
-    if signature in TIFF_SIGNATURES:
-        return decode_tiff(path)
-    if signature.startswith(b"\xff\xd8\xff"):
-        return _decode_jpeg(path)
-    raise UserError(f"{path} is not a PNG, TIFF or JPEG file: convert it to one of these.")
+def decode_plane(content: bytes, name: object) -> Plane:
+    """Decode the content of an image file; `name` is what messages call it, usually its path. Raises `UserError`."""
+    file = io.BytesIO(content)
+    with _faults_of(name):
+        decode = {"PNG": decode_png, "TIFF": decode_tiff, "JPEG": _decode_jpeg}[_format(file, name)]
+        return replace(decode(file, name), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _decode_jpeg(path: Path) -> np.ndarray:
-    # Image.open refuses large images as decompression bombs, and imagecodecs fills the missing part of a truncated
-    # file with grey.
-    with JpegImageFile(path) as jpeg:
-        return np.asarray(jpeg if jpeg.mode == "L" else jpeg.convert("RGB"))
+def size_of(path: str | os.PathLike) -> tuple[int, int]:
+    """Return height and width, px, of an image file, which is not decoded; raises a `UserError` as `read_plane`."""
+    path = Path(path)
+    with _faults_of(path):
+        _status(path)
+        with path.open("rb") as file:
+            kind = _format(file, path)
+            if kind == "PNG":
+                return png_header(file)[:2]
+            if kind == "JPEG":
+                return JpegImageFile(file).size[::-1]
+            with open_tiff(file, path) as tiff:
+                page = single_page(tiff, path)[0]
+                return page.imagelength, page.imagewidth
 
 
 def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
@@ -58,10 +75,53 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
         draft.write_bytes(imagecodecs.png_encode(pixels))
 
 
-def without_alpha(raw: np.ndarray, name: object) -> np.ndarray:
-    """Return `[H, W, 1]` or `[H, W, 3]` from grey, grey + alpha, RGB or RGBA; `name` appears in the error."""
-    if raw.ndim == 2:
-        return raw[..., None]
-    if raw.ndim != 3 or raw.shape[2] not in (1, 2, 3, 4):
-        raise UserError(f"{name} has the shape {raw.shape}: save it as one plane, grey or RGB.")
-    return raw[..., :1] if raw.shape[2] < 3 else raw[..., :3]
+@contextmanager
+def _faults_of(name: object) -> Iterator[None]:
+    """Turn whatever a decoder or the file system raises into one sentence about a file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{name} needs more memory than there is: cut it into parts.") from error
+    except Exception as error:  # each decoder raises its own exceptions for a damaged file
+        reason = printable(getattr(error, "strerror", None) or error)
+        raise UserError(f"{name} cannot be read ({reason:.200}): is the file there and whole?") from error
+
+
+def _status(path: Path) -> os.stat_result:
+    """Return what the file system knows of a file; refuse a link to nowhere, and what is no file."""
+    if path.is_symlink() and not path.exists():
+        advice = "not fetched? Run `git annex get`, or mend the link."
+        raise UserError(f"{path} is a link to {printable(os.readlink(path))}, which is not there: {advice}")
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise UserError(f"{path} is no regular file: give one that holds an image.")
+    return status
+
+
+def _format(file: BinaryIO, name: object) -> str:
+    """Return the format that the first bytes of a file declare, and go back to its start; refuse all others."""
+    start = file.read(LONGEST_POINTER + 1)
+    file.seek(0)
+    if start.startswith(PNG_SIGNATURE):
+        return "PNG"
+    if start.startswith(TIFF_SIGNATURES):
+        return "TIFF"
+    if start.startswith(JPEG_SIGNATURE):
+        return "JPEG"
+    if not start:
+        raise UserError(f"{name} is empty: copy or export it again.")
+    if start.startswith(LFS_POINTER):
+        raise UserError(f"{name} is a pointer of git-lfs, not the image itself: not fetched? Run `git lfs pull`.")
+    if len(start) <= LONGEST_POINTER and ANNEX_POINTER in start.replace(b"\\", b"/").split(b"\n")[0]:
+        raise UserError(f"{name} is a pointer of git-annex, not the image itself: not fetched? Run `git annex get`.")
+    raise UserError(f"{name} is not a PNG, TIFF or JPEG file: convert it to one of these.")
+
+
+def _decode_jpeg(file: BinaryIO, name: object) -> Plane:
+    # Image.open refuses large images as decompression bombs, and imagecodecs fills the missing part of a truncated
+    # file with grey.
+    with JpegImageFile(file) as jpeg:
+        check_room(jpeg.size, len(jpeg.getbands()), name)
+        return Plane(np.asarray(jpeg if jpeg.mode == "L" else jpeg.convert("RGB")), 255)

@@ -112,7 +112,7 @@ def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) 
 def _check(item: Labelled) -> None:
     name = item.source or item.name
     check_pixel_size(item.um_per_px, name)
-    check_same_size(item.image, item.mask, name)
+    check_same_size(item.image.shape, item.mask.shape, name)
     if item.uncertainty.shape != item.image.shape:
         raise UserError(f"The uncertainty of {name} has the shape {item.uncertainty.shape}, not that of its image.")
     if item.modality is not None:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from histobridge.cli import Data, Json, Mirror, app, console, print_json
+from histobridge.cli import Data, Json, Mirror, app, console, finish, print_json, progress_to_stderr
+from histobridge.errors import UserError, one_of
+from histobridge.items import Account
 from histobridge_study.cli.options import StudyFile
 
 PANEL = "Data"
@@ -19,26 +21,50 @@ Names = Annotated[list[str] | None, typer.Argument(help="Datasets; all by defaul
 def fetch(datasets: Names = None, mirror: Mirror = None, data: Data = Path("data"), study: StudyFile = None) -> None:
     """Download the missing files of datasets, or copy them from a mirror.
 
-    The exit code is 2 if a development image or mask is missing or wrong afterwards.
+    The exit code is 2 if a file is wrong, or a development image or mask is missing, afterwards, or a manifest cannot
+    be read; the others are fetched. Locked-test files may be missing: not all of them are public.
     """
-    statuses = fetch_datasets(_datasets(datasets, study), data, mirror=mirror)
+    account = Account()
+    statuses = fetch_datasets(_datasets(datasets, study, account), data, mirror=mirror)
     _show(statuses)
-    if any(status.state != "here" and status.split == "development" for status in statuses):
-        raise typer.Exit(2)
+    _note(statuses, account, fetched=True)
+    finish(account)
 
 
 @app.command("data", rich_help_panel=PANEL)
 def show_data(
     datasets: Names = None, data: Data = Path("data"), study: StudyFile = None, as_json: Json = False
 ) -> None:
-    """Show which files of the datasets are here, missing or wrong."""
+    """Show which files of the datasets are here, missing or wrong.
+
+    The exit code is 2 if a file is wrong or a manifest cannot be read.
+    """
     from histobridge.data.status import status, summary
 
-    statuses = [file for dataset in _datasets(datasets, study) for file in status(dataset, data)]
+    account = Account()
+    statuses = [file for dataset in _datasets(datasets, study, account) for file in status(dataset, data)]
+    _note(statuses, account, fetched=False)
     if as_json:
         print_json(summary(statuses))
     else:
         _show(statuses)
+    with progress_to_stderr(as_json):
+        finish(account)
+
+
+def _note(statuses: list, account: Account, *, fetched: bool) -> None:
+    """Note what became of each file: `fetched` ones of the development split should be here now."""
+    for file in statuses:
+        name = f"{file.dataset}/{file.path}"
+        if file.state == "here":
+            account.used.append(name)
+        elif file.state == "wrong" or (fetched and file.split == "development"):
+            account.skip(name, f"{file.state}, {file.reason}")
+        else:
+            account.harmless[name] = f"{file.split}, not here"
+    for file in statuses:
+        if file.state == "here" and file.reason:
+            print(f"{file.dataset}/{file.path} is here, but {file.reason}")
 
 
 def fetch_datasets(datasets: list, data: Path, *, mirror: Path | None, splits: tuple[str, ...] | None = None) -> list:
@@ -62,17 +88,23 @@ def fetch_datasets(datasets: list, data: Path, *, mirror: Path | None, splits: t
     ]
 
 
-def _datasets(names: list[str] | None, study: Path | None) -> list:
-    """Return the named datasets, or all."""
+def _datasets(names: list[str] | None, study: Path | None, account: Account) -> list:
+    """Return the named datasets, or all; one whose manifest cannot be read is skipped."""
     from histobridge.data.manifest import dataset_names
     from histobridge_study.config import load_study
 
-    opened = load_study(study)
-    return [opened.dataset(name) for name in names or dataset_names(folders=opened.manifest_folders)]
+    opened, found = load_study(study), []
+    known = dataset_names(folders=opened.manifest_folders)
+    for name in [one_of("dataset", name, known) for name in names or known]:
+        try:
+            found.append(opened.dataset(name))
+        except UserError as error:
+            account.skip(name, str(error))
+    return list({dataset.name: dataset for dataset in found}.values())
 
 
 def _show(statuses: list) -> None:
-    from histobridge.data.status import complaints, summary
+    from histobridge.data.status import summary
 
     rows = summary(statuses)
     if not rows:
@@ -82,5 +114,3 @@ def _show(statuses: list) -> None:
     for row in rows:
         table.add_row(*map(str, row.values()))
     console.print(table)
-    for line in complaints(statuses):
-        console.print(line)

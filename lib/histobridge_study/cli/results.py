@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from histobridge.cli import Data, Json, ProfileName, Seed, app, console, print_json, progress_to_stderr
+from histobridge.cli import Data, Json, ProfileName, Seed, app, console, finish, print_json, progress_to_stderr
 from histobridge.errors import UserError
+from histobridge.items import Account
 from histobridge_study.cli.options import Folds, Out, Pairs, Protocols, SplitName, StudyFile, named, text
 
 PANEL = "Finished runs"
@@ -38,25 +39,27 @@ def recommend(
     """
     import pandas as pd
 
+    from histobridge.io.files import read_table
     from histobridge.strategies.recommend import recommend_method
     from histobridge_study.stages.recommend import score_run
 
-    places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
-    runs = _finished_runs(profile, named(pair), named(protocol), named(fold), split, seed, **places)
+    places, account = {"out": str(out), "data": str(data), "study_file": text(study_file)}, Account(noun="runs")
+    runs = _finished_runs(account, profile, named(pair), named(protocol), named(fold), split, seed, **places)
     known = reports / "guidance_overview.csv"
-    experience = pd.read_csv(known) if known.exists() else None
+    experience = read_table(known) if known.exists() else None
+    scored, advice = [], []
     with progress_to_stderr(as_json):
-        scored = []
         for number, run in enumerate(runs, 1):
-            console.print(f"[{number}/{len(runs)}]", *map(str, run.key.values()))
-            scored.append(score_run(run))
-        advice = []
-        for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False):
+            console.print(f"[{number}/{len(runs)}]", run.title)
+            with account.item(run.title):
+                scored.append(score_run(run))
+        for (name, kind), rows in pd.concat(scored).groupby(["pair", "protocol"], sort=False) if scored else ():
             given = recommend_method(rows, experience)
             console.print(f"\n{name}, {kind}: {given.text}")
             advice.append({"pair": name, "protocol": kind, **given._asdict()})
     if as_json:
         print_json(advice)
+    _finish(account, as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -81,16 +84,23 @@ def handoff(
 
     from histobridge_study.stages.export import hand_off_run
 
-    places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
-    written = []
+    places, account = {"out": str(out), "data": str(data), "study_file": text(study_file)}, Account(noun="runs")
+    runs, written = (
+        _finished_runs(account, profile, named(pair), named(protocol), named(fold), split, seed, **places),
+        [],
+    )
     with progress_to_stderr(as_json):
-        for run in _finished_runs(profile, named(pair), named(protocol), named(fold), split, seed, **places):
-            made = hand_off_run(run)
-            line = f"{os.path.relpath(made.folder)}: {len(made.images)} images, {made.images['n_fibres'].sum()} axons"
-            console.print(line, soft_wrap=True)
-            written.append(made.images.assign(folder=str(made.folder)))
+        for run in runs:
+            with account.item(run.title):
+                made = hand_off_run(run)
+                axons = made.images["n_fibres"].sum()
+                console.print(
+                    f"{os.path.relpath(made.folder)}: {len(made.images)} images, {axons} axons", soft_wrap=True
+                )
+                written.append(made.images.assign(folder=str(made.folder)))
     if as_json:
-        print_json(pd.concat(written))
+        print_json(pd.concat(written) if written else [])
+    _finish(account, as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -113,14 +123,16 @@ def publish(
     from histobridge_study.report import publish as publishing
     from histobridge_study.report.collect import collect
 
-    places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
+    places, account = {"out": str(out), "data": str(data), "study_file": text(study_file)}, Account(noun="runs")
     if recompute:
         publishing.recompute(reports, readme)
     elif profile == "phantom":
-        paper_figures.write(profile, reports.resolve(), **places)
+        paper_figures.write(profile, reports.resolve(), account=account, **places)
     else:
-        publishing.publish_runs(collect(profile, **places), reports, readme, replace=replace)
-    console.print(f"Written: {reports}")
+        publishing.publish_runs(collect(profile, account=account, **places), reports, readme, replace=replace)
+    console.print(f"Written: {reports}", soft_wrap=True)
+    if account.used or account.skipped:
+        finish(account)
 
 
 @app.command(rich_help_panel="Study")
@@ -140,8 +152,14 @@ def notebooks(to: Annotated[Path, typer.Argument(help="Folder for the copies.")]
     console.print(f"Copied to {to}: open 00_tour.ipynb first", soft_wrap=True)
 
 
-def _finished_runs(*args, **places) -> list:
-    """Return the runs of a grid that have finished the last stage.
+def _finish(account: Account, as_json: bool) -> NoReturn:
+    """End a command with its account, which stands in standard error if standard output is to hold JSON alone."""
+    with progress_to_stderr(as_json):
+        finish(account)
+
+
+def _finished_runs(account: Account, *args, **places) -> list:
+    """Return the runs of a grid that have finished the last stage; the account is told of the others.
 
     Raises
     ------
@@ -152,6 +170,7 @@ def _finished_runs(*args, **places) -> list:
     from histobridge_study.stages.refine import STAGE
 
     grid = Grid(*args, **places)
-    if finished := grid.finished_runs(STAGE):
+    finished = grid.finished_runs(STAGE, account)
+    if finished or account.skipped:
         return finished
     raise UserError(f"No run with these settings has finished {STAGE} in {grid.out}: run `histobridge study` first.")

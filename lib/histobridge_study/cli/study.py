@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 
-from histobridge.cli import Data, Mirror, ProfileName, Seed, app, console
+from histobridge.cli import Data, Mirror, ProfileName, Seed, app, console, finish
 from histobridge.errors import one_of
+from histobridge.items import Account
 from histobridge_study.cli.data import fetch_datasets
 from histobridge_study.cli.options import Folds, Out, Pairs, Protocols, SplitName, StudyFile, named, text
 
@@ -39,20 +41,27 @@ def study(
     """Run the study: translate, label both ways, refine and report, for every pair and fold.
 
     Several jobs run at once where cores allow. Kill it at any moment and start it again: only what is unfinished runs.
-    A job that fails does not stop the others; the report names the missing cells, and the exit code is 1.
+    A job that fails does not stop the others; the report names the missing cells, and the exit code is 1. Results that
+    are no longer as they were written are made anew.
     """
     from histobridge_study.execute import run_grid
     from histobridge_study.grid import Grid
+    from histobridge_study.processes import Ended, raised_when_ended
 
     places = {"out": str(out), "data": str(data), "study_file": text(study_file)}
     grid = Grid(profile, named(pair), named(protocol), named(fold), split, seed, **places)
-    if not dry_run:
-        _fetch(grid, mirror)
-    done = run_grid(grid, cores=cores, dry_run=dry_run)
-    if ablation and not dry_run:
-        _ablate(grid)
-    if not dry_run:
-        _print_outcome(grid)
+    try:
+        with raised_when_ended():
+            if dry_run:
+                raise typer.Exit(0 if run_grid(grid, cores=cores, dry_run=True) else 1)
+            _fetch(grid, mirror)
+            done = run_grid(grid, cores=cores)
+            done &= not ablation or _ablate(grid)
+            done &= _print_outcome(grid)
+    except Ended as ended:
+        with suppress(OSError):  # the terminal may be gone
+            console.print(f"Ended by {ended}: the same command continues where this one stopped.", soft_wrap=True)
+        raise typer.Exit(ended.exit_code) from None
     raise typer.Exit(0 if done else 1)
 
 
@@ -68,12 +77,16 @@ def notebook(
     data: Data = Path("data"),
     out: Out = Path("runs"),
     study_file: StudyFile = None,
+    ends_with: Annotated[int | None, typer.Option(help="Process whose end ends this one.")] = None,
 ) -> None:
     """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
     from histobridge_study.execute import REPORT, PrefixedStream, execute_report, run_stage
     from histobridge_study.grid import Grid
+    from histobridge_study.processes import end_with
     from histobridge_study.runs import STAGES
 
+    if ends_with:
+        end_with(ends_with)
     one_of("notebook", stage, (*STAGES, REPORT))
     grid = Grid(profile, split=split, seed=seed, out=str(out), data=str(data), study_file=text(study_file))
     if stage == REPORT:
@@ -100,8 +113,10 @@ def report(
     """
     from histobridge_study.report.site import build
 
-    page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file))
+    account = Account(noun="runs")
+    page = build(folder, to, data=data, seed=seed, shown=named(fold), study_file=text(study_file), account=account)
     console.print(f"Report: {os.path.relpath(page)}", soft_wrap=True)
+    finish(account)
 
 
 def _fetch(grid, mirror: Path | None) -> None:
@@ -121,27 +136,34 @@ def _fetch(grid, mirror: Path | None) -> None:
             console.print(line, soft_wrap=True)
 
 
-def _ablate(grid) -> None:
-    """Run the ablation of all finished runs, one after another."""
+def _ablate(grid) -> bool:
+    """Run the ablation of all finished runs, one after another; return whether all succeeded."""
     from histobridge_study.stages.refine import STAGE, ablate
     from histobridge_study.stages.translate import trained_translators
 
-    runs = grid.finished_runs(STAGE)
+    runs, account = grid.finished_runs(STAGE), Account()
     for number, run in enumerate(runs, 1):
-        console.print(f"[{number}/{len(runs)}] ablation of", *map(str, run.key.values()))
-        ablate(run, trained_translators(run))
+        console.print(f"[{number}/{len(runs)}] ablation of", run.title)
+        with account.item(run.title):
+            ablate(run, trained_translators(run))
+    for line in account.lines:
+        console.print(line, soft_wrap=True)
+    return not account.skipped
 
 
-def _print_outcome(grid) -> None:
-    """Print the Dice of what has been labelled, where the report is, and what has not finished."""
+def _print_outcome(grid) -> bool:
+    """Print the Dice of what has been labelled, where the report is, and what has not finished; return if all has."""
+    from histobridge_study.runs import STAGES
+
     if grid.finished_runs("03_label"):
         _print_dice(grid)
         page = grid.folder / "report" / "05_report.html"
         console.print(f"\nReport: {os.path.relpath(page)}", soft_wrap=True)
-    finished = {tuple(run.key.values()) for run in grid.finished_runs("04_refine")}
-    for pair, protocol, fold in grid.cells:
-        if (pair, protocol, grid.split, fold) not in finished:
-            console.print("Not finished (the reason stands above):", pair, protocol, fold)
+    finished = [{run.title for run in grid.finished_runs(stage)} for stage in STAGES[1:]]
+    missing = [cell for cell in grid.cells if any(grid.run(*cell).title not in titles for titles in finished)]
+    for cell in missing:
+        console.print("Not finished (the reason stands above):", *cell)
+    return bool(grid.cells) and not missing
 
 
 def _print_dice(grid) -> None:

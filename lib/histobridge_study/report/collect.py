@@ -10,6 +10,8 @@ import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
+from histobridge.io.kept import is_intact
+from histobridge.items import Account
 from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
 from histobridge_study.analysis.comparisons import paired_overview, paired_tests
@@ -21,6 +23,7 @@ from histobridge_study.analysis.tables import (
     translation_overview,
 )
 from histobridge_study.grid import Grid, runs_of_profile
+from histobridge_study.record import ADDED
 from histobridge_study.runs import Stage
 
 ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification", "ablation", "guidance")
@@ -45,13 +48,15 @@ class Collected:
     provenance: list[dict]
 
 
-def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
+def collect(profile: str, *, seed: int = 0, account: Account | None = None, **places: str) -> Collected:
     """Join the tables of all finished runs of a profile and seed, in a fixed order.
 
     Parameters
     ----------
     profile : str
     seed : int
+    account : Account, optional
+        Is told which runs are used, and which are skipped because files of theirs are not as they were written.
     **places : str
         `out`, `data` and `study_file`, as in `Grid`.
 
@@ -60,8 +65,9 @@ def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
     UserError
         If no run has finished stage 03.
     """
+    account = Account() if account is None else account
     finished = {
-        name: [run.stage(name) for run in runs_of_profile(profile, name, seed=seed, **places)]
+        name: [run.stage(name) for run in runs_of_profile(profile, name, seed=seed, account=account, **places)]
         for name in ("02_translate", "03_label", "04_refine")
     }
     finished["02_translate"] = list({stage.folder: stage for stage in finished["02_translate"]}.values())
@@ -69,7 +75,11 @@ def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
     if not labelled:
         folder = Path(places.get("out", "runs")) / profile
         raise UserError(f"There are no finished runs below {folder}: start one with `histobridge study`.")
-    rows = {name: _joined(refined, name) for name in ROWS[3:]}
+    for stage in labelled:
+        if stage.run.title not in account.skipped:
+            account.used.append(stage.run.title)
+    rows = {name: _joined(refined, name) for name in ROWS[3:] if f"{name}.csv" not in ADDED}
+    rows |= {name.removesuffix(".csv"): _added(refined, name, account) for name in ADDED}
     rows["dice"] = _concatenated([_joined(labelled, "dice"), _joined(refined, "refined")])
     rows["translation"] = _joined(finished["02_translate"], "translation")
     measured = _concatenated([_joined(labelled, "morphometrics"), _joined(refined, "morphometrics")])
@@ -79,8 +89,17 @@ def collect(profile: str, *, seed: int = 0, **places: str) -> Collected:
 
 def _joined(stages: Iterable[Stage], table: str) -> pd.DataFrame:
     """Join one table of all stages that have it."""
-    paths = [path for stage in stages if (path := stage.folder / f"{table}.csv").exists()]
-    return pd.concat(map(read_table, paths), ignore_index=True) if paths else pd.DataFrame()
+    return _concatenated([read_table(path) for stage in stages if (path := stage.files().get(f"{table}.csv"))])
+
+
+def _added(stages: Iterable[Stage], name: str, account: Account) -> pd.DataFrame:
+    """Join a table that was added to some stages; the rows of one that is not as it was written are left out."""
+    paths = {stage.run.title: stage.folder / name for stage in stages if (stage.folder / name).exists()}
+    for title, path in paths.items():
+        if not is_intact(path):
+            made_by = {"ablation.csv": "study --ablation", "guidance.csv": "recommend"}[name]
+            account.skip(title, f"{path} is not what was kept there: run `histobridge {made_by}`, which makes it anew.")
+    return _concatenated([read_table(path) for path in paths.values() if is_intact(path)])
 
 
 def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:

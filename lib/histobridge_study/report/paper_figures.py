@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from histobridge.data.datasets import Sample
 from histobridge.errors import UserError
+from histobridge.items import Account
 from histobridge_study import plotting
 from histobridge_study.analysis.tables import dice_table, typical_image
 from histobridge_study.grid import Grid
@@ -30,7 +31,7 @@ PROTOCOL, SPLIT = "transductive", "development"
 """Of the runs that are shown."""
 
 
-def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]:
+def write(profile: str, to: Path, *, seed: int = 0, account: Account | None = None, **places: str) -> list[Path]:
     """Draw figures 2 to 4 of all finished pairs of a profile, and a hand-off; return the paths, SVG and PNG.
 
     Drawn and real pairs come in figures of their own. A pair without a finished run has a note in its place.
@@ -42,6 +43,8 @@ def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]
     to : Path
         Folder for the figures. With a real pair it must lie below the folder of the runs.
     seed : int
+    account : Account, optional
+        Is told of runs that are skipped because files of theirs are not as they were written.
     **places : str
         `out`, `data` and `study_file`, as in `Grid`.
 
@@ -55,7 +58,7 @@ def write(profile: str, to: Path, *, seed: int = 0, **places: str) -> list[Path]
     if not any(runs.values()):
         raise UserError(f"There are no finished runs below {grid.folder}: start one with `histobridge study`.")
     _refuse_real_elsewhere(grid, runs, to)
-    collected, drawn = collect(profile, seed=seed, **places), {}
+    collected, drawn = collect(profile, seed=seed, account=account, **places), {}
     for kind in ("phantom", "real"):
         chosen = {pair: run for pair, run in runs.items() if kind_of(grid, pair) == kind}
         if any(chosen.values()):

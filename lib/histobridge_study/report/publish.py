@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -29,7 +28,8 @@ from histobridge_study.analysis.tables import (
     markdown,
     trust_overview,
 )
-from histobridge_study.report.collect import ROWS, Collected, derived_tables, missing
+from histobridge_study.report.collect import Collected, derived_tables, missing
+from histobridge_study.report.published import PROVENANCE, published_records, published_rows
 from histobridge_study.report.readme_tables import readme_table, speed_overview
 
 Cell = tuple[str, str, str, int]
@@ -56,7 +56,7 @@ def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: 
     UserError
         If published cells would be lost.
     """
-    lost = _cells(_published(reports)) - _cells(collected.provenance)
+    lost = _cells(published_records(reports)) - _cells(collected.provenance)
     if lost and not replace:
         some = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
         raise UserError(
@@ -69,13 +69,8 @@ def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: 
         tables["morphometrics"] = tables["morphometrics"][[*IMAGE_KEYS, "fold", "n_fibres", *MEASURES]]
     for name, table in tables.items():
         _write_rows(reports / f"{name}.csv", table)
-    write_json(reports / "provenance.json", collected.provenance)
+    write_json(reports / PROVENANCE, collected.provenance)
     recompute(reports, readme)
-
-
-def _published(reports: Path) -> list[dict]:
-    file = reports / "provenance.json"
-    return json.loads(file.read_text()) if file.exists() else []
 
 
 def _cells(records: list[dict]) -> set[Cell]:
@@ -93,8 +88,8 @@ def _write_rows(path: Path, table: pd.DataFrame) -> None:
 
 def recompute(reports: Path, readme: Path) -> None:
     """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the pages."""
-    rows = {name: read_table(path) for name in ROWS if (path := reports / f"{name}.csv").exists()}
-    records, dice = _published(reports), rows["dice"]
+    rows, records = published_rows(reports), published_records(reports)
+    dice, profile = rows["dice"], records[0]["profile"]
     tables = derived_tables(dice, rows["translation"], records)
     for name, table in tables.items():
         write_table(reports / f"{name}.csv", table)
@@ -103,7 +98,7 @@ def recompute(reports: Path, readme: Path) -> None:
     _write_refined(rows, reports)
     _write_agreement(rows, reports)
 
-    overview = dice_overview(dice, interval=True, bold=True, missing=missing(records[0]["profile"], dice))
+    overview = dice_overview(dice, interval=True, bold=True, missing=missing(profile, dice))
     shown = {"headline": readme_table(dice), "dice": overview.drop(columns="split"), "claims": tables["claims"]}
     if (speed := reports / "bench.csv").exists():
         shown["speed"] = speed_overview(read_table(speed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from histobridge_label.export import Handoff, Labelled, write_handoff
+from histobridge_study.record import HANDOFF
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import read_labels
 from histobridge_study.stages.refine import METHOD, STAGE, read_uncertainty
@@ -22,7 +23,7 @@ def hand_off_run(run: Run) -> Handoff:
     """
     stage = run.stage(STAGE)
     provenance = {"strategy": "-".join(METHOD), **stage.record()["provenance"]}
-    return write_handoff(stage.folder / "handoff", labelled_images(run), provenance)
+    return write_handoff(stage.folder / HANDOFF, labelled_images(run), provenance)
 
 
 def labelled_images(run: Run) -> Iterator[Labelled]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from histobridge.data.datasets import Sample
+from histobridge.io.files import read_table
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
@@ -69,22 +69,23 @@ def write_labels(stage: Stage, labels: Labels) -> dict[Method, Mapping[str, np.n
     order = sorted(labels, key=lambda method: (method[0] == "supervised", translators.index(method[1]), method[0]))
     for method in order:
         for name, mask in labels[method].items():
-            write_mask(_folder(stage, method) / f"{name}.png", mask)
+            write_mask(stage.folder / _folder(method) / f"{name}.png", mask)
     return {method: labels[method] for method in order}
 
 
 def read_labels(stage: Stage) -> dict[Method, dict[str, np.ndarray]]:
     """Read the pseudo labels of a finished stage, in the order of its rows of Dice."""
-    table = "dice.csv" if stage.name == STAGE else "refined.csv"
-    methods = pd.read_csv(stage.folder / table)[["strategy", "translator"]].drop_duplicates()
+    files = stage.files()
+    rows = read_table(files["dice.csv" if stage.name == STAGE else "refined.csv"])
+    methods = rows[["strategy", "translator"]].drop_duplicates().itertuples(index=False, name=None)
     return {
-        method: {path.stem: read_mask(path)[0] for path in sorted(_folder(stage, method).glob("*.png"))}
-        for method in methods.itertuples(index=False, name=None)
+        method: {path.stem: read_mask(path)[0] for name, path in files.items() if name.startswith(_folder(method))}
+        for method in methods
     }
 
 
-def _folder(stage: Stage, method: Method) -> Path:
-    return stage.folder / "labels" / "-".join(method)
+def _folder(method: Method) -> str:
+    return f"labels/{'-'.join(method)}/"
 
 
 # --- As numbers -------------------------------------------------------------------------------------------------------

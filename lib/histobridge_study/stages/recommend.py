@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
-from histobridge.io.files import write_table
+from histobridge.io.files import read_table, write_table
+from histobridge.io.kept import kept
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, cached
 from histobridge.strategies.label_free import REVERSE_STEPS, candidate, scores
@@ -20,12 +22,12 @@ from histobridge_study.stages.translate import trained_translators
 def score_run(run: Run) -> pd.DataFrame:
     """Return the label-free scores of every method of a finished run, a row a method.
 
-    Written as guidance.csv into the folder of stage 04; a table that is there is read. No mask of U is used, and the
-    supervised reference is left out.
+    Kept as guidance.csv in the folder of stage 04. No mask of U is used, and the supervised reference is left out.
     """
-    file = run.stage(STAGE).folder / "guidance.csv"
-    if file.exists():
-        return pd.read_csv(file)
+    return kept(run.stage(STAGE).folder / "guidance.csv", partial(_write_scores, run), read_table)
+
+
+def _write_scores(run: Run, file: Path) -> None:
     labels = read_labels(run.stage(LABELLED)) | read_labels(run.stage(STAGE))
     samples, examples = run.data.scored_images, run.data.training_examples
     images, translators = [sample.image for sample in samples], trained_translators(run)
@@ -47,7 +49,7 @@ def score_run(run: Run) -> pd.DataFrame:
         if method[0] != "supervised"
     }
     table = scores(methods, examples, images, translators, source, partial(_reverse_fit, run, source), seed=run.seed)
-    return write_table(file, table.assign(**run.key, **origin_of(run)))
+    write_table(file, table.assign(**run.key, **origin_of(run)))
 
 
 def _reverse_fit(run: Run, source: Segmenter, examples: Examples) -> Segmenter:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from histobridge.config import REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
+from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
 from histobridge.strategies import Labeller, refine, teachers
@@ -57,16 +60,20 @@ def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     stage, masks = run.stage(STAGE), {}
     for sample in run.data.scored_images:
         masks[sample.name], probabilities = labeller.label(sample.image)
-        path = stage.folder / "uncertainty" / f"{sample.name}.png"
+        path = stage.folder / _uncertainty_file(sample.name)
         write_image(path, uncertainty(probabilities, masks[sample.name]))
     write_labels(stage, {METHOD: masks})
-    return masks, read_uncertainty(run)
+    return masks, {name: read_image(stage.folder / _uncertainty_file(name)) for name in masks}
 
 
 def read_uncertainty(run: Run) -> Maps:
-    """Read the uncertainty maps of the scored images, float32 [H, W] in 0..1, by name."""
-    folder = run.stage(STAGE).folder / "uncertainty"
-    return {sample.name: read_image(folder / f"{sample.name}.png") for sample in run.data.scored_images}
+    """Read the uncertainty maps of the scored images of a finished stage, float32 [H, W] in 0..1, by name."""
+    files = run.stage(STAGE).files()
+    return {sample.name: read_image(files[_uncertainty_file(sample.name)]) for sample in run.data.scored_images}
+
+
+def _uncertainty_file(name: str) -> str:
+    return f"uncertainty/{name}.png"
 
 
 def mistakes(run: Run, masks: Maps) -> Maps:
@@ -102,17 +109,18 @@ def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
 def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
     """Score `refined` with one piece taken away at a time; columns of `dice.csv`, `recipe` and the origin.
 
-    Written as ablation.csv into the stage's folder; a table that is there is read.
+    Kept as ablation.csv in the stage's folder.
     """
-    file = run.stage(STAGE).folder / "ablation.csv"
-    if file.exists():
-        return read_table(file)
-    tables = []
-    for recipe in ABLATION:
-        if labeller := refined_labeller(run, translators, recipe=recipe):
-            rows = dice_rows(run, {METHOD: predictions(labeller, run.data.scored_images)})
-            tables.append(rows.assign(recipe=recipe, **origin_of(run)))
-    return write_table(file, pd.concat(tables, ignore_index=True))
+
+    def score(file: Path) -> None:
+        tables = []
+        for recipe in ABLATION:
+            if labeller := refined_labeller(run, translators, recipe=recipe):
+                rows = dice_rows(run, {METHOD: predictions(labeller, run.data.scored_images)})
+                tables.append(rows.assign(recipe=recipe, **origin_of(run)))
+        write_table(file, pd.concat(tables, ignore_index=True))
+
+    return kept(run.stage(STAGE).folder / "ablation.csv", score, read_table)
 
 
 def origin_of(run: Run) -> dict[str, str]:

@@ -53,11 +53,9 @@ def trained_translators(run: Run) -> dict[str, CachedTranslator]:
     UserError
         If that stage has not finished.
     """
-    stage = run.stage(STAGE)
-    stage.record()
+    kept = run.stage(STAGE).files()
     files = {name: "syndiff" if name == "cycle" else name for name in run.study.translators}
-    folder = stage.folder / "translators"
-    return _in_order(run, {name: load_translator(name, folder / f"{file}.pt") for name, file in files.items()})
+    return _in_order(run, {name: load_translator(name, kept[f"translators/{file}.pt"]) for name, file in files.items()})
 
 
 def _in_order(run: Run, translators: dict) -> dict[str, CachedTranslator]:

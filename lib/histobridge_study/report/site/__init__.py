@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 from pathlib import Path
 
 from histobridge.errors import UserError
-from histobridge.io.files import write_text
+from histobridge.io.files import DRAFT, write_text
+from histobridge.items import Account
 from histobridge_study.report.site.contents import Contents
 from histobridge_study.report.site.pages import Pages
 from histobridge_study.report.site.sources import gather
@@ -34,6 +35,7 @@ def build(
     seed: int = 0,
     shown: tuple[int, ...] | None = None,
     study_file: str = "",
+    account: Account | None = None,
 ) -> Path:
     """Write the site of all finished runs of a profile; return the path of its first page.
 
@@ -51,6 +53,8 @@ def build(
         Folds whose pictures and notebooks are shown, all by default. The tables always contain every fold.
     study_file : str
         The study file of the runs; by default that of the package.
+    account : Account, optional
+        Is told which runs are shown, and which are skipped because files of theirs are not as they were written.
 
     Raises
     ------
@@ -59,7 +63,8 @@ def build(
         repository.
     """
     to = Path(folder).resolve() / "site" if to is None else Path(to).resolve()
-    contents = gather(Path(folder).resolve(), Path(data).resolve(), to, seed=seed, shown=shown, study_file=study_file)
+    chosen = {"seed": seed, "shown": shown, "study_file": study_file, "account": account}
+    contents = gather(Path(folder).resolve(), Path(data).resolve(), to, **chosen)
     return write_site(contents, to)
 
 
@@ -73,7 +78,7 @@ def write_site(contents: Contents, to: Path) -> Path:
     """
     if to.exists() and not (to / MARK).exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} exists and is not a site: choose another folder (--to), or move it away.")
-    draft, previous = (to.with_name(f".{to.name}.{os.getpid()}.{kind}") for kind in ("part", "before"))
+    draft, previous = (to.with_name(f"{DRAFT}{kind}-{secrets.token_hex(8)}") for kind in ("site", "before"))
     try:
         write_text(draft / MARK, "Made by `histobridge report`, which replaces this folder as a whole.\n")
         Pages(contents, draft).write()

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import nbformat
 import pandas as pd
-from nbconvert import HTMLExporter
 
 from histobridge.display.page import Table, environment, figure_webp, see, swipe_data, table
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
 from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, SCORE_COLUMNS, in_display_order, with_fibre_f1
+from histobridge_study.notebook_page import notebook_html
 from histobridge_study.report.site.contents import Contents, Fold, Section, method_name, stage_of
 from histobridge_study.report.site.pictures import swipe_run
 
@@ -60,7 +60,7 @@ class Pages:
         )
         self._page("provenance.html", "provenance.html", tables=headings(c.provenance), commands=c.commands)
         for path, address in self.notebooks.items():
-            self._page(address, "notebook.html", title=Path(address).stem, notebook=notebook_html(path))
+            self._page(address, "notebook.html", title=Path(address).stem, notebook=notebook_body(path))
 
     def _page(self, address: str, template: str, **context) -> None:
         """Render a template into a page; addresses in the navigation count from the root of the site."""
@@ -202,7 +202,7 @@ def notebook_pages(contents: Contents) -> dict[Path, str]:
     return pages
 
 
-def notebook_html(path: Path) -> str:
+def notebook_body(path: Path) -> str:
     """Return an executed notebook as the body of a page that loads nothing from a network.
 
     Its PNG figures become WebP, which is smaller. The folder that held the runs is removed from its paths, because the
@@ -210,7 +210,7 @@ def notebook_html(path: Path) -> str:
     """
     notebook = nbformat.read(path, as_version=4)
     hidden = {"exclude_anchor_links": True, "exclude_input_prompt": True, "exclude_output_prompt": True}
-    body, _ = HTMLExporter(template_name="basic", embed_images=True, **hidden).from_notebook_node(notebook)
+    body = notebook_html(notebook, template_name="basic", **hidden)
     body = re.sub(r"data:image/png;base64,([^\"]+)", lambda found: figure_webp(base64.b64decode(found[1])).uri, body)
     out = Path(notebook.metadata.get("papermill", {}).get("parameters", {}).get("out", ""))
     return body.replace(f"{out.parent}/", "") if out.is_absolute() else body

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
+from histobridge.items import Account
 from histobridge_study.analysis.bland_altman import (
     agreement_overview,
     best_method_pairs,
@@ -42,6 +44,7 @@ def gather(
     seed: int = 0,
     shown: tuple[int, ...] | None = None,
     study_file: str = "",
+    account: Account | None = None,
 ) -> Contents:
     """Return what the site of a profile's runs shows; parameters as for `site.build`.
 
@@ -52,7 +55,8 @@ def gather(
     """
     profile, places = folder.name, {"out": str(folder.parent), "data": str(data), "study_file": study_file}
     _refuse_several_profiles(folder, study_file)
-    collected = collect.collect(profile, seed=seed, **places)
+    account = Account() if account is None else account
+    collected = collect.collect(profile, seed=seed, account=account, **places)
     dice, records = collected.rows["dice"], collected.provenance
     runs = list(runs_of_profile(profile, LABELLED, seed=seed, **places))
     chosen = [run for run in runs if shown is None or run.parameters.fold in shown]
@@ -72,10 +76,16 @@ def gather(
         claims=tables["claims"],
         sections=_sections(collected, tables, missing),
         provenance=_provenance(records, tables["costs"]),
-        notes=[] if shown is None else [f"Pictures and notebooks of folds other than {_listed(shown)} (`--fold`)."],
+        notes=_notes(shown, account),
         commands=_commands(profile, seed, records),
-        report=report if report.exists() else None,
+        report=report if _is_notebook(report) else None,
     )
+
+
+def _notes(shown: tuple[int, ...] | None, account: Account) -> list[str]:
+    """Say what the site lacks."""
+    other_folds = [] if shown is None else [f"Pictures and notebooks of folds other than {_listed(shown)} (`--fold`)."]
+    return other_folds + [f"{run}: {reason}" for run, reason in account.skipped.items()]
 
 
 # --- One fold -----------------------------------------------------------------------------------------------
@@ -86,7 +96,8 @@ def _fold(run: Run, dice: pd.DataFrame) -> Fold:
     for name, value in run.key.items():
         rows = rows[rows[name] == value]
     notebooks = {stage: run.stage(stage).folder / f"{stage}.ipynb" for stage in STAGES}
-    order = run.stage(REFINED_STAGE).folder / "review_order.csv"
+    refined = run.stage(REFINED_STAGE)
+    order = refined.files().get("review_order.csv") if refined.finished else None
     return Fold(
         p.pair,
         p.protocol,
@@ -94,9 +105,18 @@ def _fold(run: Run, dice: pd.DataFrame) -> Fold:
         p.fold,
         rows,
         load=partial(_arrays, run, sorted(set(rows["image"]))),
-        notebooks={stage: path for stage, path in notebooks.items() if path.exists()},
-        review_order=read_table(order) if order.exists() else pd.DataFrame(),
+        notebooks={stage: path for stage, path in notebooks.items() if _is_notebook(path)},
+        review_order=read_table(order) if order else pd.DataFrame(),
     )
+
+
+def _is_notebook(path: Path) -> bool:
+    """Whether a file is a notebook that can be shown; that of an interrupted run may not be whole."""
+    try:
+        nbformat.read(path, as_version=4)
+    except Exception:  # whatever stands in the file: a page is left out
+        return False
+    return True
 
 
 def _arrays(run: Run, images: list[str]) -> Arrays:
@@ -110,13 +130,13 @@ def _arrays(run: Run, images: list[str]) -> Arrays:
         truth, note = run.data.target_masks, ""
         if run.stage(REFINED_STAGE).finished:
             unsure = {"-".join(METHOD): read_uncertainty(run)}
+        translations = {
+            name: {s.name: translator.translate(s.image, "L", seed=run.seed) for s in samples}
+            for name, translator in trained_translators(run).items()
+            if name != "none"
+        }
     except UserError as error:
         return Arrays({}, {}, {}, by_name, {}, str(error))
-    translations = {
-        name: {s.name: translator.translate(s.image, "L", seed=run.seed) for s in samples}
-        for name, translator in trained_translators(run).items()
-        if name != "none"
-    }
     return Arrays({s.name: s.image for s in samples}, truth, translations, by_name, unsure, note)
 
 
