@@ -164,7 +164,7 @@ def _print_result(result) -> NoReturn:
     fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
     print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
-    finish(result.account)
+    finish(result.account, result.of_source)
 
 
 def _print_edits(table, to: Path) -> None:

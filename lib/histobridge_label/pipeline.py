@@ -75,13 +75,25 @@ class LabelOptions(NamedTuple):
 
 
 class LabelResult(NamedTuple):
-    """What was made of a folder of images; `measures` has one row for each image (`labelling.measure`)."""
+    """What was made of a folder of images.
+
+    Attributes
+    ----------
+    page : Path
+    handoff : Handoff
+    measures : DataFrame
+        Of `labelling.measure_handoff`, one row for each image.
+    remarks : list of str
+    account, of_source : Account
+        What became of every file below the folder, and of the labelled images.
+    """
 
     page: Path
     handoff: Handoff
     measures: pd.DataFrame
     remarks: list[str]
     account: Account
+    of_source: Account = Account()
 
 
 Confirm = Callable[[scale.Suggestion, Path], float]
@@ -153,6 +165,7 @@ def label_folder(
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
         _print_remarks(source.account.lines)
+        scan.warnings.extend(source.account.lines)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
         _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
         _draw_scale(source, scan, working_scale, out)
@@ -165,7 +178,7 @@ def label_folder(
         model = save_or_keep(out / MODEL, trained)
 
         result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
-        return result._replace(skipped=result.skipped | source.account.skipped)
+        return result._replace(of_source=source.account)
 
 
 def apply_model(

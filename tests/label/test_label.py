@@ -11,21 +11,19 @@ import sys
 import time
 from types import SimpleNamespace
 
-import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 import typer
-import yaml
 
+from drawn_files import SIDE, draw
 from histobridge.cache import Cache
 from histobridge.config import training_profile
-from histobridge.data.manifest import packaged_manifests
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
+from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
@@ -40,56 +38,11 @@ from histobridge_label.pipeline import LabelOptions, apply_model, images_to_lear
 from histobridge_label.source import load_source
 from histobridge_label.train import METHODS, ModelTraining, train_model
 
-SIDE = 128
 MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
 
 
 def quiet(line):
     """Report nothing."""
-
-
-def draw(folder, seeds=(80, 81, 82), side=SIDE):
-    """Save drawn SEM images as plain files: 8-bit grey, 16-bit grey, RGB."""
-    folder.mkdir(exist_ok=True)
-    for number, seed in enumerate(seeds):
-        image = phantom("sem", seed, (side, side))[0]
-        if number % 3 == 0:
-            write_image(folder / f"a{seed}.png", image)
-        elif number % 3 == 1:
-            tifffile.imwrite(folder / f"b{seed}.tif", (65535 * image).astype(np.uint16))
-        else:
-            colour = np.repeat((255 * image).astype(np.uint8)[..., None], 3, axis=2)
-            (folder / f"c{seed}.png").write_bytes(imagecodecs.png_encode(colour))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """A folder of three images."""
-    return draw(tmp_path_factory.mktemp("place") / "images")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """The manifest of a labelled source that is small."""
-    described = yaml.safe_load((packaged_manifests() / "phantom-tem.yaml").read_text())
-    few = [record | {"width": 160, "height": 160} for record in described["images"][:4]]
-    path = tmp_path_factory.mktemp("source") / "small-tem.yaml"
-    path.write_text(yaml.safe_dump(described | {"name": "small-tem", "images": few}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def options(source):
-    """The profile `smoke`, at the right scale."""
-    return LabelOptions(source_manifest=source, profile="smoke", work_at=0.1)
-
-
-@pytest.fixture(scope="module")
-def labelled(images, options, tmp_path_factory):
-    """A folder of images, labelled without any earlier result; and the result."""
-    out = tmp_path_factory.mktemp("place") / "out"
-    return out, label_folder(images, out, options, um_per_px=0.1)
 
 
 @pytest.fixture
@@ -104,7 +57,7 @@ def test_every_result_is_written_and_fits_the_files(labelled, images):
     for name in ("images.csv", "contact_sheet.png", "scale.png", "model/model.json", "fibres.csv", "report.html"):
         assert (out / name).stat().st_size > 0
     table = done.handoff.images.set_index("name")
-    assert set(table.index) == {"a80", "b81", "c82"} and done.skipped == {}
+    assert set(table.index) == {"a80", "b81", "c82"} and done.account.skipped == {}
     assert table.loc["b81", "source"] == str(images / "b81.tif")
     for image in table["image"]:
         assert read_mask(done.handoff.file(image, names.COMBINED))[0].shape == (SIDE, SIDE)
@@ -210,7 +163,8 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
     handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
-    assert labelling.measure_handoff(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
+    measured = labelling.measure_handoff(handoff, labels, tmp_path / "out", Account())
+    assert measured["n_fibres"].tolist() == [0, 0]
 
 
 class Blind(Labeller):
@@ -231,7 +185,7 @@ def test_apply_trains_nothing(labelled, tmp_path, monkeypatch):
     (folder / "broken.png").write_bytes(b"\x89PNG")
     done = apply_model(labelled[0], folder, tmp_path / "out", um_per_px=0.1, modality="SEM")
     assert done.handoff.images["image"].tolist() == ["sub-more_sample-a90_SEM", "sub-more_sample-b91_SEM"]
-    assert [path.name for path in done.skipped] == ["broken.png"]
+    assert [path.name for path in done.account.skipped] == ["broken.png"]
     assert "broken.png" in done.page.read_text()
 
 
@@ -363,7 +317,7 @@ def test_label_from_the_command_line(histobridge, tmp_path, source):
 def test_the_scale_is_confirmed_or_replaced(monkeypatch, tmp_path, images, source):
     """Enter takes the suggestion; a number replaces it."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    found, source = scan_folder(images, 0.1, report=quiet).images, load_source("", source, tmp_path, None)
+    found, source = scan_folder(images, 0.1, report=quiet), load_source("", source, tmp_path, None)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
     suggested = pipeline.choose_scale(source, found, tmp_path, None, cli._confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)
@@ -461,7 +415,7 @@ def test_the_page_and_the_command_line_count_the_same_fibres(labelled, capsys):
     with pytest.raises(typer.Exit):
         cli._print_result(done)
     assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
-    data = page.ReportData(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
+    data = page.ReportData(SimpleNamespace(account=Account()), None, [1, 2, 3], done.handoff, measures, [])
     numbers = page.headline_numbers(data)
     assert (numbers["fibres"], numbers["axons without myelin"]) == ("12", "2")
 
