@@ -69,11 +69,12 @@ def _stop(sentence: str) -> NoReturn:
     sys.exit(2)
 
 
-def finish(account: Account) -> NoReturn:
+def finish(*accounts: Account) -> NoReturn:
     """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
-    for line in (*account.lines, account.summary):
-        print(printable(line))
-    raise typer.Exit(account.exit_code)
+    for account in accounts:
+        for line in (*account.lines, account.summary):
+            print(printable(line))
+    raise typer.Exit(max(account.exit_code for account in accounts))
 
 
 @contextmanager

@@ -160,13 +160,11 @@ def _command_line() -> str:
 
 
 def _print_result(result) -> None:
-    """Print what was made; the exit code is 2 if images were skipped."""
-    for path, reason in result.skipped.items():
-        print(f"Skipped {path}: {reason}")
+    """Print what was made, and what became of every file; the exit code is 2 if any was skipped."""
     fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
     print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
-    raise typer.Exit(2 if result.skipped else 0)
+    finish(result.account, *([result.source_account] if result.source_account.skipped else []))
 
 
 def _print_edits(table, to: Path) -> None:

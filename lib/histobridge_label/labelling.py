@@ -14,9 +14,11 @@ from histobridge.cache import Cache, digest
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
+from histobridge.io.kept import is_intact, seal, set_misfit_aside
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
+from histobridge.items import Account
 from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
@@ -46,6 +48,12 @@ class CachedLabel(NamedTuple):
         """The uncertainty of every pixel."""
         return self.folder / "uncertainty.png"
 
+    def is_whole(self) -> bool:
+        """Return whether both files are there as they were written; set aside one that is not."""
+        set_misfit_aside(self.mask)
+        set_misfit_aside(self.uncertainty)
+        return is_intact(self.mask) and is_intact(self.uncertainty)
+
 
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
     """Return an image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1."""
@@ -53,15 +61,17 @@ def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
 
 
 def label_images(
-    model: Model, images: list[ImageFile], cache: Cache, *, report: Report | None = None
+    model: Model, images: list[ImageFile], cache: Cache, account: Account, *, report: Report | None = None
 ) -> list[CachedLabel]:
-    """Label images that the cache holds no label of; return all labels.
+    """Label images that the cache holds no whole label of; return the labels of all that could be labelled.
 
     Parameters
     ----------
     model : Model
     images : list of ImageFile
     cache : Cache
+    account : Account
+        In which images are skipped that cannot be labelled.
     report : callable, optional
         Called with a progress line for each image; prints one every ten seconds by default.
     """
@@ -71,32 +81,56 @@ def label_images(
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
-    waiting = [label for label in labels if not label.uncertainty.exists()]
+    waiting = [label for label in labels if not label.is_whole()]
     begun = time.monotonic()
     for number, label in enumerate(waiting):
         left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
         report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
-        mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
-        write_mask(label.mask, mask)
-        write_image(label.uncertainty, uncertainty(probabilities, mask))  # last: if it exists, both do
-    return labels
+        with account.item(label.image.path):
+            mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
+            write_mask(label.mask, mask)
+            write_image(label.uncertainty, uncertainty(probabilities, mask))
+            seal(label.mask)
+            seal(label.uncertainty)
+    return [label for label in labels if label.image.path not in account.skipped]
 
 
-def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
+def hand_off(
+    model: Model,
+    labels: list[CachedLabel],
+    out: Path,
+    account: Account,
+    *,
+    modality: str | None,
+    provenance: dict,
+) -> tuple[Handoff, list[CachedLabel]]:
     """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
+
+    Returns the hand-off and the labels in it, in the same order. Images that have changed since they were looked at are
+    skipped in the account.
 
     Raises
     ------
     UserError
         If an earlier hand-off of other labels was edited, or the folder cannot be written.
     """
+    labels = _still_there(labels, account)
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
     earlier = _read_if_whole(out / HANDOFF)
     if earlier and earlier.provenance.get("labels") == key:
-        return earlier
+        return earlier, labels
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality), provenance | facts)
+    handoff = write_handoff(out / HANDOFF, _at_native_grid(labels, modality, account), provenance | facts)
+    return handoff, [label for label in labels if label.image.path not in account.skipped]
+
+
+def _still_there(labels: list[CachedLabel], account: Account) -> list[CachedLabel]:
+    """Return the labels of images that are as they were when they were looked at; skip the others."""
+    for label in labels:
+        with account.item(label.image.path):
+            label.image.check()
+    return [label for label in labels if label.image.path not in account.skipped]
 
 
 def _read_if_whole(folder: Path) -> Handoff | None:
@@ -106,21 +140,29 @@ def _read_if_whole(folder: Path) -> Handoff | None:
         return None
 
 
-def _at_native_grid(labels: list[CachedLabel], modality: str | None) -> Iterator[Labelled]:
+def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Account) -> Iterator[Labelled]:
     for label in labels:
-        image, shape = label.image, (label.image.height, label.image.width)
-        mask = resize_mask(read_mask(label.mask)[0], shape)
-        uncertain = resize_map(read_image(label.uncertainty), shape)
-        about = image.um_per_px, image.path, modality
-        yield Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
+        image, shape, labelled = label.image, (label.image.height, label.image.width), []
+        with account.item(image.path):
+            mask = resize_mask(read_mask(label.mask)[0], shape)
+            uncertain = resize_map(read_image(label.uncertainty), shape)
+            about = image.um_per_px, image.path, modality
+            labelled = [Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)]
+        yield from labelled
 
 
-def measure_handoff(handoff: Handoff, out: Path) -> pd.DataFrame:
-    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter."""
-    tables = []
+def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, account: Account) -> pd.DataFrame:
+    """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter.
+
+    A mask that was edited and cannot be read is skipped in the account.
+    """
+    tables, paths = [], {label.image.name: label.image.path for label in labels}
     for row in handoff.images.itertuples():  # pixel sizes may differ
-        mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
-        tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+        with account.item(paths[row.name]):
+            mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
+            tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
+    if not tables:
+        raise UserError(f"No mask in {handoff.folder} can be read: move the folder away, and label again.")
     fibres, images = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     write_table(out / "fibres.csv", fibres)
     return write_table(out / "morphometrics.csv", images)

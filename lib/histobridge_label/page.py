@@ -14,6 +14,7 @@ from markupsafe import Markup
 from histobridge.display import page
 from histobridge.io.files import write_text
 from histobridge.io.images import read_image, write_image
+from histobridge.io.kept import kept
 from histobridge.io.masks import read_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge_label.export import Handoff, names
@@ -125,7 +126,7 @@ def headline_numbers(data: ReportData) -> dict[str, str]:
     """Return the numbers at the top of the page: images, fibres, the median axon, minutes."""
     measures = data.measures
     diameter, minutes = measures["axon_diameter_um_median"].median(), data.handoff.provenance.get("minutes")
-    numbers = {"images": str(len(data.labels)), "skipped": str(len(data.scan.skipped))}
+    numbers = {"images": str(len(data.labels)), "skipped": str(len(data.scan.account.skipped))}
     numbers |= {FIBRES[name]: str(measures[name].sum()) for name in ("n_fibres", "n_unmyelinated")}
     if np.isfinite(diameter):
         numbers["median axon"] = f"{diameter:.2f} µm"
@@ -156,7 +157,7 @@ def _tables(data: ReportData, shown: set[str]) -> dict[str, page.Table]:
     captions = {
         "review": (tiles, f"The {len(tiles)} most uncertain tiles of 64 px a side."),
         "fibres": (fibres, "Whole fibres; density and fractions of the whole image."),
-        "images": (images, "What was found in the folder, and what is odd about it."),
+        "images": (images, f"What was found in the folder, and what is odd about it. {data.scan.account.summary}."),
     }
     return {id: page.table(frame, id, text, links={"image": see}) for id, (frame, text) in captions.items()}
 
@@ -182,10 +183,11 @@ def _swipe(data: ReportData, shown: list[str]) -> Markup:
     progress, images = ThrottledProgress(), {}
     for number, name in enumerate(shown):
         progress(f"pictures of {name}, {number + 1} of {len(shown)}")
-        images[name] = _pictures(data, name, labels[name], translate=number < MOST_TRANSLATED)
+        with data.scan.account.item(labels[name].image.path):
+            images[name] = _pictures(data, name, labels[name], translate=number < MOST_TRANSLATED)
     method = {"label": data.model.facts.get("strategy", "label"), "translator": TO_L}
     run = page.SwipeRun("all", {METHOD: method}, images, {})
-    return page.swipe_data({RUN: run}, (RUN, METHOD, shown[0]), layers=LAYERS, unscored="")
+    return page.swipe_data({RUN: run}, (RUN, METHOD, next(iter(images))), layers=LAYERS, unscored="")
 
 
 def _pictures(data: ReportData, name: str, label: CachedLabel, *, translate: bool) -> dict:
@@ -202,7 +204,8 @@ def _pictures(data: ReportData, name: str, label: CachedLabel, *, translate: boo
 
 def _translation(model: Model, label: CachedLabel) -> np.ndarray:
     """Return an image translated to L, remembered beside its label."""
-    path = label.folder / "translation.png"
-    if not path.exists():
+
+    def translate(path: Path) -> None:
         write_image(path, model.translate(at_scale(label.image, model.um_per_px)))
-    return read_image(path)
+
+    return kept(label.folder / "translation.png", translate, read_image)

@@ -5,7 +5,6 @@ Models, translations and labels are remembered in OUT/cache: an interrupted run 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,21 +20,26 @@ from histobridge.config import Polarity, TrainingProfile, training_profile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
-from histobridge.errors import UserError, check_pixel_size, one_of
-from histobridge.io.files import file_lock, write_json, write_table, write_text
+from histobridge.errors import BrokenError, UserError, one_of
+from histobridge.io.files import file_lock, read_json, sweep_drafts, write_json, write_table, write_text
+from histobridge.io.kept import set_aside
+from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling, scale
+from histobridge_label.bounds import check_before_work
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
+from histobridge_label.labelling import HANDOFF
 from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
 from histobridge_label.train import ModelTraining, train_model
 
 CACHE, SETTLED = "cache", "settled.json"
+SHOWN = 4  # images in the picture of the scale
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
 
@@ -71,13 +75,27 @@ class LabelOptions(NamedTuple):
 
 
 class LabelResult(NamedTuple):
-    """What was made of a folder of images; `measures` has one row for each image (`labelling.measure`)."""
+    """What was made of a folder of images.
+
+    Attributes
+    ----------
+    page : Path
+    handoff : Handoff
+    measures : DataFrame
+        A row for each image (`labelling.measure_handoff`).
+    remarks : list of str
+    account : Account
+        What became of every file below the folder.
+    source_account : Account
+        What became of the labelled images.
+    """
 
     page: Path
     handoff: Handoff
     measures: pd.DataFrame
     remarks: list[str]
-    skipped: dict[Path, str]
+    account: Account
+    source_account: Account = Account()
 
 
 Confirm = Callable[[scale.Suggestion, Path], float]
@@ -148,18 +166,18 @@ def label_folder(
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
         _print_remarks(source.account.lines)
-        working_scale = choose_scale(source, scan.images, out, options.work_at, confirm)
-        chosen = images_to_learn_from(scan.images, profile, working_scale)
+        working_scale = choose_scale(source, scan, out, options.work_at, confirm)
+        check_before_work(scan.images, working_scale, out / HANDOFF, modality, scan.account)
+        chosen, arrays = read_to_learn_from(scan, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
 
-        arrays = [labelling.at_scale(image, working_scale) for image in chosen]
         training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
         facts = {"source": source.facts, "provenance": _provenance(chosen, options)}
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 
         result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
-        return result._replace(skipped=result.skipped | source.account.skipped)
+        return result._replace(source_account=source.account)
 
 
 def apply_model(
@@ -183,6 +201,7 @@ def apply_model(
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
+        check_before_work(scan.images, model.um_per_px, out / HANDOFF, modality, scan.account)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
@@ -191,19 +210,21 @@ def _label(
 ) -> LabelResult:
     """Label, hand off, measure, and write the page."""
     steps(f"labelling {len(scan.images)} images")
-    labels = labelling.label_images(model, scan.images, Cache(out / CACHE))
+    account = scan.account
+    labels = labelling.label_images(model, scan.images, Cache(out / CACHE), account)
 
     steps("handing off, measuring, and the report")
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
-    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance)
-    measures = labelling.measure_handoff(handoff, out)
+    handoff, labels = labelling.hand_off(model, labels, out, account, modality=modality, provenance=provenance)
+    measures = labelling.measure_handoff(handoff, labels, out, account)
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
-    report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
+    write_table(out / TABLE, scan.table)  # again: images may have been skipped since the look
+    report = ReportData(scan, model, labels, handoff, measures, [*account.lines, *scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
-    return LabelResult(page, handoff, measures, report.remarks, scan.skipped)
+    return LabelResult(page, handoff, measures, report.remarks, account)
 
 
 # --- The images -----------------------------------------------------------------------------------------
@@ -214,7 +235,7 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
     save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
-    _print_remarks(scan.warnings)
+    _print_remarks([scan.account.summary, *scan.account.lines, *scan.warnings])
     return scan
 
 
@@ -228,6 +249,20 @@ def _thumbnail(image: ImageFile) -> Thumbnail:
 def _print_remarks(remarks: list[str]) -> None:
     for remark in remarks:
         print(f"  {remark}", flush=True)
+
+
+def read_to_learn_from(
+    scan: FolderScan, profile: TrainingProfile, um_per_px: float
+) -> tuple[list[ImageFile], list[np.ndarray]]:
+    """Return the `images_to_learn_from` and their content at a pixel size (µm/px); skip those that cannot be read."""
+    chosen, arrays = [], []
+    for image in images_to_learn_from(scan.images, profile, um_per_px):
+        with scan.account.item(image.path):
+            arrays.append(labelling.at_scale(image, um_per_px))
+            chosen.append(image)
+    if not chosen:  # all of them have changed since the look: others, if there are any, are as good
+        return read_to_learn_from(scan, profile, um_per_px)
+    return chosen, arrays
 
 
 def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_per_px: float) -> list[ImageFile]:
@@ -253,22 +288,23 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
 
 
 def choose_scale(
-    source: LabelledSource, images: list[ImageFile], out: Path, stated: float | None, confirm: Confirm | None
+    source: LabelledSource, scan: FolderScan, out: Path, stated: float | None, confirm: Confirm | None
 ) -> float:
     """Return the pixel size (µm/px) to work at: as stated, as settled earlier in `out`, or as suggested and confirmed.
 
     Raises
     ------
     UserError
-        If it is not a positive number.
+        If it is not a positive number, or axons would have an impossible size.
     """
-    um_per_px = stated if stated is not None else _settled_scale(out, source, images)
+    um_per_px = stated if stated is not None else _settled_scale(out, source, scan.images)
     if um_per_px is None:
-        suggestion = scale.suggest_pixel_size(source.for_scale, images)
-        _draw_scale(source, images, suggestion.um_per_px, out)
+        suggestion = scale.suggest_pixel_size(source.for_scale, scan.images, scan.account)
+        scale.check_working_scale(suggestion.um_per_px, source.axon_px)
+        _draw_scale(source, scan, suggestion.um_per_px, out)
         um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
-    check_pixel_size(um_per_px, "The working scale")
-    _draw_scale(source, images, um_per_px, out)
+    scale.check_working_scale(um_per_px, source.axon_px)
+    _draw_scale(source, scan, um_per_px, out)
     return um_per_px
 
 
@@ -290,18 +326,26 @@ def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -
     """Return the scale of an earlier run from the same source on the same images; None if there is none."""
     if not (out / SETTLED).exists():
         return None
-    settled = json.loads((out / SETTLED).read_text(encoding="utf-8"))
-    same_images = settled["pixel_sizes"].items() <= {image.name: image.um_per_px for image in images}.items()
-    return settled["um_per_px"] if same_images and settled["source"] == source.facts else None
+    try:
+        settled = read_json(out / SETTLED, fields=("um_per_px", "pixel_sizes", "source"))
+        same_images = settled["pixel_sizes"].items() <= {image.name: image.um_per_px for image in images}.items()
+        same = same_images and settled["source"] == source.facts
+        return float(settled["um_per_px"]) if same else None
+    except (BrokenError, AttributeError, TypeError, ValueError):
+        set_aside(out / SETTLED, "cannot be read")
+        return None
 
 
-def _draw_scale(source: LabelledSource, images: list[ImageFile], um_per_px: float, out: Path) -> None:
+def _draw_scale(source: LabelledSource, scan: FolderScan, um_per_px: float, out: Path) -> None:
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
-    shown = {image.name: labelling.at_scale(image, um_per_px) for image in images[:4]}
-    sizes = source.um_per_px, um_per_px
-    save_figure(
-        domains(source.images, shown, um_per_px=sizes, names=(source.dataset.name, "your images")), out / "scale"
-    )
+    shown = {}
+    for image in scan.images[:SHOWN]:
+        with scan.account.item(image.path):
+            scale.check_size_at_scale(image, um_per_px)
+            shown[image.name] = labelling.at_scale(image, um_per_px)
+    if shown:
+        sizes, titles = (source.um_per_px, um_per_px), (source.dataset.name, "your images")
+        save_figure(domains(source.images, shown, um_per_px=sizes, names=titles), out / "scale")
 
 
 # --- Arguments ------------------------------------------------------------------------------------------
@@ -319,4 +363,5 @@ def _writable(out: Path) -> Path:
     """Return a folder, created if necessary, in which files can be written; otherwise raise a `UserError`."""
     write_text(out / ".writable", "")
     (out / ".writable").unlink()
+    sweep_drafts(out)
     return out

@@ -90,7 +90,7 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
     if not dataset.procedural and not any(image.mask for image in dataset.images):
         raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
-    account = Account() if manifest else None
+    account = Account(noun="labelled images") if manifest else None
     _fetch(dataset, data, mirror, account)
     um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data, account)
     given = {"dataset": dataset, "um_per_px": um_per_px, "data_dir": data, "account": account}

@@ -70,11 +70,11 @@ def test_unusable_files_do_not_stop_the_others(tmp_path, grey, other):
     write_image(tmp_path / "grey.png", np.full((64, 64), 0.5))
     found = scan(tmp_path, 0.1)
     assert len(found.images) == 3
-    assert {path.name for path in found.skipped} == {"3.png", "stack.czi", "grey.png"}
+    assert {path.name for path in found.account.skipped} == {"3.png", "stack.czi", "grey.png"}
     skipped = found.table[found.table["image"].isna()].set_index("file")["remark"]
     assert "cannot be read" in skipped["3.png"] and "export it" in skipped["stack.czi"]
     assert "constant" in skipped["grey.png"]
-    assert sum(warning.startswith("Skipped") for warning in found.warnings) == 3
+    assert len(found.account.lines) == 3 and found.account.summary.startswith("6 files: 3 used, 3 skipped")
 
 
 @pytest.mark.parametrize("names", [[], ["notes.txt"], [".hidden.png"]])

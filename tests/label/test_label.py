@@ -26,6 +26,7 @@ from histobridge.errors import UserError
 from histobridge.io.files import file_lock
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
+from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
@@ -104,7 +105,7 @@ def test_every_result_is_written_and_fits_the_files(labelled, images):
     for name in ("images.csv", "contact_sheet.png", "scale.png", "model/model.json", "fibres.csv", "report.html"):
         assert (out / name).stat().st_size > 0
     table = done.handoff.images.set_index("name")
-    assert set(table.index) == {"a80", "b81", "c82"} and done.skipped == {}
+    assert set(table.index) == {"a80", "b81", "c82"} and done.account.skipped == {}
     assert table.loc["b81", "source"] == str(images / "b81.tif")
     for image in table["image"]:
         assert read_mask(done.handoff.file(image, names.COMBINED))[0].shape == (SIDE, SIDE)
@@ -152,17 +153,17 @@ def test_interrupted_labelling_continues_with_the_next_image(labelled, images, t
 
     monkeypatch.setattr(Model, "label", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        labelling.label_images(model, found, cache, report=quiet)
-    labels = labelling.label_images(model, found, cache, report=quiet)
+        labelling.label_images(model, found, cache, Account(), report=quiet)
+    labels = labelling.label_images(model, found, cache, Account(), report=quiet)
     assert len(seen) == 4 and all(label.mask.exists() and label.uncertainty.exists() for label in labels)
 
 
 def test_a_changed_image_is_labelled_again(labelled, tmp_path):
     """A label belongs to the content of a file, not to its name."""
     model, folder, cache = Model.load(labelled[0]), draw(tmp_path / "images", seeds=(80,)), Cache(tmp_path / "cache")
-    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
+    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet)[0]
     write_image(folder / "a80.png", phantom("sem", 99, (SIDE, SIDE))[0])
-    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
+    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet)[0]
     assert before.mask != after.mask and (read_mask(before.mask)[0] != read_mask(after.mask)[0]).any()
 
 
@@ -207,10 +208,11 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     model = Model.load(labelled[0])
     blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
     found = scan_folder(folder, 0.1, report=quiet).images
-    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
-    handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
+    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), Account(), report=quiet)
+    account = Account()
+    handoff, labels = labelling.hand_off(blind, labels, tmp_path / "out", account, modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
-    assert labelling.measure_handoff(handoff, tmp_path / "out")["n_fibres"].tolist() == [0, 0]
+    assert labelling.measure_handoff(handoff, labels, tmp_path / "out", account)["n_fibres"].tolist() == [0, 0]
 
 
 class Blind(Labeller):
@@ -231,7 +233,7 @@ def test_apply_trains_nothing(labelled, tmp_path, monkeypatch):
     (folder / "broken.png").write_bytes(b"\x89PNG")
     done = apply_model(labelled[0], folder, tmp_path / "out", um_per_px=0.1, modality="SEM")
     assert done.handoff.images["image"].tolist() == ["sub-more_sample-a90_SEM", "sub-more_sample-b91_SEM"]
-    assert [path.name for path in done.skipped] == ["broken.png"]
+    assert [path.name for path in done.account.skipped] == ["broken.png"]
     assert "broken.png" in done.page.read_text()
 
 
@@ -363,7 +365,7 @@ def test_label_from_the_command_line(histobridge, tmp_path, source):
 def test_the_scale_is_confirmed_or_replaced(monkeypatch, tmp_path, images, source):
     """Enter takes the suggestion; a number replaces it."""
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    found, source = scan_folder(images, 0.1, report=quiet).images, load_source("", source, tmp_path, None)
+    found, source = scan_folder(images, 0.1, report=quiet), load_source("", source, tmp_path, None)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
     suggested = pipeline.choose_scale(source, found, tmp_path, None, cli._confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)
@@ -461,7 +463,7 @@ def test_the_page_and_the_command_line_count_the_same_fibres(labelled, capsys):
     with pytest.raises(typer.Exit):
         cli._print_result(done)
     assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
-    data = page.ReportData(SimpleNamespace(skipped={}), None, [1, 2, 3], done.handoff, measures, [])
+    data = page.ReportData(SimpleNamespace(account=Account()), None, [1, 2, 3], done.handoff, measures, [])
     numbers = page.headline_numbers(data)
     assert (numbers["fibres"], numbers["axons without myelin"]) == ("12", "2")
 

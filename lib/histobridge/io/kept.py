@@ -32,8 +32,7 @@ def kept(path: Path, make: Callable[[Path], object], read: Callable[[Path], Kept
         Reads it from a path.
     """
     if not is_intact(path):
-        if seal_of(path).exists() and path.exists():
-            set_aside(path, "is not what was kept there")
+        set_misfit_aside(path)
         make(path)
         seal(path)
     return read(path)
@@ -55,6 +54,12 @@ def is_intact(path: Path) -> bool:
         return path.is_file() and seal_of(path).read_text(encoding="utf-8", errors="replace") == _line(path)
     except OSError:
         return False
+
+
+def set_misfit_aside(path: Path) -> None:
+    """Set a file aside that has a seal and does not fit it."""
+    if path.exists() and seal_of(path).exists() and not is_intact(path):
+        set_aside(path, "is not what was kept there")
 
 
 def set_aside(path: Path, what: str) -> Path:
