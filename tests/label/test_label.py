@@ -161,9 +161,13 @@ def test_interrupted_labelling_continues_with_the_next_image(labelled, images, t
 def test_a_changed_image_is_labelled_again(labelled, tmp_path):
     """A label belongs to the content of a file, not to its name."""
     model, folder, cache = Model.load(labelled[0]), draw(tmp_path / "images", seeds=(80,)), Cache(tmp_path / "cache")
-    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet)[0]
+    before = labelling.label_images(
+        model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet
+    )[0]
     write_image(folder / "a80.png", phantom("sem", 99, (SIDE, SIDE))[0])
-    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet)[0]
+    after = labelling.label_images(
+        model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet
+    )[0]
     assert before.mask != after.mask and (read_mask(before.mask)[0] != read_mask(after.mask)[0]).any()
 
 
