@@ -39,9 +39,9 @@ def pytest_terminal_summary(terminalreporter):
     """Say how many random inputs the tests have tried."""
     tried = [
         f"{report.location[2]}: {value} inputs tried"
-        for report in terminalreporter.getreports("passed")
+        for report in terminalreporter.getreports("")  # ends of tests, which are no outcome of their own
         for name, value in report.user_properties
-        if name == "inputs tried" and report.when == "teardown"
+        if name == "inputs tried"
     ]
     for line in tried:
         terminalreporter.write_line(line)
