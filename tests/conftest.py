@@ -174,3 +174,43 @@ def finished(in_a_process, tmp_path_factory):
     out, begun = tmp_path_factory.mktemp("finished"), time.monotonic()
     ended = in_a_process("study", out, "--fold", 0, "--fold", 1, "--fold", 99)
     return out, ended, time.monotonic() - begun
+
+
+# --- The label tool: one folder that is labelled, for all tests -------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """A folder of three images."""
+    from drawn_files import draw
+
+    return draw(tmp_path_factory.mktemp("place") / "images")
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """The manifest of a labelled source that is small."""
+    from histobridge.data.manifest import packaged_manifests
+
+    described = yaml.safe_load((packaged_manifests() / "phantom-tem.yaml").read_text())
+    few = [record | {"width": 160, "height": 160} for record in described["images"][:4]]
+    path = tmp_path_factory.mktemp("source") / "small-tem.yaml"
+    path.write_text(yaml.safe_dump(described | {"name": "small-tem", "images": few}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def options(source):
+    """The profile `smoke`, at the right scale."""
+    from histobridge_label.pipeline import LabelOptions
+
+    return LabelOptions(source_manifest=source, profile="smoke", work_at=0.1)
+
+
+@pytest.fixture(scope="session")
+def labelled(images, options, tmp_path_factory):
+    """A folder of images, labelled without any earlier result; and the result."""
+    from histobridge_label.pipeline import label_folder
+
+    out = tmp_path_factory.mktemp("place") / "out"
+    return out, label_folder(images, out, options, um_per_px=0.1)

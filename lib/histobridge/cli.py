@@ -72,8 +72,11 @@ def _stop(sentence: str) -> NoReturn:
 def finish(*accounts: Account) -> NoReturn:
     """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
     for account in accounts:
-        for line in (*account.lines, account.summary):
+        for line in account.lines:
             print(printable(line))
+    for account in accounts:
+        if account is accounts[0] or account != Account(noun=account.noun):
+            print(account.summary)
     raise typer.Exit(max(account.exit_code for account in accounts))
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
@@ -159,12 +159,12 @@ def _command_line() -> str:
     return shlex.join(["histobridge", *sys.argv[1:]])
 
 
-def _print_result(result) -> None:
-    """Print what was made, and what became of every file; the exit code is 2 if any was skipped."""
+def _print_result(result) -> NoReturn:
+    """Print what was made and what was skipped; the exit code is 2 if anything was."""
     fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
     print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
     print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
-    finish(result.account, *([result.source_account] if result.source_account.skipped else []))
+    finish(result.account, result.of_source)
 
 
 def _print_edits(table, to: Path) -> None:

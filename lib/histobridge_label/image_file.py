@@ -9,7 +9,6 @@ import numpy as np
 from skimage.transform import resize
 
 from histobridge.errors import UserError
-from histobridge.io.files import sha256_of
 from histobridge.io.images import image_of, normalise
 from histobridge.io.limits import printable
 from histobridge.io.pixels import read_plane
@@ -73,19 +72,9 @@ class ImageFile:
             If the file is not what was looked at, or cannot be read any more.
         """
         plane = read_plane(self.path)
-        self._refuse_other(plane.sha256)
-        return normalise(image_of(plane, self.path), name=self.path)
-
-    def check(self) -> None:
-        """Raise a `UserError` if the file is not what was looked at."""
-        try:
-            self._refuse_other(sha256_of(self.path))
-        except OSError as error:
-            raise UserError(f"{self.path} is no longer there ({error.strerror}): put it back.") from error
-
-    def _refuse_other(self, sha256: str) -> None:
-        if sha256 != self.sha256:
+        if plane.sha256 != self.sha256:
             raise UserError(f"{self.path} has changed since it was looked at: run the same command again.")
+        return normalise(image_of(plane, self.path), name=self.path)
 
 
 def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:

@@ -14,7 +14,8 @@ from histobridge.cache import Cache, digest
 from histobridge.errors import UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.io.kept import is_intact, seal, set_misfit_aside
+from histobridge.io.kept import is_intact, kept, unseal
+from histobridge.io.limits import check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.io.resample import resample
@@ -30,6 +31,13 @@ from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
 
 HANDOFF = "handoff"
+
+
+WORKING_BYTES, NATIVE_BYTES = 160, 100
+"""Memory for each pixel of an image (bytes) while it is labelled, at the working scale, and while it is handed off."""
+LABEL_BYTES, HANDOFF_BYTES = 3, 4
+"""Disk space for each pixel of an image: in the cache, at the working scale, and in the hand-off."""
+LONGEST_ENDING = max((*names.ENDINGS, ".json.sha256"), key=len)
 
 
 class CachedLabel(NamedTuple):
@@ -48,11 +56,32 @@ class CachedLabel(NamedTuple):
         """The uncertainty of every pixel."""
         return self.folder / "uncertainty.png"
 
-    def is_whole(self) -> bool:
-        """Return whether both files are there as they were written; set aside one that is not."""
-        set_misfit_aside(self.mask)
-        set_misfit_aside(self.uncertainty)
-        return is_intact(self.mask) and is_intact(self.uncertainty)
+
+def check_images(images: list[ImageFile], um_per_px: float, account: Account) -> float:
+    """Skip images that are too large or small at a working scale (µm/px), or for the memory.
+
+    Returns
+    -------
+    float
+        The disk space (bytes) that the labels of the others need.
+    """
+    space = 0.0
+    for image in images:
+        with account.item(image.path):
+            scale.check_size_at_scale(image, um_per_px)
+            native = image.height * image.width
+            working = native * (image.um_per_px / um_per_px) ** 2
+            check_memory(max(working * WORKING_BYTES, native * NATIVE_BYTES), image.path)
+            space += working * LABEL_BYTES + native * HANDOFF_BYTES
+    return space
+
+
+def check_names(images: list[ImageFile], out: Path, modality: str | None) -> None:
+    """Raise an `OutputError` if the path of a file that will be handed off is too long for the file system."""
+    used = names.Names()
+    for image in images:
+        name = used.add(image.name, image.subject, modality)
+        check_path(out / HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
 
 
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
@@ -61,76 +90,79 @@ def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
 
 
 def label_images(
-    model: Model, images: list[ImageFile], cache: Cache, account: Account, *, report: Report | None = None
+    model: Model,
+    images: list[ImageFile],
+    cache: Cache,
+    *,
+    account: Account | None = None,
+    report: Report | None = None,
 ) -> list[CachedLabel]:
-    """Label images that the cache holds no whole label of; return the labels of all that could be labelled.
+    """Label images that the cache holds no intact label of; return the labels of all images that could be labelled.
 
     Parameters
     ----------
     model : Model
     images : list of ImageFile
     cache : Cache
-    account : Account
-        In which images are skipped that cannot be labelled.
+    account : Account, optional
+        Is told of images that cannot be labelled.
     report : callable, optional
         Called with a progress line for each image; prints one every ten seconds by default.
     """
-    report = report or ThrottledProgress()
+    account, report = account or Account(), report or ThrottledProgress()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
     labels = [
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
-    waiting = [label for label in labels if not label.is_whole()]
+    waiting = [label for label in labels if not (is_intact(label.mask) and is_intact(label.uncertainty))]
     begun = time.monotonic()
     for number, label in enumerate(waiting):
         left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
         report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
         with account.item(label.image.path):
-            mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
-            write_mask(label.mask, mask)
-            write_image(label.uncertainty, uncertainty(probabilities, mask))
-            seal(label.mask)
-            seal(label.uncertainty)
+            _label(label, model)
     return [label for label in labels if label.image.path not in account.skipped]
+
+
+def _label(label: CachedLabel, model: Model) -> None:
+    """Write mask and uncertainty of an image; both come from one labelling."""
+
+    def make(file: Path) -> None:
+        mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
+        kept(label.uncertainty, lambda path: write_image(path, uncertainty(probabilities, mask)), Path.exists)
+        write_mask(file, mask)
+
+    if not is_intact(label.uncertainty):
+        unseal(label.mask)
+    kept(label.mask, make, Path.exists)
 
 
 def hand_off(
     model: Model,
     labels: list[CachedLabel],
     out: Path,
-    account: Account,
     *,
     modality: str | None,
     provenance: dict,
-) -> tuple[Handoff, list[CachedLabel]]:
+    account: Account | None = None,
+) -> Handoff:
     """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
 
-    Returns the hand-off and the labels in it, in the same order. Images that have changed since they were looked at are
-    skipped in the account.
+    Images that have changed meanwhile are skipped in the account.
 
     Raises
     ------
     UserError
         If an earlier hand-off of other labels was edited, or the folder cannot be written.
     """
-    labels = _still_there(labels, account)
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
     earlier = _read_if_whole(out / HANDOFF)
-    if earlier and earlier.provenance.get("labels") == key:
-        return earlier, labels
+    if earlier and earlier.provenance.get("labels") == key and len(earlier.images) == len(labels):
+        return earlier
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    handoff = write_handoff(out / HANDOFF, _at_native_grid(labels, modality, account), provenance | facts)
-    return handoff, [label for label in labels if label.image.path not in account.skipped]
-
-
-def _still_there(labels: list[CachedLabel], account: Account) -> list[CachedLabel]:
-    """Return the labels of images that are as they were when they were looked at; skip the others."""
-    for label in labels:
-        with account.item(label.image.path):
-            label.image.check()
-    return [label for label in labels if label.image.path not in account.skipped]
+    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality, account or Account()), provenance | facts)
 
 
 def _read_if_whole(folder: Path) -> Handoff | None:
@@ -142,19 +174,24 @@ def _read_if_whole(folder: Path) -> Handoff | None:
 
 def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Account) -> Iterator[Labelled]:
     for label in labels:
-        image, shape, labelled = label.image, (label.image.height, label.image.width), []
+        image, labelled = label.image, None
         with account.item(image.path):
+            shape = image.height, image.width
             mask = resize_mask(read_mask(label.mask)[0], shape)
             uncertain = resize_map(read_image(label.uncertainty), shape)
             about = image.um_per_px, image.path, modality
-            labelled = [Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)]
-        yield from labelled
+            labelled = Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
+        if labelled:  # outside of the account: what the reader of this generator does is not the image's fault
+            yield labelled
 
 
 def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, account: Account) -> pd.DataFrame:
     """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter.
 
-    A mask that was edited and cannot be read is skipped in the account.
+    Raises
+    ------
+    UserError
+        If none can be measured; single images are skipped in the account.
     """
     tables, paths = [], {label.image.name: label.image.path for label in labels}
     for row in handoff.images.itertuples():  # pixel sizes may differ
@@ -162,7 +199,7 @@ def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, acco
             mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
             tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
     if not tables:
-        raise UserError(f"No mask in {handoff.folder} can be read: move the folder away, and label again.")
+        raise UserError(f"No label can be measured. {next(iter(account.skipped.values()))}")
     fibres, images = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     write_table(out / "fibres.csv", fibres)
     return write_table(out / "morphometrics.csv", images)

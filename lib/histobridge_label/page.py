@@ -12,9 +12,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from histobridge.display import page
-from histobridge.io.files import write_text
+from histobridge.io.files import read_table, write_text
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
+from histobridge.io.limits import printable
 from histobridge.io.masks import read_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge_label.export import Handoff, names
@@ -64,7 +65,7 @@ class ReportData(NamedTuple):
     @property
     def review_order(self) -> pd.DataFrame:
         """The tiles of all images, the most uncertain first."""
-        return pd.read_csv(self.handoff.folder / names.REVIEW_ORDER, dtype={"image": str})
+        return read_table(self.handoff.folder / names.REVIEW_ORDER)
 
     @property
     def by_uncertainty(self) -> list[str]:
@@ -93,11 +94,11 @@ def write_page(out: Path, data: ReportData, *, command: str, model_folder: str) 
         .render(
             {"root": "", "here": "", "navigation": {}, "profile": data.model.facts["provenance"]["profile"]},
             command=command,
-            title=f"Labels of {data.scan.folder.name}",
+            title=f"Labels of {printable(data.scan.folder.name)}",
             lead=_lead(data),
             numbers=headline_numbers(data),
-            remarks=data.remarks,
             swipe=_swipe(data, shown),
+            remarks=[*data.scan.account.lines, *data.remarks, data.scan.account.summary],
             left_out=_left_out(len(data.labels)),
             tables=_tables(data, set(shown)),
             sheet=page.figure_webp((out / "contact_sheet.png").read_bytes()),
@@ -157,7 +158,7 @@ def _tables(data: ReportData, shown: set[str]) -> dict[str, page.Table]:
     captions = {
         "review": (tiles, f"The {len(tiles)} most uncertain tiles of 64 px a side."),
         "fibres": (fibres, "Whole fibres; density and fractions of the whole image."),
-        "images": (images, f"What was found in the folder, and what is odd about it. {data.scan.account.summary}."),
+        "images": (images, "What was found in the folder, and what is odd about it."),
     }
     return {id: page.table(frame, id, text, links={"image": see}) for id, (frame, text) in captions.items()}
 
@@ -179,15 +180,16 @@ def _provenance(data: ReportData) -> dict:
 
 def _swipe(data: ReportData, shown: list[str]) -> Markup:
     """Return the data of the comparison, pictures included."""
-    labels = dict(zip(data.handoff.images["image"], data.labels, strict=True))
-    progress, images = ThrottledProgress(), {}
+    labels, progress, images = {label.image.name: label for label in data.labels}, ThrottledProgress(), {}
+    name_of = data.handoff.images.set_index("image")["name"]
     for number, name in enumerate(shown):
         progress(f"pictures of {name}, {number + 1} of {len(shown)}")
-        with data.scan.account.item(labels[name].image.path):
-            images[name] = _pictures(data, name, labels[name], translate=number < MOST_TRANSLATED)
+        label = labels[name_of[name]]
+        with data.scan.account.item(label.image.path):
+            images[name] = _pictures(data, name, label, translate=number < MOST_TRANSLATED)
     method = {"label": data.model.facts.get("strategy", "label"), "translator": TO_L}
     run = page.SwipeRun("all", {METHOD: method}, images, {})
-    return page.swipe_data({RUN: run}, (RUN, METHOD, next(iter(images))), layers=LAYERS, unscored="")
+    return page.swipe_data({RUN: run}, (RUN, METHOD, next(iter(images), "")), layers=LAYERS, unscored="")
 
 
 def _pictures(data: ReportData, name: str, label: CachedLabel, *, translate: bool) -> dict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,24 +23,23 @@ from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
 from histobridge.errors import BrokenError, UserError, one_of
 from histobridge.io.files import file_lock, read_json, sweep_drafts, write_json, write_table, write_text
-from histobridge.io.kept import set_aside
+from histobridge.io.limits import check_disk, printable
 from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling, scale
-from histobridge_label.bounds import check_before_work
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
-from histobridge_label.labelling import HANDOFF
 from histobridge_label.model import MODEL, Model, save_or_keep
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
 from histobridge_label.train import ModelTraining, train_model
 
 CACHE, SETTLED = "cache", "settled.json"
-SHOWN = 4  # images in the picture of the scale
+MODELS_BYTES = 100e6
+"""Disk space for models, checkpoints and translations, at least: what a profile spends is known only afterwards."""
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
 
@@ -82,12 +82,10 @@ class LabelResult(NamedTuple):
     page : Path
     handoff : Handoff
     measures : DataFrame
-        A row for each image (`labelling.measure_handoff`).
+        Of `labelling.measure_handoff`, one row for each image.
     remarks : list of str
-    account : Account
-        What became of every file below the folder.
-    source_account : Account
-        What became of the labelled images.
+    account, of_source : Account
+        What became of every file below the folder, and of the labelled images.
     """
 
     page: Path
@@ -95,7 +93,7 @@ class LabelResult(NamedTuple):
     measures: pd.DataFrame
     remarks: list[str]
     account: Account
-    source_account: Account = Account()
+    of_source: Account = Account()
 
 
 Confirm = Callable[[scale.Suggestion, Path], float]
@@ -158,6 +156,7 @@ def label_folder(
     profile = training_profile(options.profile)
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
+        sweep_drafts(out)
         steps = Steps(8 + guide)
 
         steps(f"looking at {images}")
@@ -166,9 +165,11 @@ def label_folder(
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
         _print_remarks(source.account.lines)
+        scan.warnings.extend(source.account.lines)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
-        check_before_work(scan.images, working_scale, out / HANDOFF, modality, scan.account)
-        chosen, arrays = read_to_learn_from(scan, profile, working_scale)
+        _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
+        _draw_scale(source, scan, working_scale, out)
+        chosen, arrays = _read_to_learn_from(scan, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
 
         training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
@@ -177,7 +178,7 @@ def label_folder(
         model = save_or_keep(out / MODEL, trained)
 
         result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
-        return result._replace(source_account=source.account)
+        return result._replace(of_source=source.account)
 
 
 def apply_model(
@@ -198,10 +199,11 @@ def apply_model(
     """
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
+        sweep_drafts(out)
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
-        check_before_work(scan.images, model.um_per_px, out / HANDOFF, modality, scan.account)
+        _check_bounds(scan, model.um_per_px, out, modality)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
 
@@ -209,21 +211,21 @@ def _label(
     model: Model, scan: FolderScan, out: Path, steps: Steps, *, modality: str | None, command: str, model_folder: Path
 ) -> LabelResult:
     """Label, hand off, measure, and write the page."""
-    steps(f"labelling {len(scan.images)} images")
     account = scan.account
-    labels = labelling.label_images(model, scan.images, Cache(out / CACHE), account)
+    steps(f"labelling {len(scan.images)} images")
+    labels = labelling.label_images(model, scan.images, Cache(out / CACHE), account=account)
 
-    steps("handing off, measuring, and the report")
+    steps(f"handing off {len(scan.images)} images, measuring, and the report")
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
-    handoff, labels = labelling.hand_off(model, labels, out, account, modality=modality, provenance=provenance)
+    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance, account=account)
     measures = labelling.measure_handoff(handoff, labels, out, account)
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
-    write_table(out / TABLE, scan.table)  # again: images may have been skipped since the look
-    report = ReportData(scan, model, labels, handoff, measures, [*account.lines, *scan.warnings, *warnings])
+    report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
+    write_table(out / TABLE, scan.table)
     return LabelResult(page, handoff, measures, report.remarks, account)
 
 
@@ -235,8 +237,15 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
     save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
-    _print_remarks([scan.account.summary, *scan.account.lines, *scan.warnings])
+    _print_remarks([*scan.account.lines, *scan.warnings])
     return scan
+
+
+def _check_bounds(scan: FolderScan, um_per_px: float, out: Path, modality: str | None, *, models: float = 0) -> None:
+    """Skip what is too large or small at the working scale, and stop, before any work, if `out` cannot hold results."""
+    with_labels = labelling.check_images(scan.images, um_per_px, scan.account)
+    labelling.check_names(scan.images, out, modality)
+    check_disk(with_labels + models, out)
 
 
 def _thumbnail(image: ImageFile) -> Thumbnail:
@@ -248,21 +257,7 @@ def _thumbnail(image: ImageFile) -> Thumbnail:
 
 def _print_remarks(remarks: list[str]) -> None:
     for remark in remarks:
-        print(f"  {remark}", flush=True)
-
-
-def read_to_learn_from(
-    scan: FolderScan, profile: TrainingProfile, um_per_px: float
-) -> tuple[list[ImageFile], list[np.ndarray]]:
-    """Return the `images_to_learn_from` and their content at a pixel size (µm/px); skip those that cannot be read."""
-    chosen, arrays = [], []
-    for image in images_to_learn_from(scan.images, profile, um_per_px):
-        with scan.account.item(image.path):
-            arrays.append(labelling.at_scale(image, um_per_px))
-            chosen.append(image)
-    if not chosen:  # all of them have changed since the look: others, if there are any, are as good
-        return read_to_learn_from(scan, profile, um_per_px)
-    return chosen, arrays
+        print(f"  {printable(remark)}", flush=True)
 
 
 def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_per_px: float) -> list[ImageFile]:
@@ -284,6 +279,19 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
     return evenly_chosen(large, min(len(large), max(2, int(MOST_PX / mean_px))))
 
 
+def _read_to_learn_from(
+    scan: FolderScan, profile: TrainingProfile, um_per_px: float
+) -> tuple[list[ImageFile], list[np.ndarray]]:
+    """Return images to learn from, and what they hold at the working scale; those that cannot be read are skipped."""
+    read: list[tuple[ImageFile, np.ndarray]] = []
+    while not read:  # until there is an error, because no image is left
+        for image in images_to_learn_from(scan.images, profile, um_per_px):
+            with scan.account.item(image.path):
+                read.append((image, labelling.at_scale(image, um_per_px)))
+    images, arrays = zip(*read, strict=True)
+    return list(images), list(arrays)
+
+
 # --- The scale ------------------------------------------------------------------------------------------
 
 
@@ -295,7 +303,7 @@ def choose_scale(
     Raises
     ------
     UserError
-        If it is not a positive number, or axons would have an impossible size.
+        If it is not a positive number, or cannot be the scale of nerves.
     """
     um_per_px = stated if stated is not None else _settled_scale(out, source, scan.images)
     if um_per_px is None:
@@ -304,7 +312,6 @@ def choose_scale(
         _draw_scale(source, scan, suggestion.um_per_px, out)
         um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
     scale.check_working_scale(um_per_px, source.axon_px)
-    _draw_scale(source, scan, um_per_px, out)
     return um_per_px
 
 
@@ -327,25 +334,25 @@ def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -
     if not (out / SETTLED).exists():
         return None
     try:
-        settled = read_json(out / SETTLED, fields=("um_per_px", "pixel_sizes", "source"))
-        same_images = settled["pixel_sizes"].items() <= {image.name: image.um_per_px for image in images}.items()
-        same = same_images and settled["source"] == source.facts
-        return float(settled["um_per_px"]) if same else None
-    except (BrokenError, AttributeError, TypeError, ValueError):
-        set_aside(out / SETTLED, "cannot be read")
+        settled = read_json(out / SETTLED, fields=("source", "um_per_px", "pixel_sizes"))
+    except BrokenError as error:
+        print(f"  {error} The scale is settled anew.", flush=True)
         return None
+    now = {image.name: image.um_per_px for image in images}
+    same_images = isinstance(settled["pixel_sizes"], dict) and settled["pixel_sizes"].items() <= now.items()
+    same = same_images and settled["source"] == source.facts and isinstance(settled["um_per_px"], Real)
+    return settled["um_per_px"] if same else None
 
 
 def _draw_scale(source: LabelledSource, scan: FolderScan, um_per_px: float, out: Path) -> None:
     """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
     shown = {}
-    for image in scan.images[:SHOWN]:
+    for image in [image for image in scan.images if scale.has_size_at_scale(image, um_per_px)][:4]:
         with scan.account.item(image.path):
-            scale.check_size_at_scale(image, um_per_px)
             shown[image.name] = labelling.at_scale(image, um_per_px)
     if shown:
-        sizes, titles = (source.um_per_px, um_per_px), (source.dataset.name, "your images")
-        save_figure(domains(source.images, shown, um_per_px=sizes, names=titles), out / "scale")
+        sizes, names_ = (source.um_per_px, um_per_px), (source.dataset.name, "your images")
+        save_figure(domains(source.images, shown, um_per_px=sizes, names=names_), out / "scale")
 
 
 # --- Arguments ------------------------------------------------------------------------------------------
@@ -363,5 +370,4 @@ def _writable(out: Path) -> Path:
     """Return a folder, created if necessary, in which files can be written; otherwise raise a `UserError`."""
     write_text(out / ".writable", "")
     (out / ".writable").unlink()
-    sweep_drafts(out)
     return out

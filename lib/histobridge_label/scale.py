@@ -142,7 +142,7 @@ def check_working_scale(um_per_px: float, axon_px: float) -> None:
     """
     check_pixel_size(um_per_px, "The working scale")
     low, high = POSSIBLE_UM
-    if not low <= um_per_px * axon_px <= high:
+    if um_per_px * axon_px < low or um_per_px * axon_px > high:  # NaN, without any axon, is neither
         raise UserError(
             f"At the working scale of {um_per_px:g} µm/px a typical axon of {axon_px:.0f} px would have "
             f"{um_per_px * axon_px:.2g} µm, and there are axons of {low:g} to {high:g} µm: {IN_UM}"
@@ -151,15 +151,21 @@ def check_working_scale(um_per_px: float, axon_px: float) -> None:
 
 def check_size_at_scale(image: ImageFile, um_per_px: float) -> None:
     """Raise a `UserError` if an image would become far too large or small at a working scale (µm/px)."""
+    if has_size_at_scale(image, um_per_px):
+        return
     ratio = image.um_per_px / um_per_px
     sides = image.width * ratio, image.height * ratio
-    if 1 / MOST_SHRUNK <= ratio <= MOST_ENLARGED and min(sides) >= LEAST_SIDE_PX:
-        return
     sizes = [f"{width:.0f} × {height:.0f} px" for width, height in (sides, (image.width, image.height))]
     raise UserError(
         f"{image.path} would have {sizes[0]} at the working scale of {um_per_px:g} µm/px; it has {sizes[1]} of "
         f"{image.um_per_px:g} µm: {IN_UM}"
     )
+
+
+def has_size_at_scale(image: ImageFile, um_per_px: float) -> bool:
+    """Return whether the size of an image at a working scale (µm/px) can be that of an image of fibres."""
+    ratio = image.um_per_px / um_per_px
+    return 1 / MOST_SHRUNK <= ratio <= MOST_ENLARGED and min(image.width, image.height) * ratio >= LEAST_SIDE_PX
 
 
 # --- Once images are labelled ---------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_files_of_every_kind_are_read_and_described(tmp_path, grey, other):
 
 
 def test_unusable_files_do_not_stop_the_others(tmp_path, grey, other):
-    """They are listed with the reason, in the table and among the warnings."""
+    """They are listed with the reason, in the table and in the account."""
     for number in range(4):
         write_image(tmp_path / f"{number}.png", grey if number % 2 else other)
     (tmp_path / "3.png").write_bytes((tmp_path / "2.png").read_bytes()[:300])
@@ -74,7 +74,8 @@ def test_unusable_files_do_not_stop_the_others(tmp_path, grey, other):
     skipped = found.table[found.table["image"].isna()].set_index("file")["remark"]
     assert "cannot be read" in skipped["3.png"] and "export it" in skipped["stack.czi"]
     assert "constant" in skipped["grey.png"]
-    assert len(found.account.lines) == 3 and found.account.summary.startswith("6 files: 3 used, 3 skipped")
+    assert sum(line.startswith("Skipped") for line in found.account.lines) == 3
+    assert found.account.summary == "6 files: 3 used, 3 skipped, 0 of no concern"
 
 
 @pytest.mark.parametrize("names", [[], ["notes.txt"], [".hidden.png"]])

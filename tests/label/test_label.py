@@ -11,17 +11,14 @@ import sys
 import time
 from types import SimpleNamespace
 
-import imagecodecs
 import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 import typer
-import yaml
 
+from drawn_files import SIDE, draw
 from histobridge.cache import Cache
 from histobridge.config import training_profile
-from histobridge.data.manifest import packaged_manifests
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
 from histobridge.io.images import read_image, write_image
@@ -41,56 +38,11 @@ from histobridge_label.pipeline import LabelOptions, apply_model, images_to_lear
 from histobridge_label.source import load_source
 from histobridge_label.train import METHODS, ModelTraining, train_model
 
-SIDE = 128
 MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
 
 
 def quiet(line):
     """Report nothing."""
-
-
-def draw(folder, seeds=(80, 81, 82), side=SIDE):
-    """Save drawn SEM images as plain files: 8-bit grey, 16-bit grey, RGB."""
-    folder.mkdir(exist_ok=True)
-    for number, seed in enumerate(seeds):
-        image = phantom("sem", seed, (side, side))[0]
-        if number % 3 == 0:
-            write_image(folder / f"a{seed}.png", image)
-        elif number % 3 == 1:
-            tifffile.imwrite(folder / f"b{seed}.tif", (65535 * image).astype(np.uint16))
-        else:
-            colour = np.repeat((255 * image).astype(np.uint8)[..., None], 3, axis=2)
-            (folder / f"c{seed}.png").write_bytes(imagecodecs.png_encode(colour))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """A folder of three images."""
-    return draw(tmp_path_factory.mktemp("place") / "images")
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """The manifest of a labelled source that is small."""
-    described = yaml.safe_load((packaged_manifests() / "phantom-tem.yaml").read_text())
-    few = [record | {"width": 160, "height": 160} for record in described["images"][:4]]
-    path = tmp_path_factory.mktemp("source") / "small-tem.yaml"
-    path.write_text(yaml.safe_dump(described | {"name": "small-tem", "images": few}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def options(source):
-    """The profile `smoke`, at the right scale."""
-    return LabelOptions(source_manifest=source, profile="smoke", work_at=0.1)
-
-
-@pytest.fixture(scope="module")
-def labelled(images, options, tmp_path_factory):
-    """A folder of images, labelled without any earlier result; and the result."""
-    out = tmp_path_factory.mktemp("place") / "out"
-    return out, label_folder(images, out, options, um_per_px=0.1)
 
 
 @pytest.fixture
@@ -153,21 +105,17 @@ def test_interrupted_labelling_continues_with_the_next_image(labelled, images, t
 
     monkeypatch.setattr(Model, "label", until_killed)
     with pytest.raises(KeyboardInterrupt):
-        labelling.label_images(model, found, cache, Account(), report=quiet)
-    labels = labelling.label_images(model, found, cache, Account(), report=quiet)
+        labelling.label_images(model, found, cache, report=quiet)
+    labels = labelling.label_images(model, found, cache, report=quiet)
     assert len(seen) == 4 and all(label.mask.exists() and label.uncertainty.exists() for label in labels)
 
 
 def test_a_changed_image_is_labelled_again(labelled, tmp_path):
     """A label belongs to the content of a file, not to its name."""
     model, folder, cache = Model.load(labelled[0]), draw(tmp_path / "images", seeds=(80,)), Cache(tmp_path / "cache")
-    before = labelling.label_images(
-        model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet
-    )[0]
+    before = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
     write_image(folder / "a80.png", phantom("sem", 99, (SIDE, SIDE))[0])
-    after = labelling.label_images(
-        model, scan_folder(folder, 0.1, report=quiet).images, cache, Account(), report=quiet
-    )[0]
+    after = labelling.label_images(model, scan_folder(folder, 0.1, report=quiet).images, cache, report=quiet)[0]
     assert before.mask != after.mask and (read_mask(before.mask)[0] != read_mask(after.mask)[0]).any()
 
 
@@ -212,11 +160,11 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     model = Model.load(labelled[0])
     blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
     found = scan_folder(folder, 0.1, report=quiet).images
-    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), Account(), report=quiet)
-    account = Account()
-    handoff, labels = labelling.hand_off(blind, labels, tmp_path / "out", account, modality=None, provenance={})
+    labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
+    handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
-    assert labelling.measure_handoff(handoff, labels, tmp_path / "out", account)["n_fibres"].tolist() == [0, 0]
+    measured = labelling.measure_handoff(handoff, labels, tmp_path / "out", Account())
+    assert measured["n_fibres"].tolist() == [0, 0]
 
 
 class Blind(Labeller):
