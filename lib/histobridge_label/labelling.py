@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.errors import UserError
+from histobridge.errors import BrokenError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
@@ -22,7 +22,16 @@ from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.recommend import LEAST_ENCLOSED
 from histobridge_label import scale
-from histobridge_label.export import Handoff, Labelled, edited_files, names, read_handoff, write_handoff
+from histobridge_label.export import (
+    Handoff,
+    Labelled,
+    complete_handoff,
+    edited_files,
+    is_handoff,
+    names,
+    read_provenance,
+    write_handoff,
+)
 from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
@@ -83,7 +92,7 @@ def label_images(
 
 
 def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: str | None, provenance: dict) -> Handoff:
-    """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
+    """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is only completed.
 
     Raises
     ------
@@ -92,17 +101,18 @@ def hand_off(model: Model, labels: list[CachedLabel], out: Path, *, modality: st
     """
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
-    earlier = _read_if_whole(out / HANDOFF)
-    if earlier and earlier.provenance.get("labels") == key:
-        return earlier
+    native = _at_native_grid(labels, modality)
+    if _made_from(out / HANDOFF) == key:
+        return complete_handoff(out / HANDOFF, native)
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality), provenance | facts)
+    return write_handoff(out / HANDOFF, native, provenance | facts)
 
 
-def _read_if_whole(folder: Path) -> Handoff | None:
+def _made_from(folder: Path) -> str | None:
+    """Return the key of the labels that a hand-off was made from; None if there is none, or it is not known."""
     try:
-        return read_handoff(folder)
-    except UserError:
+        return read_provenance(folder).get("labels") if is_handoff(folder) else None
+    except BrokenError:
         return None
 
 
