@@ -70,9 +70,14 @@ def _stop(sentence: str) -> NoReturn:
 
 def finish(account: Account) -> NoReturn:
     """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
+    print_account(account)
+    raise typer.Exit(account.exit_code)
+
+
+def print_account(account: Account) -> None:
+    """Print what was skipped and why, and the numbers."""
     for line in (*account.lines, account.summary):
         print(line)
-    raise typer.Exit(account.exit_code)
 
 
 @contextmanager
