@@ -23,6 +23,7 @@ from histobridge_label.export.instances import fibre_labels
 
 IMAGE = ".png"
 CLASS_OF = {names.MYELIN: MYELIN, names.AXON: AXON}
+DIFFER = "{} and {} were both corrected, but differently: keep the one that is right."
 RENUMBERED = "of no concern to classes: only numbers of fibres were changed"
 
 
@@ -159,9 +160,7 @@ def _read(handoff: Handoff, files: list[Corrected], edited: set[str], account: A
         edits = [one for one in _read_files(handoff, files, before, um_per_px, account) if (one.mask != before).any()]
         for other in edits[1:]:
             if (other.mask != edits[0].mask).any():
-                raise UserError(
-                    f"{edits[0].file} and {other.file} were both corrected, but differently: keep the one that is right."
-                )
+                raise UserError(DIFFER.format(edits[0].file, other.file))
     except UserError as error:
         for file in files:
             if file.path not in account.harmless:
@@ -223,10 +222,7 @@ def _one_of_a_class(masks: list[tuple]) -> tuple | None:
     edited = [one for one in masks if not one[-1]]
     for other in edited[1:]:
         if ((other[1] > 0) != (edited[0][1] > 0)).any():
-            raise UserError(
-                f"{edited[0][0].path} and {other[0].path} were both corrected, but differently: "
-                "keep the one that is right."
-            )
+            raise UserError(DIFFER.format(edited[0][0].path, other[0].path))
     return (edited or masks or [None])[0]
 
 

@@ -308,7 +308,7 @@ def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_pat
     after = Model.load(copied)
     assert after.fingerprint != before.fingerprint
     (lesson,) = after.facts["lessons"]
-    assert lesson == {"corrected": [handoff.images["image"][0]], "steps": 20, "before": before.fingerprint}
+    assert lesson == {"corrected": [handoff.images["image"][0]], "steps": 20, "seed": 0, "before": before.fingerprint}
     assert len(list((copied / "model").glob("segmenter-*.pt"))) == 2
     done = apply_model(copied, images, tmp_path / "next", um_per_px=0.1)
     assert done.handoff.provenance["model"] == after.fingerprint
