@@ -99,9 +99,7 @@ def test_files_of_no_image_are_returned_with_similar_names(handoff, returned, co
 def test_a_folder_without_a_single_match_is_refused(handoff, returned, corrected):
     """The message names the first file and similar images."""
     write_mask(returned / "sub-r_sample-c_SEM_seg-axonmyelin.png", corrected)
-    with pytest.raises(
-        UserError, match=r"(?s)Nothing in .*sample-c.* belongs to no image .*; did you mean"
-    ):
+    with pytest.raises(UserError, match=r"(?s)Nothing in .*sample-c.* belongs to no image .*; did you mean"):
         read_corrections(handoff.folder, returned)
 
 

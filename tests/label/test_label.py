@@ -347,6 +347,20 @@ def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
         label_folder(images, copied, options, um_per_px=0.1, modality="SEM")
 
 
+def test_label_again_completes_its_hand_off(copied, images, options):
+    """Row 27 of the faults: what was deleted or broken is written again, and nothing else is touched."""
+    handoff = read_handoff(copied / "handoff")
+    first, second = handoff.images["image"][:2]
+    write_mask(handoff.file(first, names.COMBINED), np.zeros((SIDE, SIDE), np.uint8))
+    edited, lost = handoff.file(first, names.COMBINED).read_bytes(), handoff.file(second, names.FIBRES)
+    before = lost.read_bytes()
+    lost.unlink()
+    (handoff.folder / names.IMAGES).write_text("")
+    again = label_folder(images, copied, options, um_per_px=0.1).handoff
+    assert lost.read_bytes() == before and handoff.file(first, names.COMBINED).read_bytes() == edited
+    assert again.images.equals(handoff.images)
+
+
 def test_label_from_the_command_line(histobridge, tmp_path, source):
     """A folder of plain files with an unreadable one among them: nobody confirms the scale, then --yes takes it."""
     folder, out = draw(tmp_path / "images"), tmp_path / "out"
