@@ -259,8 +259,11 @@ def _without_removed_fibres(path: Path, before: np.ndarray, um_per_px: float) ->
 
 def _read_numbers(path: Path) -> np.ndarray:
     """Return a map of numbers, integers `[H, W]`."""
-    read_plane = getattr(pixels, "read_plane", pixels.read_pixels)
-    numbers = np.squeeze(read_plane(path))
+    read = getattr(pixels, "read_plane", None) or pixels.read_pixels
+    plane = read(path)
+    numbers = np.squeeze(getattr(plane, "values", plane))
+    if (alpha := getattr(plane, "alpha", None)) is not None and numbers.ndim == 2:  # erased to transparent
+        numbers = np.where(alpha < plane.full_scale / 2, 0, numbers)
     if numbers.ndim != 2 or numbers.dtype.kind not in "uif" or (numbers < 0).any() or (numbers % 1 != 0).any():
         raise UserError(f"{path} is no map of whole numbers, one for each fibre: save it as 16-bit grey.")
     return numbers
