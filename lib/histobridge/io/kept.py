@@ -62,13 +62,13 @@ def set_misfit_aside(path: Path) -> None:
         set_aside(path, "is not what was kept there")
 
 
-def set_aside(path: Path, what: str) -> Path:
+def set_aside(path: Path, what: str, then: str = "it is made anew") -> Path:
     """Rename a file or folder that cannot be used, so that another one can be made, and say so; return its new path."""
     names = (f"{path.name}{SET_ASIDE}{number}" for number in chain([""], count(2)))
     aside = next(found for name in names if not (found := path.with_name(name)).exists())
     with suppress(FileNotFoundError):  # another process was faster
         os.replace(path, aside)
-    print(f"{path} {what}: it is made anew, and the old one is now called {aside.name}.", flush=True)
+    print(f"{path} {what}: {then}, and the old one is now called {aside.name}.", flush=True)
     return aside
 
 
