@@ -88,7 +88,7 @@ def corrected_files(handoff: Handoff, folder: Path, account: Account) -> dict[st
             else:
                 raise UserError(f"not recognised: corrections keep the names they were handed off with ({EXPECTED}).")
         if path in account.used:  # until it has been read, nobody knows
-            account.used.remove(path)
+            account.withdraw(path)
     return found
 
 

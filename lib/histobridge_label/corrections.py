@@ -11,9 +11,9 @@ import numpy as np
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
-from histobridge.io import pixels
 from histobridge.io.images import normalise, read_image
 from histobridge.io.masks import read_mask
+from histobridge.io.pixels import read_plane
 from histobridge.io.resample import resample, resample_mask
 from histobridge.items import Account
 from histobridge_label.corrected_files import UNCHANGED, Corrected, corrected_files, is_unchanged
@@ -191,7 +191,7 @@ def _read_files(
                 found.append(one)
                 unchanged = not (one.mask != before).any()
         if file.path in account.used and unchanged:
-            account.used.remove(file.path)
+            account.withdraw(file.path)
             account.harmless[file.path] = RENUMBERED if file.ending == names.INSTANCES else UNCHANGED
     return found + _both_classes(single, account)
 
@@ -232,9 +232,7 @@ def _one_of_a_class(masks: list[tuple]) -> tuple | None:
 def _read_mask(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
     mask, told = read_mask(path)
     _check_size(path, mask, shape)
-    if isinstance(told, int):
-        told = (f"{told} pixels had other values, and became the nearest class",) if told else ()
-    return mask, tuple(told)
+    return mask, told
 
 
 def _check_size(path: Path, found: np.ndarray, shape: tuple[int, int]) -> None:
@@ -259,11 +257,10 @@ def _without_removed_fibres(path: Path, before: np.ndarray, um_per_px: float) ->
 
 def _read_numbers(path: Path) -> np.ndarray:
     """Return a map of numbers, integers `[H, W]`."""
-    read = getattr(pixels, "read_plane", None) or pixels.read_pixels
-    plane = read(path)
-    numbers = np.squeeze(getattr(plane, "values", plane))
-    if (alpha := getattr(plane, "alpha", None)) is not None and numbers.ndim == 2:  # erased to transparent
-        numbers = np.where(alpha < plane.full_scale / 2, 0, numbers)
+    plane = read_plane(path)
+    numbers = plane.values
+    if plane.alpha is not None and numbers.ndim == 2:  # erased to transparent
+        numbers = np.where(plane.alpha < plane.full_scale / 2, 0, numbers)
     if numbers.ndim != 2 or numbers.dtype.kind not in "uif" or (numbers < 0).any() or (numbers % 1 != 0).any():
         raise UserError(f"{path} is no map of whole numbers, one for each fibre: save it as 16-bit grey.")
     return numbers
