@@ -133,12 +133,12 @@ def _is_of_masks(folder: str) -> bool:
 
 
 def _without_mask_word(name: str) -> Iterator[str]:
-    """Yield what remains of a name without a word such as `_mask` at its end or beginning.
+    """Yield what remains of a name without a word such as `_mask` at its end or beginning, the shortest first.
 
     >>> [list(_without_mask_word(name)) for name in ("img_0_cp_masks", "a.png-labels2", "gt_a", "a_b")]
-    [['img_0_cp', 'img_0'], ['a.png', 'a'], ['a'], []]
+    [['img_0', 'img_0_cp'], ['a.png', 'a'], ['a'], []]
     """
-    for found in reversed(list(SEPARATOR.finditer(name))):
+    for found in SEPARATOR.finditer(name):
         before, after = name[: found.start()], name[found.end() :]
         if before and MASK.fullmatch(COUNTED.sub("", after)):
             yield from dict.fromkeys((before, stem(before) if before.lower().endswith(READABLE) else before))
