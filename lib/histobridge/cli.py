@@ -72,12 +72,15 @@ def _stop(sentence: str) -> NoReturn:
 def finish(*accounts: Account) -> NoReturn:
     """Print what became of all that a command was given, and end it: exit code 2 if anything was skipped."""
     for account in accounts:
-        for line in account.lines:
-            print(printable(line))
-    for account in accounts:
         if account is accounts[0] or account != Account(noun=account.noun):
-            print(account.summary)
+            print_account(account)
     raise typer.Exit(max(account.exit_code for account in accounts))
+
+
+def print_account(account: Account) -> None:
+    """Print what was skipped and why, and the numbers."""
+    for line in (*account.lines, account.summary):
+        print(printable(line))
 
 
 @contextmanager

@@ -74,10 +74,14 @@ class Account:
 
     def skip(self, item: Hashable, reason: str) -> None:
         """Skip an item, also one that was used before."""
+        self.withdraw(item)
+        self.skipped[item] = reason
+
+    def withdraw(self, item: Hashable) -> None:
+        """Count an item as not used, until it is known what becomes of it."""
         if item in self._in_use:
             self._in_use.remove(item)
             self.used.remove(item)
-        self.skipped[item] = reason
 
     @property
     def summary(self) -> str:

@@ -10,7 +10,8 @@
 `model`           what labels further images: a folder with weights
 `labelling`       labels of images, one at a time (`native_grid`)
 `export`          the hand-off: labels in the formats of annotation tools
-`corrections`     corrected labels come back (`edits`), and a model learns from them (`finetune`)
+`corrections`     corrected labels come back (`corrected_files`, `edits`), and a model learns from them (`finetune`,
+                  `lessons`)
 `page`            the report (`contact_sheet`)
 `cli`             the commands
 ================  ======================================================================================

@@ -11,7 +11,19 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from histobridge.cli import Data, Json, Mirror, ProfileName, Seed, app, console, finish, print_json, progress_to_stderr
+from histobridge.cli import (
+    Data,
+    Json,
+    Mirror,
+    ProfileName,
+    Seed,
+    app,
+    console,
+    finish,
+    print_account,
+    print_json,
+    progress_to_stderr,
+)
 from histobridge.errors import UserError, one_of
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
@@ -96,27 +108,29 @@ def import_(
 ) -> None:
     """Read corrected masks, and measure the edits: pixels, fibres, Dice before and after.
 
-    Writes edits.csv. With --finetune the model learns from the corrections. The exit code is 2 if a corrected file
-    belongs to no image of the hand-off; the others are read.
+    Writes edits.csv. With --finetune the model learns from the corrections. The exit code is 2 if a file could not be
+    used; the others are.
     """
     from histobridge.io.files import write_table
     from histobridge_label.corrections import read_corrections
     from histobridge_label.edits import edit_table
     from histobridge_label.finetune import learn_from
 
-    corrections, strays = read_corrections(handed_off, corrected)
+    corrections, account = read_corrections(handed_off, corrected)
     table = write_table(to / "edits.csv", edit_table(corrections))
     if as_json:
         print_json(table)
     else:
         _print_edits(table, to)
     with progress_to_stderr(as_json):
-        for stray in strays:
-            print(f"Left out: {stray}")
         if finetune:
-            learned = learn_from(finetune, corrections, steps=steps)
+            try:
+                learned = learn_from(finetune, corrections, steps=steps, account=account)
+            except UserError:
+                print_account(account)
+                raise
             print(f"{finetune} has learned from {len(learned)} corrected image(s): {', '.join(learned)}")
-    raise typer.Exit(2 if strays else 0)
+        finish(account)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -170,6 +184,8 @@ def _print_result(result) -> NoReturn:
 def _print_edits(table, to: Path) -> None:
     shown = ["image", "share_changed", "added", "removed", "reshaped", "dice_axon", "dice_myelin"]
     print(table[shown].to_string(index=False, float_format="%.3f", na_rep="-"))
+    for row in table[table["remark"] != ""].itertuples():
+        print(f"{row.image}: {row.remark}")
     console.print(f"\nWritten: {to / 'edits.csv'}", soft_wrap=True)
 
 

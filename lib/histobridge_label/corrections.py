@@ -1,9 +1,8 @@
-"""Read corrected labels: masks or polygons that somebody has edited in copies of a hand-off."""
+"""Read corrected labels: masks, polygons or fibres that somebody has edited in copies of a hand-off."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +13,18 @@ from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
 from histobridge.io.images import normalise, read_image
 from histobridge.io.masks import read_mask
+from histobridge.io.pixels import read_plane
 from histobridge.io.resample import resample, resample_mask
+from histobridge.items import Account
+from histobridge_label.corrected_files import UNCHANGED, Corrected, corrected_files, is_unchanged
 from histobridge_label.export import Handoff, edited_files, names, read_handoff
 from histobridge_label.export.geojson import read_geojson
+from histobridge_label.export.instances import fibre_labels
 
-ENDINGS = (names.COMBINED, names.AXON, names.MYELIN, names.FIBRES)
+IMAGE = ".png"
+CLASS_OF = {names.MYELIN: MYELIN, names.AXON: AXON}
+DIFFER = "{} and {} were both corrected, but differently: keep the one that is right."
+RENUMBERED = "of no concern to classes: only numbers of fibres were changed"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Correction:
         uint8 `[H, W]`, the label as handed off and as corrected; equal if nothing was edited.
     um_per_px : float
         Pixel size, µm/px.
+    file : Path, optional
+        The corrected file; None if nothing was edited.
+    remarks : tuple of str
+        What was read otherwise than it stands in the file.
     """
 
     image: str
@@ -42,6 +52,8 @@ class Correction:
     before: np.ndarray
     after: np.ndarray
     um_per_px: float
+    file: Path | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -49,31 +61,27 @@ class Correction:
         return bool((self.before != self.after).any())
 
 
-class Unmatched(NamedTuple):
-    """A corrected file that belongs to no image of the hand-off, and the images with the most similar names."""
-
-    file: Path
-    similar: tuple[str, ...]
-
-    def __str__(self) -> str:
-        question = f"; did you mean {' or '.join(self.similar)}?" if self.similar else "."
-        return f"{self.file} belongs to no image of the hand-off{question}"
-
-
 class Corrections(NamedTuple):
-    """Corrections, in the order of the hand-off, and the files that belong to none of its images."""
+    """Corrections, in the order of the hand-off, and what became of every file."""
 
     matched: list[Correction]
-    unmatched: list[Unmatched]
+    account: Account
+
+
+class ReadMask(NamedTuple):
+    """The mask in one file, or in two of one class each, and what is to be told of it."""
+
+    file: Path
+    mask: np.ndarray
+    remarks: tuple[str, ...] = ()
 
 
 def read_corrections(handoff_folder: Path, corrected_folder: Path) -> Corrections:
     """Read corrected masks from a folder and its sub-folders, and find the images that they belong to.
 
     The name of a file decides: that of the image in the hand-off, or of the user's file if only one image had it,
-    followed by the ending of a combined mask, of the two single masks, or of polygons. If an image has several of
-    these, unedited ones do not count. Where single masks or polygons overlap, axon is on top. Files with other endings
-    are ignored.
+    followed by an ending (see `corrected_files`). If an image has several files, unedited ones do not count. Where
+    single masks or polygons overlap, axon is on top. A fault of an image or a file costs that one alone.
 
     Parameters
     ----------
@@ -83,28 +91,24 @@ def read_corrections(handoff_folder: Path, corrected_folder: Path) -> Correction
     Raises
     ------
     UserError
-        If there is no such hand-off, or its own files were edited; there is no corrected file, or none that belongs to
-        an image; a mask has another size than its image, or unknown values; one of two single masks is missing; an
-        image was corrected twice in different ways.
+        If there is no such hand-off, no corrected file, or none that can be used.
     """
-    handoff, folder = read_handoff(handoff_folder), Path(corrected_folder)
-    _refuse_edited(handoff, folder)
-    files = _files_by_name(folder)
-    image_of = _images_by_name(handoff)
-    unmatched = [
-        Unmatched(path, tuple(difflib.get_close_matches(name, image_of, n=3)))
-        for name, by_ending in files.items()
-        if name not in image_of
-        for path in by_ending.values()
+    handoff, folder, account = read_handoff(handoff_folder), Path(corrected_folder), Account()
+    if folder.resolve() == handoff.folder.resolve():
+        raise UserError(
+            f"{folder} is the hand-off itself: put the masks that you corrected into a folder of their own."
+        )
+    files = corrected_files(handoff, folder, account)
+    edited = set(_edited_labels(handoff, folder, account))
+    matched = [
+        correction
+        for image in handoff.images["image"]
+        if image in files and (correction := _read(handoff, files[image], edited, account)) is not None
     ]
-    files_of_image: dict[str, dict[str, Path]] = {}
-    for name, by_ending in files.items():
-        if name in image_of:
-            _add_files(files_of_image.setdefault(image_of[name], {}), by_ending)
-    if not files_of_image:
-        raise UserError(f"Nothing in {folder} belongs to the hand-off in {handoff.folder}: {unmatched[0]}")
-    images = [image for image in handoff.images["image"] if image in files_of_image]
-    return Corrections([_correction(handoff, image, files_of_image[image]) for image in images], unmatched)
+    if not matched:
+        told = [*account.lines, account.summary]
+        raise UserError(f"Nothing in {folder} can be used for the hand-off in {handoff.folder}:\n" + "\n".join(told))
+    return Corrections(matched, account)
 
 
 def training_examples(corrections: Iterable[Correction], um_per_px: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -122,98 +126,141 @@ def training_examples(corrections: Iterable[Correction], um_per_px: float) -> li
     UserError
         If a pixel size is missing or not a positive number, or an image of the hand-off cannot be read or is constant.
     """
-    examples = []
-    for correction in corrections:
-        image = normalise(read_image(correction.image_file), name=correction.image_file)
-        image = np.clip(resample(image, correction.um_per_px, um_per_px), 0, 1)
-        examples.append((image, resample_mask(correction.after, correction.um_per_px, um_per_px)))
-    return examples
+    return [training_example(c.image_file, c.after, c.um_per_px, um_per_px) for c in corrections]
 
 
-# --- Which file belongs to which image ------------------------------------------------------------------
+def training_example(
+    image_file: Path, mask: np.ndarray, um_per_px: float, wanted: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image and its mask at another pixel size; see `training_examples`."""
+    image = normalise(read_image(image_file), name=image_file)
+    return np.clip(resample(image, um_per_px, wanted), 0, 1), resample_mask(mask, um_per_px, wanted)
 
 
-def _refuse_edited(handoff: Handoff, folder: Path) -> None:
-    """Raise a `UserError` if the labels of the hand-off itself were edited: the label before must be known."""
-    if folder.resolve() == handoff.folder.resolve():
-        raise UserError(
-            f"{folder} is the hand-off itself: put the masks that you corrected into a folder of their own."
-        )
-    edited = [name for name in edited_files(handoff) if name.endswith(ENDINGS)]
-    if edited:
-        raise UserError(
-            f"{handoff.folder / edited[0]} was edited, so that the label before is lost: move it to {folder} and "
-            "write the hand-off again."
-        )
+def _edited_labels(handoff: Handoff, folder: Path, account: Account) -> list[str]:
+    """Return the labels of the hand-off itself that were edited; skip them, because nothing there is read."""
+    edited = [name for name in edited_files(handoff) if name.endswith((*names.ENDINGS, IMAGE))]
+    for name in edited:
+        reason = f"was edited in the hand-off itself: move it to {folder} and write the hand-off again."
+        account.skip(handoff.folder / name, f"it {reason}")
+    return edited
 
 
-def _files_by_name(folder: Path) -> dict[str, dict[str, Path]]:
-    """Return the corrected files of a folder by the part of the name before the ending, and by ending."""
-    files: dict[str, dict[str, Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        for ending in ENDINGS:
-            if path.name.endswith(ending) and path.is_file():
-                _add_files(files.setdefault(path.name.removesuffix(ending), {}), {ending: path})
-    if not files:
-        expected = ", ".join(f"*{ending}" for ending in ENDINGS)
-        raise UserError(f"{folder} holds no corrected masks: keep the names they were handed off with ({expected}).")
-    return files
+# --- The files of one image -----------------------------------------------------------------------------
 
 
-def _add_files(by_ending: dict[str, Path], more: dict[str, Path]) -> None:
-    """Add files of one image; refuse a second file with the same ending."""
-    for ending, path in more.items():
-        if ending in by_ending:
-            raise UserError(f"{by_ending[ending]} and {path} are corrections of one image: keep one of them.")
-        by_ending[ending] = path
+def _read(handoff: Handoff, files: list[Corrected], edited: set[str], account: Account) -> Correction | None:
+    """Return the correction of one image; None if its files cannot be used, which `account` then says."""
+    image = files[0].image
+    try:
+        if lost := edited & {handoff.name_of(image, ending) for ending in (names.COMBINED, IMAGE)}:
+            raise UserError(f"{sorted(lost)[0]} of the hand-off was edited, so that what was there before is lost.")
+        before = read_mask(handoff.file(image, names.COMBINED))[0]
+        um_per_px = float(handoff.images.set_index("image").at[image, "um_per_px"])
+        edits = [one for one in _read_files(handoff, files, before, um_per_px, account) if (one.mask != before).any()]
+        for other in edits[1:]:
+            if (other.mask != edits[0].mask).any():
+                raise UserError(DIFFER.format(edits[0].file, other.file))
+    except UserError as error:
+        for file in files:
+            if file.path not in account.harmless:
+                account.skip(file.path, str(error))
+        return None
+    about = image, handoff.file(image, IMAGE), before
+    if edits:
+        return Correction(*about, edits[0].mask, um_per_px, edits[0].file, edits[0].remarks)
+    if any(file.path in account.skipped for file in files):  # they may hold edits that could not be read
+        return None
+    return Correction(*about, before, um_per_px)
 
 
-def _images_by_name(handoff: Handoff) -> dict[str, str]:
-    """Return the image for each accepted name: of the image itself, or of the user's file if it is unique."""
-    unique = handoff.images.drop_duplicates("name", keep=False)
-    by_file_name = dict(zip(unique["name"], unique["image"], strict=True))
-    return by_file_name | {image: image for image in handoff.images["image"]}
+def _read_files(
+    handoff: Handoff, files: list[Corrected], before: np.ndarray, um_per_px: float, account: Account
+) -> list[ReadMask]:
+    """Return every mask in the files of one image that is not that of the hand-off."""
+    found, single = [], {ending: [] for ending in CLASS_OF}
+    for file in files:
+        with account.item(file.path):
+            unchanged = is_unchanged(handoff, file)
+            if file.ending in single:
+                mask, told = _read_mask(file.path, before.shape)
+                unchanged = not ((mask > 0) != (before == CLASS_OF[file.ending])).any()
+                single[file.ending].append((file, mask, told, unchanged))
+            elif not unchanged:
+                one = _read_file(file, before, um_per_px)
+                found.append(one)
+                unchanged = not (one.mask != before).any()
+        if file.path in account.used and unchanged:
+            account.withdraw(file.path)
+            account.harmless[file.path] = RENUMBERED if file.ending == names.INSTANCES else UNCHANGED
+    return found + _both_classes(single, account)
 
 
-# --- Reading the masks of one image ---------------------------------------------------------------------
+def _read_file(file: Corrected, before: np.ndarray, um_per_px: float) -> ReadMask:
+    if file.ending == names.FIBRES:
+        return ReadMask(file.path, read_geojson(file.path, before.shape))
+    if file.ending == names.INSTANCES:
+        return ReadMask(file.path, _without_removed_fibres(file.path, before, um_per_px))
+    return ReadMask(file.path, *_read_mask(file.path, before.shape))
 
 
-def _correction(handoff: Handoff, image: str, files: dict[str, Path]) -> Correction:
-    before = read_mask(handoff.file(image, names.COMBINED))[0]
-    after = _edited_mask(before, dict(_masks(files, before.shape)))
-    um_per_px = float(handoff.images.set_index("image").at[image, "um_per_px"])
-    return Correction(image, handoff.file(image, ".png"), before, after, um_per_px)
+def _both_classes(single: dict[str, list[tuple]], account: Account) -> list[ReadMask]:
+    """Return the masks of one class each, axon on top; one alone is skipped, because an edit could be lost."""
+    chosen = [_one_of_a_class(masks) for masks in single.values()]
+    if all(chosen):
+        (_, myelin, told, _), (file, axon, more, _) = chosen
+        mask = np.where(axon > 0, AXON, np.where(myelin > 0, MYELIN, BACKGROUND)).astype(np.uint8)
+        return [ReadMask(file.path, mask, (*told, *more))]
+    for file, *_, unchanged in filter(None, chosen):
+        if not unchanged:
+            account.skip(file.path, "it is the mask of one class: put that of the other one beside it.")
+    return []
 
 
-def _masks(files: dict[str, Path], shape: tuple[int, int]) -> Iterator[tuple[Path, np.ndarray]]:
-    """Yield each mask in the files of one image, with the file that an error message should name."""
-    if names.COMBINED in files:
-        yield files[names.COMBINED], _read_mask(files[names.COMBINED], shape)
-    if names.FIBRES in files:
-        yield files[names.FIBRES], read_geojson(files[names.FIBRES], shape)
-    single = [files[ending] for ending in (names.MYELIN, names.AXON) if ending in files]
-    if len(single) == 2:
-        myelin, axon = (_read_mask(path, shape) > 0 for path in single)
-        yield single[1], np.where(axon, AXON, np.where(myelin, MYELIN, BACKGROUND)).astype(np.uint8)
-    if len(single) == 1:  # an error, because an edit could be lost
-        raise UserError(f"{single[0]} is the mask of one class: put that of the other one beside it.")
+def _one_of_a_class(masks: list[tuple]) -> tuple | None:
+    """Return the edited one of several masks of one class, or an unedited one; refuse two that were edited."""
+    edited = [one for one in masks if not one[-1]]
+    for other in edited[1:]:
+        if ((other[1] > 0) != (edited[0][1] > 0)).any():
+            raise UserError(DIFFER.format(edited[0][0].path, other[0].path))
+    return (edited or masks or [None])[0]
 
 
-def _read_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    mask = read_mask(path)[0]
-    if mask.shape != shape:
-        sizes = [f"{width} × {height} px" for height, width in (mask.shape, shape)]
+# --- One file -------------------------------------------------------------------------------------------
+
+
+def _read_mask(path: Path, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
+    mask, told = read_mask(path)
+    _check_size(path, mask, shape)
+    return mask, told
+
+
+def _check_size(path: Path, found: np.ndarray, shape: tuple[int, int]) -> None:
+    if found.shape != shape:
+        sizes = [f"{size[1]} × {size[0]} px" for size in (found.shape, shape)]
         raise UserError(f"{path} is {sizes[0]}, its image {sizes[1]}: save the mask at the size of the image.")
-    return mask
 
 
-def _edited_mask(before: np.ndarray, masks: dict[Path, np.ndarray]) -> np.ndarray:
-    """Return the mask that was edited, or `before` if none was; refuse two different edits."""
-    edited = {path: mask for path, mask in masks.items() if (mask != before).any()}
-    if not edited:
-        return before
-    first, *others = edited
-    for other in others:
-        if (edited[other] != edited[first]).any():
-            raise UserError(f"{first} and {other} were both corrected, but differently: keep the one that is right.")
-    return edited[first]
+def _without_removed_fibres(path: Path, before: np.ndarray, um_per_px: float) -> np.ndarray:
+    """Return the label without the fibres that were removed from their map; other numbers change no class."""
+    numbers, handed_off = _read_numbers(path), fibre_labels(before, um_per_px)
+    _check_size(path, numbers, before.shape)
+    if numbers.dtype == np.uint8 and handed_off.max(initial=0) > np.iinfo(np.uint8).max:
+        raise UserError(f"{path} has 8 bits, which cannot number {handed_off.max()} fibres: save it with 16.")
+    if ((numbers > 0) & (before == BACKGROUND)).any():
+        raise UserError(
+            f"{path} numbers pixels that were background, and does not say which of them are axon or myelin: draw new "
+            f"fibres in the combined mask (*{names.COMBINED}) instead."
+        )
+    return np.where((handed_off > 0) & (numbers == 0), BACKGROUND, before).astype(np.uint8)
+
+
+def _read_numbers(path: Path) -> np.ndarray:
+    """Return a map of numbers, integers `[H, W]`."""
+    plane = read_plane(path)
+    numbers = plane.values
+    if plane.alpha is not None and numbers.ndim == 2:  # erased to transparent
+        numbers = np.where(plane.alpha < plane.full_scale / 2, 0, numbers)
+    if numbers.ndim != 2 or numbers.dtype.kind not in "uif" or (numbers < 0).any() or (numbers % 1 != 0).any():
+        raise UserError(f"{path} is no map of whole numbers, one for each fibre: save it as 16-bit grey.")
+    return numbers

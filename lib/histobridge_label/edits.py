@@ -71,5 +71,12 @@ def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float) -> di
 
 
 def edit_table(corrections: Iterable[Correction]) -> pd.DataFrame:
-    """Return the edits of each correction (see `measure_edits`), one row per image, named in the column `image`."""
-    return pd.DataFrame([{"image": c.image, **measure_edits(c.before, c.after, c.um_per_px)} for c in corrections])
+    """Return the edits of each correction (see `measure_edits`), one row per image.
+
+    The column `image` names it, and `remark` says what was read otherwise than it stands in the file.
+    """
+    rows = []
+    for found in corrections:
+        edits = measure_edits(found.before, found.after, found.um_per_px)
+        rows.append({"image": found.image, **edits, "remark": "; ".join(found.remarks)})
+    return pd.DataFrame(rows)

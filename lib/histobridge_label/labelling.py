@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.errors import UserError
+from histobridge.errors import BrokenError, UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import is_intact, kept, unseal
@@ -25,7 +25,16 @@ from histobridge.metrics.calibration import TEMPERATURE, uncertainty
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.recommend import LEAST_ENCLOSED
 from histobridge_label import scale
-from histobridge_label.export import Handoff, Labelled, edited_files, names, read_handoff, write_handoff
+from histobridge_label.export import (
+    Handoff,
+    Labelled,
+    complete_handoff,
+    edited_files,
+    is_handoff,
+    names,
+    read_provenance,
+    write_handoff,
+)
 from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
@@ -147,7 +156,7 @@ def hand_off(
     provenance: dict,
     account: Account | None = None,
 ) -> Handoff:
-    """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is left as it is.
+    """Write labels as a hand-off on the pixel grid of the user's files; one of the same labels is only completed.
 
     Images that have changed meanwhile are skipped in the account.
 
@@ -158,18 +167,20 @@ def hand_off(
     """
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
-    earlier = _read_if_whole(out / HANDOFF)
-    if earlier and earlier.provenance.get("labels") == key and len(earlier.images) == len(labels):
-        return earlier
+    native = _at_native_grid(labels, modality, account or Account())
+    if _is_made_from(out / HANDOFF, key, len(labels)):
+        return complete_handoff(out / HANDOFF, native)
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, _at_native_grid(labels, modality, account or Account()), provenance | facts)
+    return write_handoff(out / HANDOFF, native, provenance | facts)
 
 
-def _read_if_whole(folder: Path) -> Handoff | None:
+def _is_made_from(folder: Path, key: str, number: int) -> bool:
+    """Return whether a folder holds a hand-off of the labels with this key, of all images: none was skipped then."""
     try:
-        return read_handoff(folder)
-    except UserError:
-        return None
+        provenance = read_provenance(folder) if is_handoff(folder) else {}
+    except BrokenError:
+        return False
+    return provenance.get("labels") == key and len(provenance.get("sources_sha256", ())) == number
 
 
 def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Account) -> Iterator[Labelled]:

@@ -1,7 +1,7 @@
 """The model that labels further images of a microscope: a folder with weights and `model.json`.
 
 `model.json` is written last and names the files of weights by their content. So a model is replaced completely or not
-at all, and earlier weights stay beside it.
+at all, and earlier weights stay beside it. When it is read, all is compared with what `model.json` states.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ import numpy as np
 
 from histobridge import __version__
 from histobridge.cache import digest
-from histobridge.errors import UserError
-from histobridge.io.files import file_lock, write_json
+from histobridge.errors import BrokenError, UserError
+from histobridge.io.files import read_json, write_json
 from histobridge.strategies import Labeller
 from histobridge.translators import SynDiff
 
-FORMAT = 1
+FORMAT = 2
 MODEL = "model"
 """The folder of the model in what `histobridge label` writes."""
 CARD, LOCK = "model.json", ".lock"
-SET_ASIDE = "model-before.json"  # a model.json that cannot be read
-UNNAMED = "syndiff.pt"  # the translator, where an older model.json does not name its file
 TRAIN_AGAIN = "run the `histobridge label` that made it again, which goes on from what is trained"
 FIELDS = ("um_per_px", "axon_px", "of_translations", "facts")
 
@@ -82,11 +80,12 @@ class Model:
 
     def save(self, folder: Path) -> Path:
         """Write the model; return the path of `model.json`. Raises a `UserError` if the folder cannot be written."""
-        translator = f"syndiff-{self.translator.fingerprint}.pt"
+        translator = _translator_file(self.translator)
         self.translator.save(folder / translator)
         card = {"format": FORMAT, "histobridge": __version__, "fingerprint": self.fingerprint, "translator": translator}
         card |= {name: getattr(self, name) for name in FIELDS} | {"labeller": self.labeller.save(folder)}
-        return write_json(folder / CARD, card)
+        card = json.loads(json.dumps(card))  # as it will be read: a tuple and a list are one
+        return write_json(folder / CARD, card | {"checksum": digest(card)})
 
     @classmethod
     def load(cls, folder: Path) -> Model:
@@ -95,35 +94,29 @@ class Model:
         Raises
         ------
         UserError
-            If there is no model, it has another format, or a file of it is damaged.
+            If there is no model; a `BrokenError` if it has another format, or a file of it is not as it was written.
         """
         folder = model_folder(folder)
         card = _read_card(folder / CARD)
         try:
+            translator = SynDiff.load(folder / card["translator"])
             labeller = Labeller.load(folder, card["labeller"])
-            translator = SynDiff.load(folder / card.get("translator", UNNAMED))
-            return cls(labeller=labeller, translator=translator, **{name: card[name] for name in FIELDS})
-        except (UserError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"The model in {folder} is not whole: {TRAIN_AGAIN}.") from error
+            model = cls(labeller=labeller, translator=translator, **{name: card[name] for name in FIELDS})
+            _check_fingerprints(model, card)
+        except (UserError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise BrokenError(f"The model in {folder} is not whole: {TRAIN_AGAIN}.") from error
+        return model
 
 
-def save_or_keep(folder: Path, trained: Model) -> Model:
-    """Save a trained model unless the folder holds the same one after corrections; return the one in the folder.
+def _check_fingerprints(model: Model, card: dict) -> None:
+    """Raise a `BrokenError` unless all weights are those that the card and the names of the files state."""
+    files = [_translator_file(model.translator), *(f"segmenter-{s.fingerprint}.pt" for s in model.labeller.segmenters)]
+    if files != [card["translator"], *card["labeller"]["segmenters"]] or model.fingerprint != card["fingerprint"]:
+        raise BrokenError("The weights are not those that model.json names.")
 
-    Fine-tuning that is under way is waited for. A model that cannot be read is replaced: its model.json is set aside,
-    and its weights stay.
-    """
-    with file_lock(folder / LOCK):
-        if (folder / CARD).exists():
-            try:
-                present = Model.load(folder)
-                if present.first_fingerprint == trained.fingerprint:
-                    return present
-            except UserError as error:
-                print(f"{error} It is replaced by what is trained; {folder / SET_ASIDE} holds its facts.", flush=True)
-                (folder / CARD).replace(folder / SET_ASIDE)
-        trained.save(folder)
-    return trained
+
+def _translator_file(translator: SynDiff) -> str:
+    return f"syndiff-{translator.fingerprint}.pt"
 
 
 def model_folder(folder: Path) -> Path:
@@ -141,11 +134,14 @@ def model_folder(folder: Path) -> Path:
 
 
 def _read_card(path: Path) -> dict:
+    """Return what `model.json` holds; raise a `BrokenError` if it is not as it was written."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {TRAIN_AGAIN}.") from error
-    version = card.get("format") if isinstance(card, dict) else None
-    if version != FORMAT:
-        raise UserError(f"{path} has format {version}, this version of histobridge reads {FORMAT}: {TRAIN_AGAIN}.")
+        card = read_json(path)
+    except BrokenError as error:
+        raise BrokenError(f"{path} is damaged: {TRAIN_AGAIN}.") from error
+    if card.get("format") != FORMAT:
+        told = f"{path} has format {card.get('format')}, this version of histobridge reads {FORMAT}"
+        raise BrokenError(f"{told}: {TRAIN_AGAIN}.")
+    if card.pop("checksum", None) != digest(card):
+        raise BrokenError(f"{path} is damaged: {TRAIN_AGAIN}.")
     return card

@@ -30,9 +30,10 @@ from histobridge_label import labelling, scale
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
+from histobridge_label.finetune import save_or_keep
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
-from histobridge_label.model import MODEL, Model, save_or_keep
+from histobridge_label.model import MODEL, Model
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.source import LabelledSource, load_source
 from histobridge_label.train import ModelTraining, train_model

@@ -71,7 +71,7 @@ def end_tree(process: psutil.Process, *, with_root: bool = True) -> None:
     for each in found:
         with suppress(psutil.Error):
             each.kill()
-    psutil.wait_procs(found, timeout=10)
+    psutil.wait_procs(found, timeout=3)  # the dead of others stay listed where nobody collects them
 
 
 def _tree(process: psutil.Process, with_root: bool) -> list[psutil.Process]:

@@ -67,11 +67,14 @@ def results(out) -> dict[str, bytes]:
     timed = ("losses.csv", f"losses.csv{SEAL}", "provenance.json", "model.json", "report.html")
     kept = [path for part in ("cache", "handoff", "model") for path in (out / part).rglob("*")]
     files = [*kept, out / "fibres.csv", out / "morphometrics.csv", out / "images.csv"]
-    drafts = (".draft-", ".lock")
+    passing, aside = (".draft-", ".lock"), (SET_ASIDE, "model-before")
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in files
-        if path.is_file() and path.name not in timed and not path.name.startswith(drafts) and SET_ASIDE not in path.name
+        if path.is_file()
+        and path.name not in timed
+        and not path.name.startswith(passing)
+        and not any(word in path.name for word in aside)
     }
 
 

@@ -314,7 +314,13 @@ def test_another_number_format_asks_for_other_results(finished, tiny_study, monk
 # --- Endings ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGKILL, pytest.param(signal.SIGHUP, marks=SLOW), pytest.param(signal.SIGINT, marks=SLOW)],
+)
 def test_an_ending_leaves_neither_work_nor_locks(tmp_path, tiny_study, number):
     """Row 23: the whole tree ends, also kernels in sessions of their own, and the exit code is 128 + the signal."""
     out = tmp_path / "runs"

@@ -262,7 +262,7 @@ def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_pat
     after = Model.load(copied)
     assert after.fingerprint != before.fingerprint
     (lesson,) = after.facts["lessons"]
-    assert lesson == {"corrected": [handoff.images["image"][0]], "steps": 20, "before": before.fingerprint}
+    assert lesson == {"corrected": [handoff.images["image"][0]], "steps": 20, "seed": 0, "before": before.fingerprint}
     assert len(list((copied / "model").glob("segmenter-*.pt"))) == 2
     done = apply_model(copied, images, tmp_path / "next", um_per_px=0.1)
     assert done.handoff.provenance["model"] == after.fingerprint
@@ -299,6 +299,20 @@ def test_an_edited_hand_off_is_never_overwritten(copied, images, options):
     assert edited_files(again.handoff) and any("were edited" in told for told in again.remarks)
     with pytest.raises(UserError, match="was edited since"):
         label_folder(images, copied, options, um_per_px=0.1, modality="SEM")
+
+
+def test_label_again_completes_its_hand_off(copied, images, options):
+    """Row 27 of the faults: what was deleted or broken is written again, and nothing else is touched."""
+    handoff = read_handoff(copied / "handoff")
+    first, second = handoff.images["image"][:2]
+    write_mask(handoff.file(first, names.COMBINED), np.zeros((SIDE, SIDE), np.uint8))
+    edited, lost = handoff.file(first, names.COMBINED).read_bytes(), handoff.file(second, names.FIBRES)
+    before = lost.read_bytes()
+    lost.unlink()
+    (handoff.folder / names.IMAGES).write_text("")
+    again = label_folder(images, copied, options, um_per_px=0.1).handoff
+    assert lost.read_bytes() == before and handoff.file(first, names.COMBINED).read_bytes() == edited
+    assert again.images.equals(handoff.images)
 
 
 def test_label_from_the_command_line(histobridge, tmp_path, source):

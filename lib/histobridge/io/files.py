@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,11 +84,11 @@ def _to_disk(path: Path) -> None:
 
 
 def sweep_drafts(folder: Path) -> None:
-    """Remove the drafts below a folder that killed processes have left."""
-    for draft in Path(folder).rglob(f"{DRAFT}*"):
+    """Remove the drafts below a folder, files and folders, that killed processes have left."""
+    for draft in list(Path(folder).rglob(f"{DRAFT}*")):
         with contextlib.suppress(OSError):
             if time.time() - draft.stat().st_mtime > ABANDONED_S:
-                draft.unlink()
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

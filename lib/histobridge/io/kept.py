@@ -32,8 +32,7 @@ def kept(path: Path, make: Callable[[Path], object], read: Callable[[Path], Kept
         Reads it from a path.
     """
     if not is_intact(path):
-        if seal_of(path).exists() and path.exists():
-            set_aside(path, "is not what was kept there")
+        set_misfit_aside(path)
         make(path)
         seal(path)
     return read(path)
@@ -57,13 +56,19 @@ def is_intact(path: Path) -> bool:
         return False
 
 
-def set_aside(path: Path, what: str) -> Path:
+def set_misfit_aside(path: Path) -> None:
+    """Set a file aside that has a seal and does not fit it."""
+    if path.exists() and seal_of(path).exists() and not is_intact(path):
+        set_aside(path, "is not what was kept there")
+
+
+def set_aside(path: Path, what: str, then: str = "it is made anew") -> Path:
     """Rename a file or folder that cannot be used, so that another one can be made, and say so; return its new path."""
     names = (f"{path.name}{SET_ASIDE}{number}" for number in chain([""], count(2)))
     aside = next(found for name in names if not (found := path.with_name(name)).exists())
     with suppress(FileNotFoundError):  # another process was faster
         os.replace(path, aside)
-    print(f"{path} {what}: it is made anew, and the old one is now called {aside.name}.", flush=True)
+    print(f"{path} {what}: {then}, and the old one is now called {aside.name}.", flush=True)
     return aside
 
 

@@ -10,7 +10,16 @@
 ===========  ==========================================================================================================
 """
 
-from histobridge_label.export.read import Handoff, edited_files, read_handoff
-from histobridge_label.export.write import Labelled, write_handoff
+from histobridge_label.export.read import Handoff, edited_files, is_handoff, read_handoff, read_provenance
+from histobridge_label.export.write import Labelled, complete_handoff, write_handoff
 
-__all__ = ["Handoff", "Labelled", "edited_files", "read_handoff", "write_handoff"]
+__all__ = [
+    "Handoff",
+    "Labelled",
+    "complete_handoff",
+    "edited_files",
+    "is_handoff",
+    "read_handoff",
+    "read_provenance",
+    "write_handoff",
+]

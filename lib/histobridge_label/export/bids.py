@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from histobridge import __version__
-from histobridge.io.files import write_json, write_text
+from histobridge.io.files import write_json, write_table, write_text
+from histobridge.io.kept import SET_ASIDE
 from histobridge_label.export import names
 
 VERSION = "1.10.0"
@@ -34,7 +35,9 @@ review_order.csv lists the most uncertain places first, images.tsv names the fil
 provenance.json describes how the labels were made, with the sha256 of every file.
 
 To return corrections, correct a COPY of _seg-axonmyelin.png (or of _fibres.geojson, or of the two single masks), keep
-its name, and collect the copies in a separate folder. Labels are not ground truth until somebody has checked them.
+its name, and collect the copies in a separate folder. A mask may come back as TIFF too. In _instances.tif fibres can
+be removed, and new ones have no class: draw those in _seg-axonmyelin.png. Labels are not ground truth until somebody
+has checked them.
 """
 
 
@@ -64,8 +67,8 @@ def _ignored(images: pd.DataFrame) -> list[str]:
     """Return patterns of the files that have no BIDS name, including images without a modality."""
     no_bids_name = [f"{name}.*" for name in images["image"] if not names.BIDS_IMAGE.fullmatch(name)]
     endings = [f"*{ending}" for ending in names.ENDINGS]
-    return [*endings, names.IMAGES, names.REVIEW_ORDER, names.PROVENANCE, *no_bids_name]
+    return [*endings, names.IMAGES, names.REVIEW_ORDER, names.PROVENANCE, f"*{SET_ASIDE}*", *no_bids_name]
 
 
 def _write_tsv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.replace("", MISSING).to_csv(index=False, sep="\t"))
+    write_table(path, table.replace("", MISSING), separator="\t")

@@ -30,6 +30,9 @@ Ring = np.ndarray
 Polygon = list[Ring]
 """An outline, followed by the outlines of its holes."""
 
+FARTHEST = 1e9
+"""Coordinates beyond it (px) are a mistake."""
+LONGEST_SHOWN = 60
 NUDGE = 1e-7, 0  # px to the left: GDAL puts a centre on a left edge outside, and one on a right edge inside
 
 
@@ -174,22 +177,36 @@ def fill(polygons: list[tuple[Polygon, int]], shape: tuple[int, int]) -> np.ndar
 
 def polygons_of(feature: dict, path: object = "The label") -> list[Polygon]:
     """Return the polygons of a feature; raise a `UserError` about `path` if it is not an area."""
-    geometry = feature["geometry"] or {}
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+    geometry = feature.get("geometry")
+    kind = geometry.get("type") if isinstance(geometry, dict) else geometry
     if kind not in ("Polygon", "MultiPolygon"):
-        raise UserError(f"{path} holds an object of the shape '{kind}': draw areas, no lines and no points.")
+        raise UserError(f"{path} holds an object of the shape {_shown(kind)}: draw areas, no lines and no points.")
     try:
-        polygons = [coordinates] if kind == "Polygon" else coordinates
-        return [[np.array(ring, dtype=float).reshape(len(ring), -1)[:, [0, 1]] for ring in rings] for rings in polygons]
-    except (TypeError, ValueError, IndexError) as error:
-        raise UserError(f"{path} holds a {kind} whose coordinates are no list of points: export it again.") from error
+        polygons = [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]
+        return [[_ring(points) for points in rings] for rings in polygons if len(rings)]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{path} holds a {kind} whose coordinates are no list of points ({error}): export it again."
+        ) from error
+
+
+def _ring(points: list) -> Ring:
+    """Return the x and y of points, [N, 2]; a third coordinate is dropped. Raises errors of Python."""
+    if not isinstance(points, list) or len(points) < 3:
+        raise ValueError("an outline has fewer than three points")
+    xy = [(point[0], point[1]) for point in points]
+    if not all(type(value) in (int, float) and abs(value) < FARTHEST for pair in xy for value in pair):
+        raise ValueError("a coordinate is no number of pixels")  # NaN is not less either
+    return np.array(xy, dtype=float)
 
 
 def _read_features(path: Path) -> list[dict]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())  # of any UTF, with or without a mark of byte order
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as GeoJSON ({error}): is the file there and whole?") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deeply for GeoJSON: export it again.") from error
     found = content.get("features", [content]) if isinstance(content, dict) else content
     if not isinstance(found, list) or not all(isinstance(feature, dict) and "geometry" in feature for feature in found):
         raise UserError(f"{path} is no GeoJSON of features: export it from QuPath as a FeatureCollection.")
@@ -197,8 +214,19 @@ def _read_features(path: Path) -> list[dict]:
 
 
 def _class_of(feature: dict, path: object) -> str:
-    given = ((feature.get("properties") or {}).get("classification") or {}).get("name")
-    for class_name in CLASSES:
-        if isinstance(given, str) and given.strip().casefold() == class_name.casefold():
-            return class_name
-    raise UserError(f"{path} holds an object of the class '{given}': class every object as Axon or Myelin.")
+    """Return the class of a feature: QuPath writes it as text, or as an object with `name` or `names`."""
+    properties = feature.get("properties")
+    given = properties.get("classification") if isinstance(properties, dict) else None
+    if isinstance(given, dict):
+        given = given.get("name", given.get("names"))
+    named = given if isinstance(given, list) else [given]
+    known = {class_name.casefold(): class_name for class_name in CLASSES}
+    classes = {known.get(name.strip().casefold()) if isinstance(name, str) else None for name in named}
+    if len(classes) == 1 and (found := classes.pop()):
+        return found
+    raise UserError(f"{path} holds an object of the class {_shown(given)}: class every object as Axon or Myelin.")
+
+
+def _shown(given: object) -> str:
+    text = repr(given)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

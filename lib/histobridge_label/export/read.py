@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
-from histobridge.errors import UserError
-from histobridge.io.files import sha256_of
+from histobridge.errors import BrokenError, UserError
+from histobridge.io.files import read_json, read_table, sha256_of
 from histobridge_label.export import names
-from histobridge_label.export.bids import GENERATOR, MISSING
+from histobridge_label.export.bids import FILES, GENERATOR, MISSING
 
 TEXT = dict.fromkeys(["image", "folder", "participant_id", "sample_id", "name", "subject", "source"], str)
+CHECKSUMS = "files_sha256"
+SIDECAR = ".json"
+WRITE_AGAIN = "run the command that wrote the hand-off again: it sets aside what is broken, and writes that anew"
 
 
 class Handoff(NamedTuple):
@@ -34,8 +37,12 @@ class Handoff(NamedTuple):
 
     def file(self, image: str, ending: str) -> Path:
         """Return the path of one file of an image; `ending` is for example `names.COMBINED`."""
+        return self.folder / self.name_of(image, ending)
+
+    def name_of(self, image: str, ending: str) -> str:
+        """Return the path of one file of an image relative to the hand-off, as `provenance.json` lists it."""
         folder = self.images.set_index("image").at[image, "folder"]
-        return self.folder / folder / f"{image}{ending}"
+        return f"{folder}/{image}{ending}"
 
 
 def read_handoff(folder: Path) -> Handoff:
@@ -44,7 +51,7 @@ def read_handoff(folder: Path) -> Handoff:
     Raises
     ------
     UserError
-        If the folder holds none, or an incomplete one.
+        If the folder holds none, or an incomplete one; a `BrokenError` if its tables are not as they were written.
     """
     folder = Path(folder)
     if not is_handoff(folder):
@@ -53,26 +60,67 @@ def read_handoff(folder: Path) -> Handoff:
         )
     if not all((folder / name).exists() for name in (names.PROVENANCE, names.IMAGES)):
         raise UserError(f"The hand-off in {folder} was broken off: write it again.")
-    images = pd.read_csv(folder / names.IMAGES, sep="\t", dtype=TEXT, keep_default_na=False)
-    provenance = json.loads((folder / names.PROVENANCE).read_text())
+    provenance = read_provenance(folder)
+    path = folder / names.IMAGES
+    if provenance[CHECKSUMS].get(names.IMAGES) != sha256_of(path):
+        raise BrokenError(f"{path} is not as it was written: {WRITE_AGAIN}.")
+    images = read_table(path, separator="\t", dtype=TEXT, keep_default_na=False)
     return Handoff(folder, images.replace({"source": {MISSING: ""}}), provenance)
+
+
+def read_provenance(folder: Path) -> dict:
+    """Read how the labels of a hand-off were made, with the checksum of each of its files.
+
+    Raises
+    ------
+    BrokenError
+        If the file is missing, not whole, or lists files outside the hand-off.
+    """
+    path = Path(folder) / names.PROVENANCE
+    try:
+        provenance = read_json(path, fields=(CHECKSUMS,))
+    except BrokenError as error:
+        raise BrokenError(f"{error} {WRITE_AGAIN[0].upper()}{WRITE_AGAIN[1:]}.") from error
+    listed = provenance[CHECKSUMS]
+    if not isinstance(listed, dict) or not all(isinstance(sha, str) and _inside(name) for name, sha in listed.items()):
+        raise BrokenError(f"{path} lists no files of this hand-off: {WRITE_AGAIN}.")
+    return provenance
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def is_handoff(folder: Path) -> bool:
     """Return whether the dataset in a folder was written by histobridge; it may be incomplete."""
     try:
-        generators = json.loads((folder / names.DESCRIPTION).read_text())["GeneratedBy"]
+        generators = json.loads((folder / names.DESCRIPTION).read_text(encoding="utf-8"))["GeneratedBy"]
         return any(generator.get("Name") == GENERATOR for generator in generators)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):  # whole, and of another program
+        return False
+    except (OSError, ValueError, RecursionError):  # missing or broken: the other record tells
+        return _has_provenance(folder)
+
+
+def _has_provenance(folder: Path) -> bool:
+    try:
+        return names.DESCRIPTION in read_provenance(folder)[CHECKSUMS]
+    except BrokenError:
         return False
 
 
 def edited_files(handoff: Handoff) -> list[str]:
     """Return the files of a hand-off, relative to it, that were edited since; deleted files are not listed."""
-    return changed_files(handoff.folder, handoff.provenance["files_sha256"])
+    return changed_files(handoff.folder, handoff.provenance[CHECKSUMS])
 
 
 def changed_files(folder: Path, sha256: dict[str, str]) -> list[str]:
     """Return the files that exist and do not have the given checksum."""
     existing = {name: folder / name for name in sha256 if (folder / name).exists()}
-    return [name for name, path in existing.items() if sha256_of(path) != sha256[name]]
+    return [name for name, path in existing.items() if not path.is_file() or sha256_of(path) != sha256[name]]
+
+
+def is_own_table(name: str) -> bool:
+    """Return whether a file of a hand-off is a table of the program's own, which nobody is asked to edit."""
+    return name in (*FILES, names.REVIEW_ORDER, names.PROVENANCE) or name.endswith(SIDECAR)

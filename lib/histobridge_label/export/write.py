@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +16,27 @@ import pandas as pd
 
 from histobridge import __version__
 from histobridge.classes import AXON, MYELIN
-from histobridge.errors import UserError, one_of
-from histobridge.io.files import sha256_of, write_json, write_table
+from histobridge.errors import BrokenError, UserError, one_of
+from histobridge.io.files import DRAFT, sha256_of, write_json, write_table
 from histobridge.io.images import write_image
+from histobridge.io.kept import set_aside
+from histobridge.io.limits import printable
 from histobridge.io.masks import check_same_size, write_mask
 from histobridge.io.resample import check_pixel_size
 from histobridge.metrics import review_order
 from histobridge_label.export import bids, names
 from histobridge_label.export.geojson import write_geojson
 from histobridge_label.export.instances import fibre_labels, write_instances
-from histobridge_label.export.read import Handoff, changed_files, is_handoff, read_handoff
+from histobridge_label.export.read import (
+    CHECKSUMS,
+    SIDECAR,
+    Handoff,
+    changed_files,
+    is_handoff,
+    is_own_table,
+    read_handoff,
+    read_provenance,
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,8 @@ def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) 
     For every image: the image itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance
     map, polygons for QuPath, the uncertainty and the pixel size. At the top: `review_order.csv`, `images.tsv`,
     `provenance.json` and the files of BIDS. Each file is written atomically, `provenance.json` last: its presence marks
-    a complete hand-off. An earlier hand-off in the folder is replaced, unless one of its files was edited.
+    a complete hand-off. An earlier hand-off in the folder is replaced, unless one of its files was edited; one without
+    its provenance, and tables that were changed, are set aside.
 
     Parameters
     ----------
@@ -89,12 +103,12 @@ def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) 
         dataset or edited files.
     """
     folder = Path(folder)
-    earlier = _replaceable_files(folder)
+    _refuse_to_lose(folder)
     image_names, rows, orders, sources = names.Names(), [], [], {}
     for item in labelled:
         _check(item)
         if not rows:  # an earlier hand-off stays until there is a valid image to replace it
-            _remove(folder, earlier)
+            _make_room(folder)
         name = image_names.add(item.name, item.subject, item.modality)
         rows.append(_row(name, item, n_fibres=_write_image_files(folder, name, item)))
         orders.append(review_order({name.image: item.uncertainty}))
@@ -124,7 +138,7 @@ def _write_image_files(folder: Path, name: names.ImageName, item: Labelled) -> i
     fibres = fibre_labels(item.mask, item.um_per_px)
     stem = str(folder / name.folder / name.image)
     write_image(f"{stem}.png", item.image)
-    write_json(f"{stem}.json", {"PixelSize": [float(item.um_per_px)] * 2, "PixelSizeUnits": "um"})
+    write_json(f"{stem}{SIDECAR}", {"PixelSize": [float(item.um_per_px)] * 2, "PixelSizeUnits": "um"})
     write_mask(stem + names.COMBINED, item.mask)
     for ending, value in ((names.AXON, AXON), (names.MYELIN, MYELIN)):
         write_image(stem + ending, (item.mask == value).astype(np.float32))
@@ -140,9 +154,9 @@ def _row(name: names.ImageName, item: Labelled, *, n_fibres: int) -> dict:
         "folder": name.folder,
         "participant_id": name.participant,
         "sample_id": name.sample,
-        "name": item.name,
-        "subject": item.subject,
-        "source": str(item.source or ""),
+        "name": printable(item.name),
+        "subject": printable(item.subject),
+        "source": printable(item.source or ""),
         "width_px": item.mask.shape[1],
         "height_px": item.mask.shape[0],
         "um_per_px": float(item.um_per_px),
@@ -152,45 +166,114 @@ def _row(name: names.ImageName, item: Labelled, *, n_fibres: int) -> dict:
 
 def _write_provenance(folder: Path, provenance: dict, images: pd.DataFrame, sources: dict[str, str | None]) -> None:
     """Write how the labels were made, with the checksum of every other file."""
-    endings = [".png", ".json", *names.ENDINGS]
+    endings = [".png", SIDECAR, *names.ENDINGS]
     files = [*bids.FILES, names.REVIEW_ORDER]
     files += [f"{row.folder}/{row.image}{ending}" for row in images.itertuples() for ending in endings]
     added = {
         "histobridge": __version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "sources_sha256": sources,
-        "files_sha256": {name: sha256_of(folder / name) for name in files},
+        CHECKSUMS: {name: sha256_of(folder / name) for name in files},
     }
     write_json(folder / names.PROVENANCE, {**provenance, **added})
 
 
-# --- Replacing an earlier hand-off ----------------------------------------------------------------------
+# --- An earlier hand-off --------------------------------------------------------------------------------
 
 
-def _replaceable_files(folder: Path) -> list[str]:
-    """Return the files of an earlier hand-off, relative to it; raise a `UserError` if somebody's work would be lost."""
-    if (folder / names.DESCRIPTION).exists() and not is_handoff(folder):
+def complete_handoff(folder: Path, labelled: Iterable[Labelled]) -> Handoff:
+    """Write the missing files of a hand-off again, from the same labels; files that somebody has edited stay.
+
+    Tables of the program's own that were changed are set aside first. All of this is told.
+
+    Parameters
+    ----------
+    folder : Path
+        A hand-off with its provenance.
+    labelled : iterable of Labelled
+        Of the labels that it was made from. Nothing is taken from it if no file is missing.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written; a `BrokenError` if there is no provenance.
+    """
+    folder, provenance = Path(folder), read_provenance(folder)
+    _set_tables_aside(folder, provenance[CHECKSUMS])
+    missing = [name for name in provenance[CHECKSUMS] if not (folder / name).exists()]
+    if missing:
+        print(f"{len(missing)} files of {folder} are missing ({missing[0]}): they are written again.", flush=True)
+        with tempfile.TemporaryDirectory(prefix=DRAFT, dir=folder.parent) as draft:
+            fresh = write_handoff(Path(draft) / "handoff", labelled, {})
+            _move(missing, fresh, folder)
+        kept = {name: sha for name, sha in provenance[CHECKSUMS].items() if name not in missing}
+        again = {name: sha for name, sha in fresh.provenance[CHECKSUMS].items() if name in missing}
+        write_json(folder / names.PROVENANCE, provenance | {CHECKSUMS: kept | again})
+    return read_handoff(folder)
+
+
+def _move(wanted: list[str], fresh: Handoff, folder: Path) -> None:
+    for name in wanted:
+        if (fresh.folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(fresh.folder / name, folder / name)
+
+
+def _refuse_to_lose(folder: Path) -> None:
+    """Raise a `UserError` if the folder holds another dataset, or work of people in the files of a hand-off."""
+    broken = _written_or_broken(folder) is None
+    if (folder / names.DESCRIPTION).exists() and not is_handoff(folder) and not (broken and _is_broken(folder)):
         raise UserError(f"{folder} holds another dataset: hand the labels off to a folder of their own.")
-    if not (folder / names.PROVENANCE).exists():
-        return []
-    written = json.loads((folder / names.PROVENANCE).read_text())["files_sha256"]
-    if changed := changed_files(folder, written):
+    written = _written_or_broken(folder) or {}
+    if changed := [name for name in changed_files(folder, written) if not is_own_table(name)]:
         raise UserError(
             f"{folder / changed[0]} was edited since it was written ({len(changed)} such files): move your corrections "
             "to a folder of their own, or choose another one for the new labels."
         )
-    return list(written)
+
+
+def _written_or_broken(folder: Path) -> dict[str, str] | None:
+    """Return the checksums of the files of an earlier hand-off; none are known without a whole provenance."""
+    try:
+        return read_provenance(folder)[CHECKSUMS]
+    except BrokenError:
+        return None
+
+
+def _is_broken(folder: Path) -> bool:
+    """Return whether a folder looks like a hand-off whose two records are both broken."""
+    try:
+        json.loads((folder / names.DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return (folder / names.PROVENANCE).exists()
+    return False
+
+
+def _make_room(folder: Path) -> None:
+    """Remove the files of an earlier hand-off, so that none of an image that no longer exists stays behind.
+
+    Without its provenance nobody knows which files people have edited: then the whole folder is set aside.
+    """
+    written = _written_or_broken(folder)
+    if written is not None:
+        _set_tables_aside(folder, written)
+        _remove(folder, list(written))
+    elif any(path.name.endswith(names.ENDINGS) for path in folder.rglob("*")) or (folder / names.PROVENANCE).exists():
+        set_aside(folder, f"has no readable {names.PROVENANCE}, so that nobody knows which files were edited")
+
+
+def _set_tables_aside(folder: Path, written: dict[str, str]) -> None:
+    for name in filter(is_own_table, changed_files(folder, written)):
+        set_aside(folder / name, "is not as it was written")
 
 
 def _remove(folder: Path, files: list[str]) -> None:
-    """Remove the files of an earlier hand-off, so that none of an image that no longer exists stays behind.
+    """Remove the files of an earlier hand-off.
 
     The table of images goes first, because without it a hand-off counts as incomplete. The provenance goes last,
     because it lists the files, so that an interrupted removal can be continued. The dataset description stays, because
     it marks the folder as a hand-off.
     """
-    if not files:
-        return
     removed = [names.IMAGES, *(name for name in files if name != names.DESCRIPTION), names.PROVENANCE]
     for name in removed:
         (folder / name).unlink(missing_ok=True)

@@ -2,11 +2,12 @@
 
 ===========  ==========================================
 `data`       fetch, data
+`verify`     verify
 `study`      study, report, and one notebook (for jobs)
 `results`    recommend, handoff, publish, notebooks
 ===========  ==========================================
 """
 
-from histobridge_study.cli import data, results, study
+from histobridge_study.cli import data, results, study, verify
 
-__all__ = ["data", "results", "study"]
+__all__ = ["data", "results", "study", "verify"]
