@@ -46,7 +46,7 @@ class ImageFile:
     sha256 : str
         Of the file.
     thumbnail : ndarray
-        float32 `[h, w]` in 0..1.
+        uint8 `[h, w]`: those of ten thousand images are held in memory.
     warnings : tuple of str
         Possible faults of the image.
     """
@@ -184,4 +184,4 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
         image = image[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3))
     scale = min(1.0, THUMBNAIL / max(image.shape))
     shape = [max(1, round(side * scale)) for side in image.shape]
-    return resize(image, shape, order=1, anti_aliasing=True).astype(np.float32)
+    return np.rint(255 * resize(image, shape, order=1, anti_aliasing=True)).astype(np.uint8)

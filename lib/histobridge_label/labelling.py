@@ -42,10 +42,11 @@ from histobridge_label.native_grid import resize_map, resize_mask
 HANDOFF = "handoff"
 
 
-WORKING_BYTES, NATIVE_BYTES = 160, 100
-"""Memory for each pixel of an image (bytes) while it is labelled, at the working scale, and while it is handed off."""
+WORKING_BYTES, NATIVE_BYTES = 120, 80
+"""Memory for each pixel of an image (bytes) while it is labelled, at the working scale, and while it is handed off and
+measured: 85 and 62 were measured on drawn tissue, with the largest zoom of test-time augmentation."""
 LABEL_BYTES, HANDOFF_BYTES = 3, 4
-"""Disk space for each pixel of an image: in the cache, at the working scale, and in the hand-off."""
+"""Disk space for each pixel of an image: in the cache, at the working scale, and in the hand-off (2 were measured)."""
 LONGEST_ENDING = max((*names.ENDINGS, ".json.sha256"), key=len)
 
 
@@ -167,11 +168,12 @@ def hand_off(
     """
     files = [(label.image.name, label.image.sha256, label.image.um_per_px) for label in labels]
     key = digest(model.fingerprint, files, modality)
-    native = _at_native_grid(labels, modality, account or Account())
+    account = account or Account()
+    native = _at_native_grid(labels, modality, account)
     if _is_made_from(out / HANDOFF, key, len(labels)):
         return complete_handoff(out / HANDOFF, native)
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, native, provenance | facts)
+    return write_handoff(out / HANDOFF, native, provenance | facts, account=account)
 
 
 def _is_made_from(folder: Path, key: str, number: int) -> bool:
@@ -192,7 +194,7 @@ def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Ac
             uncertain = resize_map(read_image(label.uncertainty), shape)
             about = image.um_per_px, image.path, modality
             labelled = Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
-        if labelled:  # outside of the account: what the reader of this generator does is not the image's fault
+        if labelled:  # outside of the block: the writer that takes it has one of its own
             yield labelled
 
 

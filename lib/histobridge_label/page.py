@@ -99,7 +99,7 @@ def write_page(out: Path, data: ReportData, *, command: str, model_folder: str) 
             numbers=headline_numbers(data),
             swipe=_swipe(data, shown),
             remarks=[*data.scan.account.lines, *data.remarks, data.scan.account.summary],
-            left_out=_left_out(len(data.labels)),
+            left_out=_left_out(len(data.handoff.images)),
             tables=_tables(data, set(shown)),
             sheet=page.figure_webp((out / "contact_sheet.png").read_bytes()),
             scale=page.figure_webp(scale.read_bytes()) if scale.exists() else None,
@@ -127,7 +127,7 @@ def headline_numbers(data: ReportData) -> dict[str, str]:
     """Return the numbers at the top of the page: images, fibres, the median axon, minutes."""
     measures = data.measures
     diameter, minutes = measures["axon_diameter_um_median"].median(), data.handoff.provenance.get("minutes")
-    numbers = {"images": str(len(data.labels)), "skipped": str(len(data.scan.account.skipped))}
+    numbers = {"images": str(len(data.handoff.images)), "skipped": str(len(data.scan.account.skipped))}
     numbers |= {FIBRES[name]: str(measures[name].sum()) for name in ("n_fibres", "n_unmyelinated")}
     if np.isfinite(diameter):
         numbers["median axon"] = f"{diameter:.2f} µm"

@@ -253,7 +253,7 @@ def _thumbnail(image: ImageFile) -> Thumbnail:
     um_per_px = image.um_per_px * image.width / image.thumbnail.shape[1]
     note = f"{image.width} × {image.height} px, {image.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
     note = f"{note}; {image.warnings[0]}" if image.warnings else note
-    return Thumbnail(image.name, image.thumbnail, um_per_px, note, bool(image.warnings))
+    return Thumbnail(image.name, image.thumbnail / 255, um_per_px, note, bool(image.warnings))
 
 
 def _print_remarks(remarks: list[str]) -> None:

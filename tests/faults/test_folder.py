@@ -18,10 +18,11 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.phantom import phantom
 from histobridge_label import labelling
-from histobridge_label.export import names, read_handoff
+from histobridge_label.export import names, read_handoff, write
 from histobridge_label.find_images import find_images
 from histobridge_label.image_file import grey_levels
 from histobridge_label.model import Model
+from histobridge_label.pipeline import label_folder
 
 IMAGE, MASK = phantom("sem", 80, (128, 128))
 
@@ -311,8 +312,8 @@ def test_an_image_that_changes_after_the_look_costs_itself(applied, pair, change
         assert "bad.png" in (handoff.folder.parent / "report.html").read_text()
 
 
-STEPS = {"read": (labelling, "at_scale"), "hand-off": (labelling, "resize_mask"),
-         "measures": (labelling, "measure_masks"), "page": (page, "grey_webp")}  # fmt: skip
+STEPS = {"read": (labelling, "at_scale"), "hand-off": (labelling, "resize_mask"), "page": (page, "grey_webp")}
+STEPS |= {"polygons": (write, "write_geojson"), "measures": (labelling, "measure_masks")}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -330,7 +331,9 @@ def test_a_fault_at_any_step_costs_the_image_alone(applied, pair, step, monkeypa
     monkeypatch.setattr(module, function, first_fails)
     code, text, handoff, table = applied(pair)
     assert code == 2 and counts(text) == (2, 1, 1, 0) and "(RuntimeError: odd)" in text
-    assert table["image"].notna().sum() == 1 and len(handoff.images) == (1 if step in ("read", "hand-off") else 2)
+    assert table["image"].notna().sum() == 1 and len(handoff.images) == (2 if step in ("measures", "page") else 1)
+    assert len(list(handoff.folder.rglob("*_seg-axonmyelin.png"))) == len(handoff.images)
+    assert ".set-aside" not in text
 
 
 def test_nothing_that_can_be_used_is_one_sentence(applied, tmp_path):
@@ -365,6 +368,19 @@ def test_a_kept_label_that_does_not_fit_is_made_anew_and_told(applied, pair, dam
 def imagecodecs_image(content) -> list:
     """The grey values of a PNG as `read_image` returns them."""
     return (imagecodecs.png_decode(content).astype(np.float32) / 255).tolist()
+
+
+def test_a_labeller_that_does_not_fit_is_made_anew_and_told(labelled, images, options, tmp_path, capsys):
+    """Rows 14, 15 and 25: a segmenter of other weights under its name, and one with a flipped bit."""
+    out = shutil.copytree(labelled[0], tmp_path / "copy")
+    (record,) = (out / "cache" / "models").glob("refined-*/labeller.json")
+    (segmenter,) = record.parent.glob("segmenter-*.pt")
+    whole = segmenter.read_bytes()
+    other = next(path for path in (out / "cache" / "models").glob("segmenter-*/model.pt") if path.read_bytes() != whole)
+    for content in (other.read_bytes(), whole[:-9] + b"x" * 9, b""):
+        segmenter.write_bytes(content)
+        label_folder(images, out, options, um_per_px=0.1)
+        assert segmenter.read_bytes() == whole and "made anew" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"um_per_px": "x", "source": 1, "pixel_sizes": []}', '{"half'])

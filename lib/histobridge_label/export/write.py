@@ -7,7 +7,7 @@ import datetime
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from histobridge.io.kept import set_aside
 from histobridge.io.limits import printable
 from histobridge.io.masks import check_same_size, write_mask
 from histobridge.io.resample import check_pixel_size
+from histobridge.items import Account
 from histobridge.metrics import review_order
 from histobridge_label.export import bids, names
 from histobridge_label.export.geojson import write_geojson
@@ -37,6 +38,9 @@ from histobridge_label.export.read import (
     read_handoff,
     read_provenance,
 )
+
+ENDINGS = (".png", SIDECAR, *names.ENDINGS)
+"""Of the files of one image."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class Labelled:
     modality: str | None = None
 
 
-def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) -> Handoff:
+def write_handoff(
+    folder: Path, labelled: Iterable[Labelled], provenance: dict, *, account: Account | None = None
+) -> Handoff:
     """Write images and their labels as a BIDS derivative dataset, one image after another.
 
     For every image: the image itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance
@@ -88,6 +94,8 @@ def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) 
         May be a generator; one image is in memory at a time.
     provenance : dict
         How the labels were made (settings and the like), as plain values. Files and checksums are added.
+    account : Account, optional
+        If given, an image with a fault is skipped in it, by its source; else the fault is raised.
 
     Returns
     -------
@@ -104,15 +112,20 @@ def write_handoff(folder: Path, labelled: Iterable[Labelled], provenance: dict) 
     """
     folder = Path(folder)
     _refuse_to_lose(folder)
-    image_names, rows, orders, sources = names.Names(), [], [], {}
+    image_names, rows, orders, sources, has_room = names.Names(), [], [], {}, False
     for item in labelled:
-        _check(item)
-        if not rows:  # an earlier hand-off stays until there is a valid image to replace it
-            _make_room(folder)
-        name = image_names.add(item.name, item.subject, item.modality)
-        rows.append(_row(name, item, n_fibres=_write_image_files(folder, name, item)))
-        orders.append(review_order({name.image: item.uncertainty}))
-        sources[name.image] = sha256_of(item.source) if item.source and Path(item.source).is_file() else None
+        with account.item(item.source or item.name) if account is not None else contextlib.nullcontext():
+            _check(item)
+            if not has_room:  # an earlier hand-off stays until there is a valid image to replace it
+                _make_room(folder)
+                has_room = True
+            name = image_names.add(item.name, item.subject, item.modality)
+            with _removed_on_failure(folder, name):
+                row = _row(name, item, n_fibres=_write_image_files(folder, name, item))
+            order = review_order({name.image: item.uncertainty})
+            sources[name.image] = sha256_of(item.source) if item.source and Path(item.source).is_file() else None
+            rows.append(row)  # last: an image with a fault is not part of the hand-off
+            orders.append(order)
     if not rows:
         raise UserError("There is no image to hand off: label some first.")
     order = pd.concat(orders).sort_values("uncertainty", ascending=False, kind="stable")
@@ -131,6 +144,17 @@ def _check(item: Labelled) -> None:
         raise UserError(f"The uncertainty of {name} has the shape {item.uncertainty.shape}, not that of its image.")
     if item.modality is not None:
         one_of("modality of BIDS", item.modality, names.MODALITIES)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(folder: Path, name: names.ImageName) -> Iterator[None]:
+    """Remove the files of an image if they are not all written: only a table of images lists what belongs together."""
+    try:
+        yield
+    except Exception:
+        for ending in ENDINGS:
+            (folder / name.folder / f"{name.image}{ending}").unlink(missing_ok=True)
+        raise
 
 
 def _write_image_files(folder: Path, name: names.ImageName, item: Labelled) -> int:
@@ -166,9 +190,8 @@ def _row(name: names.ImageName, item: Labelled, *, n_fibres: int) -> dict:
 
 def _write_provenance(folder: Path, provenance: dict, images: pd.DataFrame, sources: dict[str, str | None]) -> None:
     """Write how the labels were made, with the checksum of every other file."""
-    endings = [".png", SIDECAR, *names.ENDINGS]
     files = [*bids.FILES, names.REVIEW_ORDER]
-    files += [f"{row.folder}/{row.image}{ending}" for row in images.itertuples() for ending in endings]
+    files += [f"{row.folder}/{row.image}{ending}" for row in images.itertuples() for ending in ENDINGS]
     added = {
         "histobridge": __version__,
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
