@@ -153,7 +153,8 @@ def _removed_on_failure(folder: Path, name: names.ImageName) -> Iterator[None]:
         yield
     except Exception:
         for ending in ENDINGS:
-            (folder / name.folder / f"{name.image}{ending}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (folder / name.folder / f"{name.image}{ending}").unlink()
         raise
 
 
