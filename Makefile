@@ -25,9 +25,10 @@ study: $(STAMP)  ## the embedded study on drawn tissue, no download; ends with a
 report: $(STAMP)  ## a site of that study: open runs/phantom/site/index.html
 	$(BIN)/histobridge report runs/phantom
 
-# Two at a time, each on one thread: most of them wait for a single core. `make test ARGS="-m slow"` runs the slow ones.
+# Two at a time, each on one thread: most of them wait for a single core. A file stays in one process, because its tests share what
+# takes long to make. `make test ARGS="-m slow"` runs the slow ones.
 test: $(STAMP)  ## all tests but the slow ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## style and mistakes
 	$(BIN)/ruff check .

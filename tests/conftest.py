@@ -20,15 +20,6 @@ def real_images() -> Path | None:
     return Path(folder) if folder and Path(folder, "sem").is_dir() else None
 
 
-def pytest_itemcollected(item):
-    """Where tests run side by side, keep a file in one process, and all users of the finished study in another.
-
-    What they share is made once then.
-    """
-    shared = "study" if "finished" in getattr(item, "fixturenames", ()) else item.path.name
-    item.add_marker(pytest.mark.xdist_group(shared))
-
-
 def pytest_runtest_setup(item):
     """Skip what is marked `real` where there are no real images, and say how to have it run."""
     if item.get_closest_marker("real") and real_images() is None:

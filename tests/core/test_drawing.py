@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib_scalebar.scalebar import ScaleBar
 
+from histobridge.display import drawing
 from histobridge.display.domains import domains
 from histobridge.display.drawing import (
     BLUE,
@@ -136,3 +137,9 @@ def test_what_cannot_be_drawn_is_refused_in_words(check, message):
     """Nothing, another shape, a missing column, an empty table and an impossible pixel size name themselves."""
     with pytest.raises(UserError, match=message):
         check()
+
+
+@pytest.mark.parametrize(("unit", "text"), [("um", "5 µm"), ("nm", "5 nm"), ("mm", "5 mm")])
+def test_the_length_of_a_scale_bar_is_plain_text(unit, text):
+    """Figures set no formulas, because names of files may hold dollars."""
+    assert drawing._length(5.0, ScaleBar(1, unit).dimension.to_latex(unit)) == text

@@ -15,7 +15,7 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 
 from histobridge.errors import UserError
-from histobridge.io.files import file_lock
+from histobridge.io.files import file_lock, write_json
 from histobridge_study.execute import WORKFLOW, PrefixedStream, notebook_folder, run_grid, run_stage
 from histobridge_study.grid import Grid
 from histobridge_study.report.collect import collect
@@ -179,12 +179,12 @@ def stub_sbatch(tmp_path):
 def test_a_cluster_runs_the_same_jobs(stub_sbatch, tmp_path):
     """A stub of sbatch is given the job script with the resources that it needs, and the job is seen to end."""
     grid = Grid("smoke", ("phantom-sem",), folds=(0,), out=str(tmp_path / "out"), data=str(tmp_path / "data"))
-    config = ["profile=smoke", "pairs=phantom-sem", "folds=0", f"out={grid.out}", f"data={grid.data}", "gpu=1"]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--directory", tmp_path]
+    config = write_json(tmp_path / "config.json", {**grid.config, "gpu": 1})
+    command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--configfile", config]
     command += ["--profile", WORKFLOW / "profiles" / "slurm", "--latency-wait", "1", "--until", "look"]
-    command += ["--seconds-between-status-checks", "1", "--config", *config]
+    command += ["--seconds-between-status-checks", "1"]
     environment = os.environ | {"PATH": f"{stub_sbatch}:{os.environ['PATH']}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads(grid.run("phantom-sem", "transductive", 0).stage("01_data").record_file.read_text())
     assert record["images"] == {"L": 10, "U": 10}

@@ -45,6 +45,7 @@ STYLE = {
     "text.parse_math": False,  # a dollar in the name of a file is a dollar; no figure holds a formula
     "svg.hashsalt": "histobridge",  # the same figure gives the same file
 }
+MICRO_FORMULA = r"$\mathregular{\mu}$"
 PAGE = 7.1  # inches: the width of a printed page of two columns
 PANEL = 1.75  # inches: the largest panel of a grid
 
@@ -127,10 +128,15 @@ def scale_bar(axes: Axes, um_per_px: float) -> None:
     if not um_per_px > 0:
         raise UserError(f"A pixel of {um_per_px} µm cannot be drawn to scale: give a pixel size above 0.")
     box = {"color": "white", "box_color": "black", "box_alpha": 0.6, "pad": 0.3, "border_pad": 0.2, "sep": 2}
-    text = {"font_properties": {"size": SMALL}, "scale_loc": "top"}
+    text = {"font_properties": {"size": SMALL}, "scale_loc": "top", "scale_formatter": _length}
     axes.add_artist(
         ScaleBar(um_per_px, "um", location="lower left", length_fraction=0.3, width_fraction=0.02, **box, **text)
     )
+
+
+def _length(value: float, unit: str) -> str:
+    """Return a length as text; ScaleBar gives its unit as a formula, which figures do not set."""
+    return f"{value:g} {unit.replace(MICRO_FORMULA, 'µ')}"
 
 
 def blank(panels: Iterable[Axes], note: str = "") -> None:

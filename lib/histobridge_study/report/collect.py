@@ -77,7 +77,8 @@ def collect(profile: str, *, seed: int = 0, account: Account | None = None, **pl
         raise UserError(f"There are no finished runs below {folder}: start one with `histobridge study`.")
     for stage in labelled:
         if stage.run.title not in account.skipped:
-            account.used.append(stage.run.title)
+            with account.item(stage.run.title):
+                stage.record()
     rows = {name: _joined(refined, name) for name in ROWS[3:] if f"{name}.csv" not in ADDED}
     rows |= {name.removesuffix(".csv"): _added(refined, name, account) for name in ADDED}
     rows["dice"] = _concatenated([_joined(labelled, "dice"), _joined(refined, "refined")])
