@@ -32,10 +32,9 @@ def verify(
         raise UserError(f"There is no folder {folder}: name one that `histobridge label` or `histobridge study` wrote.")
     account = Account()
     for path, intact in _kept_files(folder, account):
-        if intact:
-            account.used.append(path)
-        else:
-            account.skip(path, "it is not what was kept there: the command that made it makes it anew.")
+        with account.item(path):
+            if not intact:
+                raise BrokenError("it is not what was kept there: the command that made it makes it anew.")
     for card in sorted(folder.rglob(CARD)):
         with account.item(card):
             Model.load(card.parent)
