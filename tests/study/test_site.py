@@ -383,7 +383,8 @@ def test_the_command_writes_the_site_of_a_whole_study(finished, tiny_study, hist
     code, out, err = report(folder)
     site = folder / "site"
     assert code == 0, err
-    assert out.strip().endswith("site/index.html")
+    told = out.splitlines()
+    assert told[-2].endswith("site/index.html") and told[-1].startswith("2 runs: 2 used, 0 skipped")
     assert len(list(site.glob("notebooks/*.html"))) == 7  # the data, the translation, two of each fold, the report
     runs = data_of(site)["runs"]
     assert [run[-5:] for run in runs] == ["fold0", "fold1"]
