@@ -17,7 +17,6 @@ import typer
 from rich.console import Console
 
 from histobridge.errors import UserError
-from histobridge.io.limits import printable
 from histobridge.items import Account
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def finish(*accounts: Account) -> NoReturn:
 def print_account(account: Account) -> None:
     """Print what was skipped and why, and the numbers."""
     for line in (*account.lines, account.summary):
-        print(printable(line))
+        print(line)
 
 
 @contextmanager

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
-from histobridge.io.walk import AGAIN, walk
+from histobridge.io.folders import AGAIN, files_below
 from histobridge.items import Account
 from histobridge_label.export import Handoff, names
 from histobridge_label.export.read import CHECKSUMS, is_own_table
+from histobridge_label.file_kinds import SYSTEM, same
 
 PICTURE = r"(\.ome)?\.tiff?|\.png|\.jpe?g"
 KINDS = {
@@ -44,7 +44,8 @@ PATTERNS = {
     ending: re.compile(rf"(?P<image>.+){pattern.replace('COPY', COPY)}(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
     for ending, pattern in KINDS.items()
 }
-SYSTEM = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin")
+OF_SYSTEM = (*SYSTEM, "__macosx", "$recycle.bin")
+"""Files, and folders, that operating systems put among those of a user."""
 WRITING = (".txt", ".md", ".log", ".csv", ".tsv", ".pdf", ".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods")
 UNCHANGED = "unchanged"
 EXPECTED = ", ".join(f"*{ending}" for ending in KINDS)
@@ -100,7 +101,7 @@ def is_unchanged(handoff: Handoff, file: Corrected) -> bool:
 
 def _files(folder: Path, account: Account) -> Iterator[Path]:
     """Yield the files below a folder; skip what cannot be reached."""
-    paths = list(walk(folder)) if folder.is_dir() else []
+    paths = list(files_below(folder)) if folder.is_dir() else []
     if not paths:
         raise UserError(f"{folder} holds no corrected masks: keep the names they were handed off with ({EXPECTED}).")
     for path, problem in paths:
@@ -114,7 +115,7 @@ def _files(folder: Path, account: Account) -> Iterator[Path]:
 
 def _harmless(path: Path) -> str | None:
     """Return what a file is that cannot hold a correction, by its path below the folder; else None."""
-    if any(part.startswith((".", "~$")) or part.casefold() in SYSTEM for part in path.parts):
+    if any(part.startswith((".", "~$")) or part.casefold() in OF_SYSTEM for part in path.parts):
         return "hidden or of the system"
     if is_own_table(path.name) and not PATTERNS[names.FIBRES].fullmatch(path.name):
         return "table of a hand-off"
@@ -129,9 +130,9 @@ def _match(path: Path, images: dict[str, str]) -> Corrected | None:
     for ending, pattern in PATTERNS.items():
         if found := pattern.fullmatch(path.name):
             for name in (found["image"], COPY_OF.sub("", found["image"])):
-                if image := images.get(_folded(name)):
+                if image := images.get(same(name)):
                     return Corrected(path, image, ending)
-            similar = difflib.get_close_matches(_folded(found["image"]), images, n=3)
+            similar = difflib.get_close_matches(same(found["image"]), images, n=3)
             similar = list(dict.fromkeys(images[name] for name in similar))
             question = f"; did you mean {' or '.join(similar)}?" if similar else "."
             raise UserError(f"{path.name} belongs to no image of the hand-off{question}")
@@ -140,12 +141,7 @@ def _match(path: Path, images: dict[str, str]) -> Corrected | None:
 
 def _images_by_name(handoff: Handoff) -> dict[str, str]:
     """Return the image for each accepted name: of the image itself, or of the user's file if it is unique."""
-    folded = handoff.images.assign(folded=handoff.images["name"].map(_folded))
+    folded = handoff.images.assign(folded=handoff.images["name"].map(same))
     unique = folded.drop_duplicates("folded", keep=False)
     by_file_name = dict(zip(unique["folded"], unique["image"], strict=True))
-    return by_file_name | {_folded(image): image for image in handoff.images["image"]}
-
-
-def _folded(name: str) -> str:
-    """Return a name as file systems compare it: without case, and an accent is one character."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return by_file_name | {same(image): image for image in handoff.images["image"]}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from histobridge.data.bids import stem
+from histobridge.io.pixels import format_of
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 UNREADABLE = (
@@ -47,7 +48,6 @@ MASK = re.compile(
 """What a name says of a mask, beside the name of its image: also the endings of Cellpose and AxonDeepSeg."""
 COUNTED = re.compile(r"[-_ ]?\(?\d*\)?$")
 SEPARATOR = re.compile(r"[-_. ]+")
-SIGNATURES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF"}
 
 
 def harmless_kind(name: str) -> str | None:
@@ -74,10 +74,9 @@ def looks_like(path: Path) -> str | None:
     """Return the format, PNG, TIFF or JPEG, that the first bytes of a file declare; None for other content."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            return format_of(file.read(8))
     except OSError:
         return None
-    return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
 
 
 class MaskNames:

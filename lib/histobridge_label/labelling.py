@@ -14,7 +14,7 @@ from histobridge.cache import Cache, digest
 from histobridge.errors import BrokenError, UserError
 from histobridge.io.files import write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.io.kept import is_intact, kept, unseal
+from histobridge.io.kept import fits_seal, kept, unseal
 from histobridge.io.limits import check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, ThrottledProgress
@@ -125,7 +125,7 @@ def label_images(
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
-    waiting = [label for label in labels if not (is_intact(label.mask) and is_intact(label.uncertainty))]
+    waiting = [label for label in labels if not (fits_seal(label.mask) and fits_seal(label.uncertainty))]
     begun = time.monotonic()
     for number, label in enumerate(waiting):
         left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
@@ -143,7 +143,7 @@ def _label(label: CachedLabel, model: Model) -> None:
         kept(label.uncertainty, lambda path: write_image(path, uncertainty(probabilities, mask)), Path.exists)
         write_mask(file, mask)
 
-    if not is_intact(label.uncertainty):
+    if not fits_seal(label.uncertainty):
         unseal(label.mask)
     kept(label.mask, make, Path.exists)
 

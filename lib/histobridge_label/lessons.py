@@ -13,7 +13,7 @@ from pathlib import Path
 
 from histobridge.errors import BrokenError
 from histobridge.io.files import DRAFT, read_json, write_json
-from histobridge.io.kept import is_intact, seal
+from histobridge.io.kept import fits_seal, seal
 from histobridge.io.masks import read_mask, write_mask
 from histobridge.strategies import Examples
 from histobridge_label.corrections import Correction, training_example
@@ -75,11 +75,11 @@ def read_lessons(home: Path, number: int | None = None) -> list[Lesson]:
 
 def _read(folder: Path) -> Lesson:
     card = read_json(folder / CARD, fields=FIELDS)
-    if not is_intact(folder / CARD):
+    if not fits_seal(folder / CARD):
         raise BrokenError(f"{folder / CARD} is not as it was written.")
     for name in card["um_per_px"]:
         for path in (folder / f"{name}.png", folder / f"{name}_mask.png"):
-            if not is_intact(path):
+            if not fits_seal(path):
                 raise BrokenError(f"{path} is missing, or not as it was written.")
     return Lesson(folder, **{field: card[field] for field in FIELDS})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from histobridge.io.files import DRAFT, read_json, sha256_of, write_json
-from histobridge.io.kept import SEAL, SET_ASIDE, is_intact, seal, set_aside, unseal
+from histobridge.io.kept import SEAL, SET_ASIDE, fits_seal, seal, set_aside, unseal
 
 RECORD = "finished.json"
 """Written last into the folder of a stage."""
@@ -40,7 +40,7 @@ def misfits(folder: Path) -> list[Path]:
     record = folder / RECORD
     if not record.exists():
         return []
-    if not is_intact(record):
+    if not fits_seal(record):
         return [record]
     files = read_record(folder)["files"]
     return [folder / name for name, checksum in files.items() if _checksum(folder / name) != checksum]

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from histobridge.io.files import write_text
-from histobridge.io.kept import SEAL, is_intact, kept, seal, seal_of, sealed_files, set_aside, unseal
+from histobridge.io.kept import SEAL, fits_seal, kept, seal, seal_of, sealed_files, set_aside, unseal
 
 
 class Maker:
@@ -48,7 +48,7 @@ def test_what_does_not_fit_its_seal_is_set_aside_and_made_anew(tmp_path, capsys,
     maker.keep(path)
     damage[1](path)
     was = path.read_bytes()
-    assert maker.keep(path) == "the text" and maker.calls == 2 and is_intact(path)
+    assert maker.keep(path) == "the text" and maker.calls == 2 and fits_seal(path)
     assert f"{path} is not what was kept there: it is made anew" in capsys.readouterr().out
     assert (tmp_path / "a.txt.set-aside").read_bytes() == was
 
@@ -68,14 +68,14 @@ def test_files_that_were_swapped_are_noticed(tmp_path):
     Maker("a").keep(first), Maker("b").keep(second)
     for with_seal in (False, True):
         for path in (first, second):
-            assert is_intact(path) is True
+            assert fits_seal(path) is True
         for ending in ["", SEAL] if with_seal else [""]:
             one, two = (path.with_name(path.name + ending) for path in (first, second))
             content = one.read_bytes(), two.read_bytes()
             one.write_bytes(content[1]), two.write_bytes(content[0])
         assert Maker("a").keep(first) == "a" and Maker("b").keep(second) == "b"
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    assert not is_intact(tmp_path / "two" / "a.txt")
+    assert not fits_seal(tmp_path / "two" / "a.txt")
 
 
 def test_a_seal_is_a_line_of_sha256sum(tmp_path):
@@ -108,6 +108,6 @@ def test_a_file_can_lose_its_seal(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("t")
     seal(path)
-    assert is_intact(path)
+    assert fits_seal(path)
     unseal(path), unseal(path)
-    assert not is_intact(path)
+    assert not fits_seal(path)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from histobridge.data import download
-from histobridge.data.transfer import Limits
+from histobridge.data.transfer import TransferLimits
 
 GOOD = b"good content " * 5000
 BOMB = gzip.compress(bytes(2**28))  # 256 MiB of nothing in a quarter of one
@@ -122,7 +122,7 @@ def study_file(folder, **changes):
 def server(monkeypatch):
     """A server; attempts follow one another at once, and a second is long."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "LIMITS", Limits(1, 1, 1000, 0.3, attempts=2, pause_s=0))
+    monkeypatch.setattr(download, "LIMITS", TransferLimits(1, 1, 1000, 0.3, attempts=2, pause_s=0))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         running.sent = running.asked = 0
         running.daemon_threads, running.block_on_close = True, False

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from histobridge.data.manifest import SPLITS, DataFile, Dataset
 from histobridge.data.status import FileStatus, file_status
-from histobridge.data.transfer import PIECE, Limits, TransferError, download
+from histobridge.data.transfer import PIECE, TransferError, TransferLimits, download
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import atomic_write
 from histobridge.io.limits import check_disk
 
-LIMITS = Limits()
+LIMITS = TransferLimits()
 MOST_FAILED = 3
 """Files in a row that a host fails to send; then it is not asked again."""
 
@@ -45,7 +45,7 @@ def fetch_dataset(
     mirror: Path | None = None,
     splits: Iterable[str] = SPLITS,
     progress: Callable[[FileStatus], None] | None = None,
-    limits: Limits | None = None,
+    limits: TransferLimits | None = None,
 ) -> list[FileStatus]:
     """Bring the missing files of a dataset to `data_dir/<dataset>/<path>`, whole and verified or not at all.
 
@@ -78,7 +78,7 @@ def fetch_dataset(
 
 
 def _bring(
-    dataset: Dataset, file: DataFile, data_dir: Path, mirror: Path | None, hosts: Hosts, limits: Limits
+    dataset: Dataset, file: DataFile, data_dir: Path, mirror: Path | None, hosts: Hosts, limits: TransferLimits
 ) -> list[str]:
     """Copy or download one file; return everything that went wrong."""
     target, refused = dataset.local(data_dir, file.path), []
@@ -122,7 +122,7 @@ def _cannot_be_read(error: OSError) -> str:
     return f"it cannot be read ({error.strerror or error})"
 
 
-def _download(url: str | None, file: DataFile, target: Path, hosts: Hosts, limits: Limits) -> None:
+def _download(url: str | None, file: DataFile, target: Path, hosts: Hosts, limits: TransferLimits) -> None:
     """Download one file, or raise a `TransferError` that names the host."""
     if url is None:
         raise TransferError("no public location known")

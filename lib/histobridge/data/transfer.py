@@ -19,7 +19,7 @@ import urllib3
 PIECE = 64 * 1024
 
 
-class Limits(NamedTuple):
+class TransferLimits(NamedTuple):
     """How long a server is waited for.
 
     At least `least_bytes` must come in `least_bytes_in_s` seconds. An attempt to fetch a file of n bytes therefore ends
@@ -50,7 +50,7 @@ class TransferError(Exception):
         self.final, self.host_fails = final, host_fails
 
 
-def download(url: str, accept: Callable[[Iterator[bytes]], None], limits: Limits) -> None:
+def download(url: str, accept: Callable[[Iterator[bytes]], None], limits: TransferLimits) -> None:
     """Download what is at an address, in several attempts.
 
     Parameters
@@ -58,7 +58,7 @@ def download(url: str, accept: Callable[[Iterator[bytes]], None], limits: Limits
     url : str
     accept : callable
         Takes the pieces; raises a `TransferError` if they are not what was wanted.
-    limits : Limits
+    limits : TransferLimits
 
     Raises
     ------
@@ -75,7 +75,7 @@ def download(url: str, accept: Callable[[Iterator[bytes]], None], limits: Limits
             time.sleep(attempt * limits.pause_s)
 
 
-def _pieces(url: str, limits: Limits) -> Iterator[bytes]:
+def _pieces(url: str, limits: TransferLimits) -> Iterator[bytes]:
     """Yield the content at an address as it comes; whatever goes wrong is a `TransferError`."""
     asked = {"headers": {"Accept-Encoding": "identity"}, "hooks": {"response": _close_redirect}}
     try:
@@ -109,7 +109,7 @@ def _close_redirect(response: requests.Response, **_) -> None:
         response.close()
 
 
-def _paced(pieces: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
+def _paced(pieces: Iterator[bytes], limits: TransferLimits) -> Iterator[bytes]:
     """Yield pieces as long as enough of them come in time.
 
     They are read in a thread of their own: nothing else ends a read that waits for one byte after another.

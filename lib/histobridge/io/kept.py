@@ -31,8 +31,9 @@ def kept(path: Path, make: Callable[[Path], object], read: Callable[[Path], Kept
     read : callable
         Reads it from a path.
     """
-    if not is_intact(path):
-        set_misfit_aside(path)
+    if not fits_seal(path):
+        if seal_of(path).exists() and path.exists():
+            set_aside(path, "is not what was kept there")
         make(path)
         seal(path)
     return read(path)
@@ -48,18 +49,12 @@ def unseal(path: Path) -> None:
     seal_of(path).unlink(missing_ok=True)
 
 
-def is_intact(path: Path) -> bool:
+def fits_seal(path: Path) -> bool:
     """Return whether a file is there and is what was sealed. Without a seal it is not: its writer was interrupted."""
     try:
         return path.is_file() and seal_of(path).read_text(encoding="utf-8", errors="replace") == _line(path)
     except OSError:
         return False
-
-
-def set_misfit_aside(path: Path) -> None:
-    """Set a file aside that has a seal and does not fit it."""
-    if path.exists() and seal_of(path).exists() and not is_intact(path):
-        set_aside(path, "is not what was kept there")
 
 
 def set_aside(path: Path, what: str, then: str = "it is made anew") -> Path:

@@ -75,6 +75,16 @@ def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:
         draft.write_bytes(imagecodecs.png_encode(pixels))
 
 
+def format_of(start: bytes) -> str | None:
+    """Return the format, PNG, TIFF or JPEG, that the first bytes of a file declare; None for any other.
+
+    >>> format_of(b"II*\\0"), format_of(b"GIF89a")
+    ('TIFF', None)
+    """
+    signatures = {"PNG": PNG_SIGNATURE, "TIFF": TIFF_SIGNATURES, "JPEG": JPEG_SIGNATURE}
+    return next((name for name, signature in signatures.items() if start.startswith(signature)), None)
+
+
 @contextmanager
 def _faults_of(name: object) -> Iterator[None]:
     """Turn whatever a decoder or the file system raises into one sentence about a file."""
@@ -104,12 +114,8 @@ def _format(file: BinaryIO, name: object) -> str:
     """Return the format that the first bytes of a file declare, and go back to its start; refuse all others."""
     start = file.read(LONGEST_POINTER + 1)
     file.seek(0)
-    if start.startswith(PNG_SIGNATURE):
-        return "PNG"
-    if start.startswith(TIFF_SIGNATURES):
-        return "TIFF"
-    if start.startswith(JPEG_SIGNATURE):
-        return "JPEG"
+    if found := format_of(start):
+        return found
     if not start:
         raise UserError(f"{name} is empty: copy or export it again.")
     if start.startswith(LFS_POINTER):

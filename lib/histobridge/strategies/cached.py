@@ -12,7 +12,7 @@ import pandas as pd
 from histobridge.cache import Cache, digest
 from histobridge.io.files import file_lock, read_table, write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.io.kept import is_intact, kept, seal, unseal
+from histobridge.io.kept import fits_seal, kept, seal, unseal
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples
@@ -57,7 +57,7 @@ def _trained(folder: Path, model, *data, **options) -> tuple:
         model.save(file)
 
     with file_lock(folder / ".lock"):
-        if not is_intact(losses):
+        if not fits_seal(losses):
             unseal(folder / "model.pt")  # both come from one training
         trained = kept(folder / "model.pt", train, type(model).load)
         checkpoint.unlink(missing_ok=True)

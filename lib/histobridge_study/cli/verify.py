@@ -10,7 +10,7 @@ import typer
 
 from histobridge.cli import app, finish
 from histobridge.errors import BrokenError, UserError
-from histobridge.io.kept import is_intact, sealed_files
+from histobridge.io.kept import fits_seal, sealed_files
 from histobridge.items import Account
 from histobridge_label.export import edited_files, names, read_handoff
 from histobridge_label.model import CARD, Model
@@ -45,7 +45,7 @@ def verify(
 
 def _kept_files(folder: Path, account: Account) -> Iterator[tuple[Path, bool]]:
     """Yield every file below a folder that has a checksum somewhere, and whether it fits."""
-    yield from ((path, is_intact(path)) for path in sealed_files(folder))
+    yield from ((path, fits_seal(path)) for path in sealed_files(folder))
     for record in sorted(folder.rglob(RECORD)):
         wrong = misfits(record.parent)
         if record in wrong:

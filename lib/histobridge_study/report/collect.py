@@ -10,7 +10,7 @@ import pandas as pd
 
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
-from histobridge.io.kept import is_intact
+from histobridge.io.kept import fits_seal
 from histobridge.items import Account
 from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
@@ -97,10 +97,10 @@ def _added(stages: Iterable[Stage], name: str, account: Account) -> pd.DataFrame
     """Join a table that was added to some stages; the rows of one that is not as it was written are left out."""
     paths = {stage.run.title: stage.folder / name for stage in stages if (stage.folder / name).exists()}
     for title, path in paths.items():
-        if not is_intact(path):
+        if not fits_seal(path):
             made_by = {"ablation.csv": "study --ablation", "guidance.csv": "recommend"}[name]
             account.skip(title, f"{path} is not what was kept there: run `histobridge {made_by}`, which makes it anew.")
-    return _concatenated([read_table(path) for path in paths.values() if is_intact(path)])
+    return _concatenated([read_table(path) for path in paths.values() if fits_seal(path)])
 
 
 def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:

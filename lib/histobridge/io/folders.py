@@ -12,7 +12,7 @@ AGAIN = "is a link to a folder that is read already"
 """Not a fault: everything in that folder is found by its own name."""
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+def files_below(folder: Path) -> Iterator[tuple[Path, str | None]]:
     """Yield every file below a folder, sorted; links to files and to folders are followed.
 
     A folder is read once, by its own name rather than by that of a link to it, so circles of links end.
