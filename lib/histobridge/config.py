@@ -99,6 +99,8 @@ class SynDiffSettings(Strict):
         Weight of the R1 penalty, and the interval in steps at which it is added.
     ema : float
         Decay of the exponential moving average of the generators' weights, per step.
+    compile : bool
+        Whether a card compiles the networks: that takes minutes once, and makes each step faster.
     save_every : int
         Steps between checkpoints.
     """
@@ -130,6 +132,7 @@ class SynDiffSettings(Strict):
     r1: float = 0.08
     r1_every: int = 8
     ema: float = 0.998
+    compile: bool = False
     save_every: int = 50
 
     @property

@@ -14,9 +14,11 @@ from histobridge.config import SegmenterSettings
 from histobridge.io.progress import Report
 from histobridge.training import checkpoint as checkpoints
 from histobridge.training.augmentation import augmented_crops
-from histobridge.training.crops import check_domain, stack
-from histobridge.training.device import adam, autocast, device, place, weight_arrays
-from histobridge.training.loop import linear_decay, step_generator, train
+from histobridge.training.crops import CropSource, check_domain, stack
+from histobridge.training.device import adam, autocast, device, place, restore_optimiser, set_rate, weight_arrays
+from histobridge.training.loop import linear_decay, train
+from histobridge.training.philox import Draws
+from histobridge.training.replay import Replayed, graphs_for
 from histobridge.training.sliding_window import over_windows
 
 CLASSES = 3
@@ -141,27 +143,36 @@ class Segmenter:
 class SegmenterTraining:
     """A segmenter in training (see `training.loop.Training`), on pairs float [2, H, W] of image and mask."""
 
+    to_fit = "set a smaller `batch` or `crop` of the segmenter in its profile"
+
     def __init__(self, segmenter: Segmenter, pairs: list[Tensor]):
         from monai.losses import DiceCELoss
 
-        self.network, self.settings, self.seed = segmenter.network, segmenter.settings, segmenter.seed
-        self.pairs = pairs
+        self.network, self.settings = segmenter.network, segmenter.settings
+        self.pairs = CropSource(pairs, device())
         self.loss = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True)
-        self.optimiser = adam(self.network, self.settings.lr, torch.optim.AdamW)
+        self.optimiser = adam(self.network, torch.optim.AdamW)
+        self.number = torch.zeros((), dtype=torch.int64, device=device())
+        self.draws = Draws(segmenter.seed, self.number)
+        self._step = Replayed(self._train, graphs_for(device()))
 
     def step(self, number: int) -> dict[str, float]:
         """Train one step on augmented crops; return the loss."""
         self.network.train()
-        rng = step_generator(self.seed, number)
-        image, mask = augmented_crops(self.pairs, self.settings, rng)
+        self.number.fill_(number)
+        set_rate(self.optimiser, self.settings.lr * linear_decay(number, self.settings.steps))
+        return {"loss": self._step().item()}
+
+    def _train(self) -> Tensor:
+        """Do the step that `number` and the learning rate describe; return its loss."""
+        image, mask = augmented_crops(self.pairs, self.settings, self.draws.begin())
         with autocast():
             logits = self.network(place(image))  # [B, 3, crop, crop]
-        loss = self.loss(logits.float(), mask.to(device()))
-        self.optimiser.param_groups[0]["lr"] = self.settings.lr * linear_decay(number, self.settings.steps)
+        loss = self.loss(logits.float(), mask)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        return {"loss": loss.item()}
+        return loss.detach()
 
     def state(self) -> dict:
         """Return weights and optimiser."""
@@ -170,4 +181,4 @@ class SegmenterTraining:
     def restore(self, state: dict) -> None:
         """Continue from what `state` returned."""
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore_optimiser(self.optimiser, state["optimiser"])

@@ -1,4 +1,4 @@
-"""Random training crops. They depend on the given random generator alone."""
+"""Random training crops, drawn on the device on which the images lie."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from histobridge.errors import UserError
+from histobridge.training.philox import Draws
 
 
 def stack(*layers: np.ndarray) -> Tensor:
@@ -32,32 +33,56 @@ def check_domain(images: list, crop: int, name: str) -> None:
         )
 
 
-def random_crops(images: list[Tensor], crop: int, batch: int, generator: torch.Generator) -> Tensor:
-    """Draw a batch of random crops, turned by multiples of 90° and mirrored at random.
+class CropSource:
+    """Images of one domain on one device, from which square crops are drawn.
 
-    An image is drawn with a probability proportional to the square root of its area.
+    All pixels lie in one tensor. A crop is then an index into it, computed on the device, whatever the sizes of the
+    images: nothing waits for the processor.
 
     Parameters
     ----------
-    images : list of Tensor [C, H, W]
-        All with the same number of channels, and no side shorter than `crop`.
-    crop, batch : int
-        Side of a crop (px), and number of crops.
-    generator : torch.Generator
-
-    Returns
-    -------
-    Tensor [batch, C, crop, crop]
+    images : list of Tensor, float [C, H, W]
+        All with the same number of channels.
+    device : torch.device
     """
-    area = torch.tensor([float(i.shape[-2] * i.shape[-1]) for i in images])
-    chosen = torch.multinomial(area.sqrt(), batch, replacement=True, generator=generator)
-    return torch.stack([_one_crop(images[i], crop, generator) for i in chosen.tolist()])
 
+    def __init__(self, images: list[Tensor], device: torch.device):
+        self.smallest = min(min(image.shape[-2:]) for image in images)
+        self._pixels = torch.cat([image.flatten(1) for image in images], 1).to(device)  # [C, all pixels]
+        sizes = torch.tensor([image.shape[-2:] for image in images], device=device)
+        self._height, self._width = sizes.unbind(1)
+        self._start = sizes.prod(1).cumsum(0) - sizes.prod(1)
+        weight = sizes.prod(1).double().sqrt()
+        self._chances = (weight.cumsum(0) / weight.sum()).float()[:-1]  # where the next image begins in 0..1
 
-def _one_crop(image: Tensor, crop: int, generator: torch.Generator) -> Tensor:
-    height, width = image.shape[-2:]
-    top, left, turns, mirror = (
-        int(torch.randint(n, (1,), generator=generator)) for n in (height - crop + 1, width - crop + 1, 4, 2)
-    )
-    piece = torch.rot90(image[:, top : top + crop, left : left + crop], turns, (1, 2))
-    return piece.flip(2) if mirror else piece
+    def draw(self, side: int, n: int, draws: Draws, *, part: Tensor | None = None) -> Tensor:
+        """Draw random crops, mirrored and turned by multiples of 90° at random.
+
+        An image is drawn with a probability proportional to the square root of its area.
+
+        Parameters
+        ----------
+        side, n : int
+            Side of a crop (px), at most `smallest`, and number of crops.
+        draws : Draws
+        part : Tensor, int64 [], optional
+            Side of the upper left part of a crop that is needed (px), at most `side`. The rest repeats its edge, so
+            that crops of any size fill a tensor of one shape.
+
+        Returns
+        -------
+        Tensor, float [n, C, side, side]
+        """
+        used = side if part is None else part
+        chosen = torch.bucketize(draws.uniform(n), self._chances, right=True)
+        top, left = (draws.integers(length[chosen] - used + 1, n) for length in (self._height, self._width))
+        mirror_rows, mirror_columns, transpose = draws.integers(2, 3, n, 1, 1).bool()
+
+        along = torch.arange(side, device=chosen.device).clamp(max=used - 1)
+        down, across = along[:, None], along[None, :]  # of a pixel of the crop
+        row = torch.where(transpose, across, down)  # of the same pixel in the image, from the corner of the crop
+        column = torch.where(transpose, down, across)
+        row = torch.where(mirror_rows, used - 1 - row, row) + top.view(n, 1, 1)
+        column = torch.where(mirror_columns, used - 1 - column, column) + left.view(n, 1, 1)
+        index = self._start[chosen].view(n, 1, 1) + row * self._width[chosen].view(n, 1, 1) + column
+        return self._pixels[:, index].transpose(0, 1)

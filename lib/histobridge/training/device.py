@@ -14,6 +14,9 @@ from histobridge.machine import precision
 # Losses near zero give numbers below 1e-38, which slow a CPU down several times. Rounded to zero they do not.
 torch.set_flush_denormal(True)
 
+# On a card cuDNN otherwise takes convolutions whose sums differ from run to run.
+torch.backends.cudnn.deterministic = True
+
 
 def _keep_freed_memory() -> None:
     """Let glibc reuse freed memory for the next tensor instead of returning it to the system.
@@ -56,9 +59,26 @@ def place(thing: Placed, where: torch.device | None = None) -> Placed:
     return thing.to(where or device(), memory_format=torch.channels_last)
 
 
-def adam(network: nn.Module, rate: float, optimiser: type = torch.optim.Adam, **options) -> torch.optim.Optimizer:
-    """Return an `optimiser` of Adam's family for all weights of a network, with its fast fused step."""
-    return optimiser(network.parameters(), lr=rate, fused=True, **options)
+def adam(network: nn.Module, optimiser: type = torch.optim.Adam, **options) -> torch.optim.Optimizer:
+    """Return an `optimiser` of Adam's family for all weights of a network, with its fast fused step.
+
+    Its learning rate is a tensor, which `set_rate` changes: a step that is replayed as a graph reads it anew.
+    """
+    weights = list(network.parameters())
+    rate, on_card = torch.zeros((), device=weights[0].device), weights[0].is_cuda
+    return optimiser(weights, lr=rate, fused=True, capturable=on_card, **options)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of an optimiser that `adam` made."""
+    optimiser.param_groups[0]["lr"].fill_(rate)
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict) -> None:
+    """Load the moments of an optimiser; its options and the tensor of its learning rate stay those of this machine."""
+    options = {name: value for name, value in optimiser.param_groups[0].items() if name != "params"}
+    optimiser.load_state_dict(state)
+    optimiser.param_groups[0].update(options)
 
 
 def weight_arrays(network: nn.Module) -> dict[str, np.ndarray]:

@@ -15,14 +15,19 @@ from histobridge.errors import BrokenError, UserError
 from histobridge.io.kept import set_aside
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.training import checkpoint as checkpoints
+from histobridge.training.device import device
+from histobridge.training.threads import ThreadChoice, candidates
 
 
 class Training(Protocol):
     """A model in training, as `train` needs it.
 
-    All random numbers of a step must depend on its number alone (see `step_generator`). A resumed training then
-    repeats exactly what an uninterrupted one would have done, without saving the state of a random generator.
+    All random numbers of a step must depend on its number alone (see `philox.Draws`). A resumed training then repeats
+    exactly what an uninterrupted one would have done, without saving the state of a random generator.
     """
+
+    to_fit: str
+    """What to set where a step does not fit on the card, as the end of a sentence."""
 
     def step(self, number: int) -> dict[str, float]:
         """Train one step, numbered from 0, and return its losses by name."""
@@ -32,15 +37,6 @@ class Training(Protocol):
 
     def restore(self, state: dict) -> None:
         """Continue from what `state` returned."""
-
-
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Return the random generator of one training step; it depends on the seed and the number of the step alone.
-
-    >>> torch.equal(torch.rand(2, generator=step_generator(0, 7)), torch.rand(2, generator=step_generator(0, 7)))
-    True
-    """
-    return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 def train(
@@ -76,30 +72,49 @@ def train(
     Returns
     -------
     DataFrame
-        One row per step: `step`, one column per loss, and `seconds` (training time so far).
+        One row per step: `step`, one column per loss, `threads` (of the CPU), and `seconds` (training time so far).
 
     Raises
     ------
     UserError
-        If a loss or a weight is not finite; the checkpoint on disk is then the last good one.
+        If a loss or a weight is not finite; the checkpoint on disk is then the last good one. If the card is too small.
     """
     report = report or ThrottledProgress()
-    history = []
+    history, choice = [], ThreadChoice(candidates(device()))
     if checkpoint is not None and (saved := _last(checkpoint, settings)):
         training.restore(saved["training"])
         history = saved["history"]
+        for row in range(len(history)):  # so that the same steps run with the same number of threads as without a kill
+            choice.note(_duration(history, row))
     first, seconds_before = len(history), history[-1]["seconds"] if history else 0.0
     start = time.monotonic() - seconds_before
     for number in range(first, steps):
-        losses = training.step(number)
+        torch.set_num_threads(choice.threads)
+        losses = _step(training, number, name)
         _check_finite(losses, name, number, checkpoint)
-        history.append({"step": number, **losses, "seconds": time.monotonic() - start})
+        history.append({"step": number, **losses, "threads": choice.threads, "seconds": time.monotonic() - start})
+        choice.note(_duration(history, number))
         report(_progress_line(name, number + 1, steps, first, history))
         if checkpoint is not None and ((number + 1) % save_every == 0 or number + 1 == steps):
             state = training.state()
             _check_finite({"weights": _total(state)}, name, number, checkpoint)
             save(checkpoint, {"training": state, "history": history}, settings)
     return pd.DataFrame(history)
+
+
+def _step(training: Training, number: int, name: str) -> dict[str, float]:
+    try:
+        return training.step(number)
+    except torch.OutOfMemoryError as error:
+        total = torch.cuda.get_device_properties(device()).total_memory if torch.cuda.is_available() else 0
+        raise UserError(
+            f"Training of {name} does not fit on this card of {total / 2**30:.0f} GiB: {training.to_fit}."
+        ) from error
+
+
+def _duration(history: list[dict], row: int) -> float:
+    """Return the seconds from the end of the step before to the end of a step."""
+    return history[row]["seconds"] - (history[row - 1]["seconds"] if row else 0.0)
 
 
 def _last(checkpoint: Path, settings: dict) -> dict | None:
@@ -139,7 +154,7 @@ def _progress_line(name: str, done: int, steps: int, first: int, history: list[d
     seconds_before = history[first - 1]["seconds"] if first else 0.0
     pace = (history[-1]["seconds"] - seconds_before) / (done - first)
     minutes_left = pace * (steps - done) / 60
-    losses = {k: v for k, v in history[-1].items() if k not in ("step", "seconds") and "logit" not in k}
+    losses = {k: v for k, v in history[-1].items() if k not in ("step", "threads", "seconds") and "logit" not in k}
     shown = "  ".join(f"{loss} {value:.3f}" for loss, value in losses.items())
     return f"{name}: step {done} of {steps}, {pace:.2f} s a step, {minutes_left:.1f} min left  |  {shown}"
 

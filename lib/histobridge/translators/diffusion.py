@@ -25,6 +25,10 @@ class Schedule:
 
     alpha_bar: Tensor
 
+    def to(self, device: torch.device) -> Schedule:
+        """Return the schedule on a device."""
+        return Schedule(self.alpha_bar.to(device))
+
     @property
     def steps(self) -> int:
         """The number of steps T."""

@@ -19,6 +19,7 @@ CycleGAN's identity loss where the contrast is kept.
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -26,9 +27,11 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss, softplus
 
 from histobridge.config import SynDiffSettings
-from histobridge.training.crops import random_crops
-from histobridge.training.device import adam, place
-from histobridge.training.loop import DECAYS, step_generator
+from histobridge.training.crops import CropSource
+from histobridge.training.device import adam, place, restore_optimiser, set_rate
+from histobridge.training.loop import DECAYS
+from histobridge.training.philox import Draws
+from histobridge.training.replay import Replayed, compiles, graphs_for
 from histobridge.translators.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
 from histobridge.translators.networks import DiffusiveGenerator, Discriminator, Generator
 
@@ -78,9 +81,9 @@ class Batch(NamedTuple):
     noise_posterior: Tensor
     latent: Tensor
 
-    def part(self, which: slice, device: torch.device) -> Batch:
-        """Return some of the images, on a device."""
-        return Batch(place(self.image[which], device), *(tensor[which].to(device) for tensor in self[1:]))
+    def part(self, which: slice) -> Batch:
+        """Return some of the images."""
+        return Batch(*(tensor[which] for tensor in self))
 
 
 class CriticPair(NamedTuple):
@@ -94,15 +97,14 @@ class CriticPair(NamedTuple):
     level: Tensor | None = None
 
 
-def draw(images: dict[str, list[Tensor]], s: SynDiffSettings, rng: torch.Generator) -> dict[str, Batch]:
+def draw(images: dict[str, CropSource], s: SynDiffSettings, draws: Draws) -> dict[str, Batch]:
     """Draw the joint batch of one step, shared by all processes, for both domains."""
     n = s.joint_batch
-    crops = {d: random_crops(images[d], s.crop, n, rng) for d in "LU"}
     batch = {}
-    for d in "UL":
-        level = torch.randint(s.diffusion_steps, (n,), generator=rng)
-        noises = [torch.randn(crops[d].shape, generator=rng) for _ in range(3)]
-        batch[d] = Batch(crops[d], level, *noises, torch.randn(n, s.latent, generator=rng))
+    for d in "LU":
+        crops = images[d].draw(s.crop, n, draws)
+        noises = draws.normal(3, *crops.shape)
+        batch[d] = Batch(crops, draws.integers(s.diffusion_steps, n), *noises, draws.normal(n, s.latent))
     return batch
 
 
@@ -143,105 +145,143 @@ class SynDiffTraining:
     ):
         torch.manual_seed(seed)
         self.fabric, self.settings, self.sign, self.seed = fabric, settings, sign, seed
-        self.images = {"L": source, "U": target}
-        self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
+        self.images = {"L": CropSource(source, fabric.device), "U": CropSource(target, fabric.device)}
+        self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max).to(fabric.device)
         self.generators, self.critics = build_generators(settings, sign), build_critics(settings)
         self.average = copy.deepcopy(self.generators).requires_grad_(False)
-        self.generator_optimiser = adam(self.generators, settings.lr_generator, betas=BETAS)
-        self.critic_optimiser = adam(self.critics, settings.lr_critic, betas=BETAS)
+        self.generator_optimiser = adam(self.generators, betas=BETAS)
+        self.critic_optimiser = adam(self.critics, betas=BETAS)
+        if settings.compile and compiles(fabric.device):
+            for network in (*self.generators.values(), *self.critics.values()):
+                network.compile()
+
+        # What a step reads besides images and weights: its number, and the decay of the average. The step with the R1
+        # penalty has other kernels than the one without.
+        self.number = torch.zeros((), dtype=torch.int64, device=fabric.device)
+        self.draws = Draws(seed, self.number)
+        self.decay = torch.zeros((), device=fabric.device)
+        graphs = graphs_for(fabric.device, fabric.world_size)
+        self._steps = {penalise: Replayed(partial(self._train, penalise), graphs) for penalise in (False, True)}
+        self._names: list[str] = []
+
+    @property
+    def to_fit(self) -> str:
+        """What to set where a step does not fit on the card."""
+        s = self.settings
+        if s.batch == 1:
+            return "set a smaller `crop` or `width` of the translator in its profile"
+        half = f"`batch: {s.batch // 2}` and `accumulate: {2 * s.accumulate}`" if s.batch % 2 == 0 else "`batch: 1`"
+        return f"set {half} of the translator in its profile, which gives the same result in more time"
 
     def step(self, number: int) -> dict[str, float]:
         """Train the generators, then the discriminators, on one joint batch; return its losses by name."""
-        s, critics = self.settings, self.critics
-        G, F = ({d: self.generators[f"{kind}_{d}"] for d in "LU"} for kind in "GF")
+        s = self.settings
+        factor = DECAYS[s.decay](number, s.steps)
+        set_rate(self.generator_optimiser, s.lr_generator * factor)
+        set_rate(self.critic_optimiser, s.lr_critic * factor)
+        self.decay.fill_(min(s.ema, (1 + number) / (10 + number)))  # the average follows faster at the beginning
+        self.number.fill_(number)
+        losses = self._steps[number % s.r1_every == 0]()  # R1 is lazy: only every few steps
+        return dict(zip(self._names, losses.tolist(), strict=True))
 
+    def _train(self, penalise: bool) -> Tensor:
+        """Do the step that `number` and the learning rates describe; return its losses, named by `_names`."""
         # The joint batch depends on the seed and the number of the step alone. This process takes its share of it, in
         # parts that fit into memory. All losses are means over images, so that the weighted mean over parts, and then
         # the mean over processes, is the loss of the joint batch.
-        parts, weights = self._draw_parts(number)
-        factor = DECAYS[s.decay](number, s.steps)
-        self.generator_optimiser.param_groups[0]["lr"] = s.lr_generator * factor
-        self.critic_optimiser.param_groups[0]["lr"] = s.lr_critic * factor
+        parts, weights = self._draw_parts()
 
         # Generators. The discriminators stay as they are and only pass gradients on.
-        critics.requires_grad_(False)
+        self.critics.requires_grad_(False)
         losses, pairs = [], []
         for part, weight in zip(parts, weights, strict=True):
-            loss: dict[str, Tensor] = {}
-            pair: dict[str, CriticPair] = {}
             with self.fabric.autocast():
-                # Non-diffusive module: make the missing partner of each real image, and translate it back (cycle loss).
-                real = {d: part[d].image for d in "LU"}  # [B, 1, crop, crop], as all images below
-                partner = {"U": F["U"](real["L"]), "L": F["L"](real["U"])}
-                cycled = {"L": F["L"](partner["U"]), "U": F["U"](partner["L"])}
-                loss["cycle"] = s.weight_cycle * sum(l1_loss(cycled[d], real[d]) for d in "LU")
-                pair.update({f"DF_{d}": CriticPair(real[d], partner[d]) for d in "LU"})
-
-                # Identity loss of CycleGAN (arXiv 1703.10593, section 5.2): F_L leaves an image of L as it is. Where
-                # the contrast is inverted it has no meaning, because no image of L could pass for one of U.
-                if self.sign > 0 and s.weight_identity:
-                    loss["identity"] = s.weight_identity * sum(l1_loss(F[d](real[d]), real[d]) for d in "LU")
-
-                # Diffusive module: noise the real image x_0 to level t + 1, predict it from there with its partner as
-                # the condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
-                l1 = []
-                for d, other in ("U", "L"), ("L", "U"):
-                    x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
-                    x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
-                    x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
-                    predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
-                    fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
-                    real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
-                    pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
-                    l1.append(l1_loss(predicted, x_0))
-                loss["l1"] = s.weight_l1 * sum(l1)
-
-                # Adversarial losses of both modules, in the non-saturating form -log D(fake) = softplus(-logit).
-                for kind in "FG":
-                    both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
-                    logits = (critic(p.fake, p.level).float() for critic, p in both)  # a logit per patch
-                    loss[f"adversarial_{kind}"] = sum(softplus(-logit).mean() for logit in logits)
+                loss, pair = self._generator_losses(part)
             self.fabric.backward(weight * sum(loss.values()))
             losses.append(loss)
             pairs.append(pair)
         self._update(self.generator_optimiser)
 
-        # Discriminators, on the same images, detached from the generators that made them.
-        critics.requires_grad_(True)
+        # Discriminators, on the same images, detached from the generators that made them. The penalty R1 is a
+        # derivative of a derivative: in float32.
+        self.critics.requires_grad_(True)
         for weight, loss, pair in zip(weights, losses, pairs, strict=True):
             with self.fabric.autocast():
-                # Logistic losses -log D(real) - log(1 - D(fake)). Twice the mean over both domains is their sum.
-                for kind in "FG":
-                    both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
-                    on_real = torch.cat([critic(p.real, p.level).float().flatten() for critic, p in both])
-                    on_fake = torch.cat([critic(p.fake.detach(), p.level).float().flatten() for critic, p in both])
-                    loss[f"critic_{kind}"] = 2 * (softplus(-on_real).mean() + softplus(on_fake).mean())
-                    loss.update({f"logit_real_{kind}": on_real.mean(), f"logit_fake_{kind}": on_fake.mean()})
-
-            # Lazy R1: only every few steps, and in float32, because it is a derivative of a derivative.
-            penalty = 0.0
-            if number % s.r1_every == 0:
-                penalty = sum(0.5 * s.r1 * gradient_energy(critics[name], p.real, p.level) for name, p in pair.items())
-            self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + penalty))
+                loss.update(self._critic_losses(pair))
+            penalty = sum(gradient_energy(self.critics[n], p.real, p.level) for n, p in pair.items()) if penalise else 0
+            self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + 0.5 * self.settings.r1 * penalty))
         self._update(self.critic_optimiser)
 
-        # Moving average (EMA) of the generators' weights: these translate later. It follows faster at the beginning.
-        decay = min(s.ema, (1 + number) / (10 + number))
+        # Moving average (EMA) of the generators' weights: these translate later.
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.generators.parameters()), 1 - decay)
+            average = list(self.average.parameters())
+            torch._foreach_mul_(average, self.decay)
+            torch._foreach_add_(average, torch._foreach_mul(list(self.generators.parameters()), 1 - self.decay))
 
         # Losses of the joint batch, for the log.
+        self._names = list(losses[0])
         values = [torch.stack([value.detach().float() for value in loss.values()]) for loss in losses]
-        mean = sum(weight * value for weight, value in zip(weights, values, strict=True))
-        return dict(zip(losses[0], self.fabric.all_reduce(mean).tolist(), strict=True))
+        return self.fabric.all_reduce(sum(weight * value for weight, value in zip(weights, values, strict=True)))
 
-    def _draw_parts(self, number: int) -> tuple[list[dict[str, Batch]], list[float]]:
+    def _generator_losses(self, part: dict[str, Batch]) -> tuple[dict[str, Tensor], dict[str, CriticPair]]:
+        """Return the losses of the generators by name, and what each discriminator is to compare."""
+        s, critics = self.settings, self.critics
+        G, F = ({d: self.generators[f"{kind}_{d}"] for d in "LU"} for kind in "GF")
+        loss: dict[str, Tensor] = {}
+        pair: dict[str, CriticPair] = {}
+
+        # Non-diffusive module: make the missing partner of each real image, and translate it back (cycle loss).
+        real = {d: part[d].image for d in "LU"}  # [B, 1, crop, crop], as all images below
+        partner = {"U": F["U"](real["L"]), "L": F["L"](real["U"])}
+        cycled = {"L": F["L"](partner["U"]), "U": F["U"](partner["L"])}
+        loss["cycle"] = s.weight_cycle * sum(l1_loss(cycled[d], real[d]) for d in "LU")
+        pair.update({f"DF_{d}": CriticPair(real[d], partner[d]) for d in "LU"})
+
+        # Identity loss of CycleGAN (arXiv 1703.10593, section 5.2): F_L leaves an image of L as it is. Where the
+        # contrast is inverted it has no meaning, because no image of L could pass for one of U.
+        if self.sign > 0 and s.weight_identity:
+            loss["identity"] = s.weight_identity * sum(l1_loss(F[d](real[d]), real[d]) for d in "LU")
+
+        # Diffusive module: noise the real image x_0 to level t + 1, predict it from there with its partner as the
+        # condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
+        l1 = []
+        for d, other in ("U", "L"), ("L", "U"):
+            x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
+            x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
+            x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
+            predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
+            fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
+            real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
+            pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
+            l1.append(l1_loss(predicted, x_0))
+        loss["l1"] = s.weight_l1 * sum(l1)
+
+        # Adversarial losses of both modules, in the non-saturating form -log D(fake) = softplus(-logit).
+        for kind in "FG":
+            both = [(critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
+            logits = (critic(p.fake, p.level).float() for critic, p in both)  # a logit per patch
+            loss[f"adversarial_{kind}"] = sum(softplus(-logit).mean() for logit in logits)
+        return loss, pair
+
+    def _critic_losses(self, pair: dict[str, CriticPair]) -> dict[str, Tensor]:
+        """Return the logistic losses -log D(real) - log(1 - D(fake)) of the discriminators, and their mean logits."""
+        loss = {}
+        for kind in "FG":
+            both = [(self.critics[name], pair[name]) for name in (f"D{kind}_L", f"D{kind}_U")]
+            on_real = torch.cat([critic(p.real, p.level).float().flatten() for critic, p in both])
+            on_fake = torch.cat([critic(p.fake.detach(), p.level).float().flatten() for critic, p in both])
+            # Twice the mean over both domains is their sum.
+            loss[f"critic_{kind}"] = 2 * (softplus(-on_real).mean() + softplus(on_fake).mean())
+            loss.update({f"logit_real_{kind}": on_real.mean(), f"logit_fake_{kind}": on_fake.mean()})
+        return loss
+
+    def _draw_parts(self) -> tuple[list[dict[str, Batch]], list[float]]:
         """Return this process's parts of the joint batch, and the share of its images in each part."""
-        batch = draw(self.images, self.settings, step_generator(self.seed, number))
         n, most = self.settings.joint_batch, self.settings.batch
         slices = shares(n, most, self.fabric.global_rank, self.fabric.world_size)
-        parts = [{d: batch[d].part(which, self.fabric.device) for d in batch} for which in slices]
-        sizes = [len(part["L"].level) for part in parts]
+        batch = draw(self.images, self.settings, self.draws.begin())
+        parts = [{d: batch[d].part(which) for d in batch} for which in slices]
+        sizes = [which.stop - which.start for which in slices]
         return parts, [size / sum(sizes) for size in sizes]
 
     def _update(self, optimiser: torch.optim.Optimizer) -> None:
@@ -261,15 +301,17 @@ class SynDiffTraining:
 
     def state(self) -> dict:
         """Return weights, averaged weights and optimisers."""
-        return {name: getattr(self, name).state_dict() for name in _STATE}
+        return {name: getattr(self, name).state_dict() for name in (*_NETWORKS, *_OPTIMISERS)}
 
     def restore(self, state: dict) -> None:
         """Continue from what `state` returned."""
-        for name in _STATE:
+        for name in _NETWORKS:
             getattr(self, name).load_state_dict(state[name])
+        for name in _OPTIMISERS:
+            restore_optimiser(getattr(self, name), state[name])
 
 
-_STATE = ("generators", "critics", "average", "generator_optimiser", "critic_optimiser")
+_NETWORKS, _OPTIMISERS = ("generators", "critics", "average"), ("generator_optimiser", "critic_optimiser")
 
 
 def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor | None) -> Tensor:
@@ -279,6 +321,6 @@ def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor | None) -
     penalty then does not depend on the size of the crop.
     """
     real = real.detach().requires_grad_(True)
-    logits = critic(real, level).float()
+    logits = critic.forward(real, level).float()  # a compiled network has no second derivative: not by `__call__`
     (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
     return gradient.square().sum() / logits.numel()
