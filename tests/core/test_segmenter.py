@@ -5,14 +5,15 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from histobridge.config import SegmenterSettings
 from histobridge.errors import UserError
 from histobridge.metrics.overlap import dice
 from histobridge.segmenter import Segmenter
-from histobridge.training.augmentation import augmented_crops
-from histobridge.training.crops import stack
-from histobridge.training.loop import step_generator
+from histobridge.training.augmentation import augmented_crops, resizing_weights
+from histobridge.training.crops import CropSource, stack
+from histobridge.training.philox import Draws
 from histobridge.training.sliding_window import over_windows
 
 ODD = (70, 53)
@@ -110,7 +111,7 @@ def test_fit_refuses_what_cannot_be_cropped(tiny_segmenter, drawn):
 def crops(settings: SegmenterSettings, step: int = 0, side: int = 96) -> tuple[torch.Tensor, torch.Tensor]:
     """Crops of two drawn images."""
     pairs = [stack(GREYS[mask], mask) for mask in (fibres(0, side), fibres(1, side))]
-    return augmented_crops(pairs, settings, step_generator(0, step))
+    return augmented_crops(CropSource(pairs, torch.device("cpu")), settings, Draws(0, torch.tensor(step)).begin())
 
 
 @pytest.mark.parametrize("zoom", [0.6, 0.77, 1, 1.4, 2])
@@ -129,6 +130,16 @@ def _correlation(image: torch.Tensor, grey: torch.Tensor) -> float:
     """Mean over the crops of the correlation of their inner pixels."""
     pairs = zip(image[..., 4:-4, 4:-4].flatten(1), grey[..., 4:-4, 4:-4].flatten(1), strict=True)
     return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in pairs]))
+
+
+@pytest.mark.parametrize("side", [48, 31, 64, 70, 100])
+def test_resizing_by_a_matrix_is_that_of_pytorch(side):
+    """The weights resize the first pixels of a crop like `interpolate`, with its filter against aliasing."""
+    crop, image = 48, torch.rand(1, 1, 100, 100, generator=torch.Generator().manual_seed(0))
+    weights = resizing_weights(torch.tensor(side), 100, crop)
+    part = image[..., :side, :side]
+    expected = F.interpolate(part, size=(crop, crop), mode="bilinear", antialias=side > crop)
+    torch.testing.assert_close(weights @ image @ weights.T, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("zoom", "ratio"), [(0.5, 0.5), (2, 2)])
