@@ -359,3 +359,32 @@ def test_the_published_size_takes_a_step(drawn):
     last = [n.unet.last.weight for n in training.generators.values()]  # the residual starts at zero: the rest waits
     assert all(p.abs().max().item() == pytest.approx(1.6e-4, rel=0.01) for p in last)
     assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) > 20
+
+
+def test_compiled_networks_train_alike(start, monkeypatch):
+    """With the setting `compile` networks are traced and run as compiled code, the R1 penalty without; losses agree."""
+    import torch._dynamo
+
+    def traced(network):
+        network._compiled_call_impl = torch.compile(network._call_impl, backend="aot_eager", fullgraph=True)
+
+    monkeypatch.setattr("histobridge.translators.syndiff_training.compiles", lambda device: True)
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    plain, compiled = start("syndiff", r1_every=2), start("syndiff", r1_every=2, compile=True)
+    for number in range(3):
+        assert compiled.step(number) == pytest.approx(plain.step(number), rel=1e-3)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    assert list(compiled.state()["generators"]) == list(plain.state()["generators"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        ({"batch": 8}, "`batch: 4` and `accumulate: 2`"),
+        ({"batch": 3}, "`batch: 1` and `accumulate: 3`"),
+        ({"batch": 1}, "`crop` or `width`"),
+    ],
+)
+def test_what_to_set_where_a_step_does_not_fit(start, changes, advice):
+    """Half of the batch twice, one image at a time, or less of everything."""
+    assert advice in start("syndiff", **changes).to_fit

@@ -170,8 +170,9 @@ class SynDiffTraining:
         s = self.settings
         if s.batch == 1:
             return "set a smaller `crop` or `width` of the translator in its profile"
-        half = f"`batch: {s.batch // 2}` and `accumulate: {2 * s.accumulate}`" if s.batch % 2 == 0 else "`batch: 1`"
-        return f"set {half} of the translator in its profile, which gives the same result in more time"
+        parts = 2 if s.batch % 2 == 0 else s.batch
+        fewer = f"`batch: {s.batch // parts}` and `accumulate: {s.accumulate * parts}`"
+        return f"set {fewer} of the translator in its profile, which gives the same result in more time"
 
     def step(self, number: int) -> dict[str, float]:
         """Train the generators, then the discriminators, on one joint batch; return its losses by name."""
