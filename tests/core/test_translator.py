@@ -206,8 +206,8 @@ def test_translation_goes_through_all_levels(tiny_syndiff):
     assert [level for _, level, _ in seen] == [4, 3, 2, 1]
     torch.testing.assert_close(seen[0][0], canvas[4])
     for (noisy, level, _), (following, _, _) in pairwise(seen):
-        to = torch.tensor([level - 1])
-        expected = posterior(syndiff.schedule, torch.tensor(0.5), noisy, to, canvas[level - 1])
+        t = torch.tensor([level])
+        expected = posterior(syndiff.schedule, torch.tensor(0.5), noisy, t, t - 1, canvas[level - 1])
         torch.testing.assert_close(following, expected)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from histobridge.training.loop import train
 from histobridge.training.noise import noise_canvas
 from histobridge.training.sliding_window import Network, over_windows
 from histobridge.translators.base import Domain
-from histobridge.translators.diffusion import posterior, vp_schedule
+from histobridge.translators.diffusion import posterior, sampling_levels, vp_schedule
 from histobridge.translators.syndiff_training import SynDiffTraining, build_generators
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class SynDiff(SynDiffNetworks):
 
     def __init__(self, settings: SynDiffSettings, *, sign: int, seed: int = 0):
         super().__init__(settings, sign=sign, seed=seed)
+        self.sampling_steps = settings.diffusion_steps
         self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
@@ -157,12 +159,12 @@ class SynDiff(SynDiffNetworks):
         generator, steps = self.generators[f"G_{to}"].eval(), self.schedule.steps
         latents = _latents(seed, steps, self.settings.latent)
         x = noise_canvas(seed, steps, places, condition.device)
-        for level in reversed(range(steps)):
-            t = torch.tensor([level], device=condition.device)
-            x_0 = generator(x, condition, t + 1, latents[level]).float().clamp(-1, 1)
-            yield level + 1, x, x_0
-            if level:
-                x = posterior(self.schedule, x_0, x, t, noise_canvas(seed, level, places, condition.device))
+        for level, before in pairwise(sampling_levels(steps, self.sampling_steps)):
+            t, s = (torch.tensor([number], device=condition.device) for number in (level, before))
+            x_0 = generator(x, condition, t, latents[level - 1]).float().clamp(-1, 1)
+            yield level, x, x_0
+            if before:
+                x = posterior(self.schedule, x_0, x, t, s, noise_canvas(seed, before, places, condition.device))
         yield 0, x_0, None  # which the posterior at level 0 returns
 
 
