@@ -105,18 +105,16 @@ class Segmenter:
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Return the probabilities float32 [3, H, W] of background, myelin and axon in an image float32 [H, W]."""
-        self.network.eval()
-
-        def classify(piece: Tensor, where: object) -> Tensor:
-            return self.network(piece).float().softmax(1)
-
-        return over_windows(image, classify)
+        return over_windows(image, self._classify)
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Return the mask uint8 [H, W] of the most probable class in an image float32 [H, W]."""
-        rows = self.probabilities(image).swapaxes(0, 1)  # [H, 3, W]
-        # Row by row, because argmax returns int64: for the whole image, eight times the memory of the mask.
-        return np.stack([row.argmax(0).astype(np.uint8) for row in rows])
+        # `max` finds the indices ten times as fast as `argmax` does on a CPU.
+        return over_windows(image, self._classify, finish=lambda rows: rows.max(0).indices.to(torch.uint8))
+
+    def _classify(self, windows: Tensor, places: object) -> Tensor:
+        """Return the probabilities [B, 3, h, w] of the classes in windows [B, 1, h, w]."""
+        return self.network.eval()(windows).float().softmax(1)
 
     def _settings(self) -> dict:
         return {**self.settings.model_dump(mode="json"), "seed": self.seed}

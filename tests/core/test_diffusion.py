@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from histobridge.translators.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
+from histobridge.translators.diffusion import diffuse, diffuse_one_step, posterior, sampling_levels, vp_schedule
 
 SCHEDULE = vp_schedule()
 LEVELS = range(SCHEDULE.steps)
@@ -21,7 +21,7 @@ def weight(function, *, of: int, level: int) -> float:
     """The value of a linear function of three images, or two, if image `of` is 1 and the others are 0."""
     inputs = [ONE if place == of else ZERO for place in range(3)]
     if function is posterior:
-        return function(SCHEDULE, inputs[0], inputs[1], at(level), inputs[2]).item()
+        return posterior(SCHEDULE, *inputs[:2], at(level + 1), at(level), inputs[2]).item()
     return function(SCHEDULE, inputs[0], at(level), inputs[1]).item()
 
 
@@ -68,9 +68,9 @@ def test_one_more_step_leads_to_the_next_level(level):
 def test_the_last_step_back_returns_the_image():
     """At level 0 the posterior is x_0, for any x_1 and noise."""
     x_0, x_1, noise = torch.randn(3, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    drawn = posterior(SCHEDULE, x_0, x_1, at(0, 2), noise)
+    drawn = posterior(SCHEDULE, x_0, x_1, at(1, 2), at(0, 2), noise)
     torch.testing.assert_close(drawn, x_0, atol=1e-6, rtol=0)
-    assert torch.equal(drawn, posterior(SCHEDULE, x_0, x_1, at(0, 2), 0 * noise))
+    assert torch.equal(drawn, posterior(SCHEDULE, x_0, x_1, at(1, 2), at(0, 2), 0 * noise))
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
@@ -93,10 +93,34 @@ def test_posterior_of_the_true_image_equals_the_forward_process(level):
     x_0 = 0.3 + 0.5 * x_0
     x_t = diffuse(SCHEDULE, x_0, at(level), noise[0])
     x_next = diffuse_one_step(SCHEDULE, x_t, at(level), noise[1])
-    again = posterior(SCHEDULE, x_0, x_next, at(level), noise[2])
+    again = posterior(SCHEDULE, x_0, x_next, at(level + 1), at(level), noise[2])
     forward, backward = (torch.stack([x.flatten(), x_next.flatten()]) for x in (x_t, again))
     torch.testing.assert_close(backward.mean(1), forward.mean(1), atol=0.01, rtol=0)
     torch.testing.assert_close(backward.cov(), forward.cov(), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(("level", "before"), [(4, 2), (4, 1), (3, 1)])
+def test_one_large_step_back_equals_the_single_steps(level, before):
+    """For a fixed x_0, q(x_s | x_t, x_0) has the mean and the variance of single steps back from t to s."""
+
+    def weights(level, before):
+        inputs = torch.eye(3).view(3, 3, 1, 1, 1, 1)
+        return [posterior(SCHEDULE, *one[:2], at(level), at(before), one[2]).item() for one in inputs]
+
+    image, start, variance = 0.0, 1.0, 0.0  # of x_s as image * x_0 + start * x_t + noise
+    for step in range(level, before, -1):
+        of_image, of_start, of_noise = weights(step, step - 1)
+        image, start, variance = of_image + of_start * image, of_start * start, of_start**2 * variance + of_noise**2
+    found = weights(level, before)
+    assert found == pytest.approx([image, start, math.sqrt(variance)], abs=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "sampled"), [(4, 3), (8, 3), (5, 5), (1, 1)])
+def test_sampled_levels_fall_from_noise_to_the_image(steps, sampled):
+    """They begin at T, end at 0 and never repeat."""
+    levels = sampling_levels(steps, sampled)
+    assert levels[0] == steps and levels[-1] == 0 and len(levels) == sampled + 1
+    assert levels == sorted(set(levels), reverse=True)
 
 
 def test_each_image_of_a_batch_has_its_own_level():
@@ -107,5 +131,6 @@ def test_each_image_of_a_batch_has_its_own_level():
         one = slice(i, i + 1)
         for step in (diffuse, diffuse_one_step):
             assert torch.equal(step(SCHEDULE, a, levels, noise)[one], step(SCHEDULE, a[one], levels[one], noise[one]))
-        together = posterior(SCHEDULE, a, b, levels, noise)[one]
-        assert torch.equal(together, posterior(SCHEDULE, a[one], b[one], levels[one], noise[one]))
+        together = posterior(SCHEDULE, a, b, levels + 1, levels, noise)[one]
+        alone = posterior(SCHEDULE, a[one], b[one], levels[one] + 1, levels[one], noise[one])
+        assert torch.equal(together, alone)

@@ -202,12 +202,12 @@ def test_translation_goes_through_all_levels(tiny_syndiff):
     syndiff.generators["G_U"] = Certain()
     result = syndiff.translate(np.full((32, 32), 0.2, np.float32), "U", seed=9)
     np.testing.assert_allclose(result, 0.75, atol=1e-6)  # 0.5 in -1..1
-    canvas = [module.noise_canvas(9, draw, (slice(0, 32), slice(0, 32))) for draw in range(5)]
+    canvas = [module.noise_canvas(9, draw, [(slice(0, 32), slice(0, 32))]) for draw in range(5)]
     assert [level for _, level, _ in seen] == [4, 3, 2, 1]
     torch.testing.assert_close(seen[0][0], canvas[4])
     for (noisy, level, _), (following, _, _) in pairwise(seen):
-        to = torch.tensor([level - 1])
-        expected = posterior(syndiff.schedule, torch.tensor(0.5), noisy, to, canvas[level - 1])
+        t = torch.tensor([level])
+        expected = posterior(syndiff.schedule, torch.tensor(0.5), noisy, t, t - 1, canvas[level - 1])
         torch.testing.assert_close(following, expected)
 
 
@@ -222,7 +222,7 @@ def test_latents_are_independent_of_the_noise(tiny_syndiff):
     """No number occurs both in the latents and in the noise of the image."""
     latents = torch.cat(module._latents(0, 4, 32)).cpu().numpy()
     for draw in range(5):
-        plane = module.noise_canvas(0, draw, (slice(0, 64), slice(0, 64))).numpy()
+        plane = module.noise_canvas(0, draw, [(slice(0, 64), slice(0, 64))]).numpy()
         assert not np.isin(latents, plane).any()
     assert np.linalg.matrix_rank(latents) == 4
 
@@ -247,8 +247,9 @@ def test_windows_share_the_noise_of_the_image(tiny_syndiff, monkeypatch):
     in_windows(monkeypatch, largest=96, overlap=32)
     tiled = syndiff.translate(image, "U")
 
-    def from_the_corner(seed, draw, place):
-        return canvas(seed, draw, tuple(slice(0, side.stop - side.start) for side in place))
+    def from_the_corner(seed, draw, places, where):
+        corners = [tuple(slice(0, side.stop - side.start) for side in place) for place in places]
+        return canvas(seed, draw, corners, where)
 
     monkeypatch.setattr(module, "noise_canvas", from_the_corner)
     faulty = syndiff.translate(image, "U")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histobridge.data.datasets import Examples
+from histobridge.training.map_images import map_images
 
 if TYPE_CHECKING:
     from histobridge.segmenter import Segmenter
@@ -50,7 +51,8 @@ def adapt(image: np.ndarray, translator: Translator, segmenter: Segmenter, *, se
 
 def translate_examples(examples: Examples, translator: Translator, *, seed: int = 0) -> Examples:
     """Return images of L translated to U, with their masks unchanged."""
-    return [(translator.translate(image, "U", seed=seed), mask) for image, mask in examples]
+    images = map_images(lambda example: translator.translate(example[0], "U", seed=seed), examples)
+    return [(image, mask) for image, (_, mask) in zip(images, examples, strict=True)]
 
 
 def tutor(examples: Examples, translator: Translator, fit: Fit, *, seed: int = 0) -> Segmenter:

@@ -33,6 +33,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples, Fit, translate_examples
 from histobridge.strategies.recommend import Method
 from histobridge.strategies.refined import Labeller
+from histobridge.training.map_images import map_images
 from histobridge.translators.base import Translator
 
 Masks = Sequence[np.ndarray]
@@ -99,12 +100,12 @@ def candidate(
     strategy, translator = method[0], translators[method[1]]
     segmenter, shown, learned = source, images, [image for image, _ in examples]
     if strategy == "adaptation":
-        shown = [translator.translate(image, "L", seed=seed) for image in images]
+        shown = map_images(lambda image: translator.translate(image, "L", seed=seed), images)
     elif strategy != "pretrained":
         translated = translate_examples(examples, translator, seed=seed)
         segmenter, learned = refined if strategy == REFINED else fit(translated), [image for image, _ in translated]
     if labels is None:
-        labels = [segmenter.predict(image) for image in shown]
+        labels = map_images(segmenter.predict, shown)
     return Candidate(labels, segmenter, shown, learned)
 
 
@@ -160,7 +161,7 @@ def scores(
             "confidence": np.mean([made.segmenter.probabilities(image).max(0).mean() for image in shown]),
             "round_trip": trips[translator],
             "likeness": -wasserstein_distance(_greys(shown), _greys(made.learned)),
-            "reverse": _mean_dice(masks, [student.predict(image) for image in of_l_in_u]),
+            "reverse": _mean_dice(masks, map_images(student.predict, of_l_in_u)),
         })  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(3, "agreement", agreement([made.labels for made in methods.values()]))
@@ -187,8 +188,8 @@ def agreement(labels: Sequence[Masks]) -> list[float]:
 
 def _round_trip(examples: Examples, translator: Translator, source: Segmenter, seed: int) -> float:
     to_u = [image for image, _ in translate_examples(examples, translator, seed=seed)]
-    back = [translator.translate(image, "L", seed=seed) for image in to_u]
-    return _mean_dice([mask for _, mask in examples], [source.predict(image) for image in back])
+    back = map_images(lambda image: translator.translate(image, "L", seed=seed), to_u)
+    return _mean_dice([mask for _, mask in examples], map_images(source.predict, back))
 
 
 def _greys(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,6 +20,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import polarity
 from histobridge.strategies.basic import Examples
 from histobridge.strategies.tile_selection import select_tiles
+from histobridge.training.map_images import map_images
 from histobridge.translators import Cycle, SynDiff, Translator, translator_class
 
 FitSynDiff = Callable[[SynDiff, list, list], tuple[SynDiff, pd.DataFrame]]
@@ -125,13 +126,13 @@ class TranslatorRecipe:
             If translations correlate with their sources in the wrong sense, negatives of translations are better
             anatomy than the translations, or the round trip turns axon into myelin or back.
         """
-        to_u = [translator.translate(image, "U", seed=self.seed) for image in source]
-        to_l = [translator.translate(image, "L", seed=self.seed) for image in target]
+        to_u = map_images(lambda image: translator.translate(image, "U", seed=self.seed), source)
+        to_l = map_images(lambda image: translator.translate(image, "L", seed=self.seed), target)
         seen = polarity.evidence(self.polarity_segmenter.probabilities, to_l)
         for images, translations in (source, to_u), (target, to_l):
             pairs = zip(images, translations, strict=True)
             polarity.check_translation(self.sign, pairs, seen, stated=self.polarity != "auto")
-        back = [translator.translate(image, "L", seed=self.seed) for image in to_u]
+        back = map_images(lambda image: translator.translate(image, "L", seed=self.seed), to_u)
         swap = _round_trip_swap(self.polarity_segmenter, source, back)
         polarity.check_round_trip(swap)
         return swap

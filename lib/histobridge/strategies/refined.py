@@ -26,6 +26,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples, translate_examples
 from histobridge.strategies.postprocess import postprocess
 from histobridge.strategies.tta import View, predict_over_views, tta_views
+from histobridge.training.map_images import map_images
 from histobridge.translators.base import Translator
 
 FitFrom = Callable[..., Segmenter]
@@ -162,7 +163,7 @@ def axon_diameter_px(masks: Iterable[np.ndarray]) -> float:
 
 
 def _pseudo_labels(images: Sequence[np.ndarray], labeller: Labeller) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(image, labeller.predict(image)) for image in images]
+    return list(zip(images, map_images(labeller.predict, images), strict=True))
 
 
 def _zoom(of_l: Examples, of_u: Examples) -> float:

@@ -10,54 +10,59 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+ROUNDS = 7
+"""The fewest that pass all tests of the paper (its table 2); most of its published answers are of ten."""
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 KEY_STEPS = 0x9E3779B9, 0xBB67AE85
-ROUNDS = 10
-LOW = 0xFFFFFFFF
+WORD = 0xFFFFFFFF
+"""The bits of a word. Words of 32 bits are held as int64, because PyTorch multiplies no unsigned ones."""
 
 Word = Tensor | int
-"""32 bits without sign, in int64."""
 
 
-def philox(counter: tuple[Word, Word, Word, Word], key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return four random words, int64 in 0..2³²-1, for each counter.
+def philox(
+    counter: tuple[Word, Word, Word, Word], key: tuple[int, int], rounds: int = ROUNDS
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return four random words, int64 in 0..2³² - 1, for each counter.
 
     Parameters
     ----------
-    counter : four of int or Tensor, int64 in 0..2³²-1
-        Of shapes that broadcast; the first one is a tensor.
-    key : two of int in 0..2³²-1
+    counter : four of int or Tensor, int64 in 0..2³² - 1
+        Of shapes that broadcast: the first rounds then work on rows and columns, and not yet on pixels.
+    key : two of int in 0..2³² - 1
     """
     a, b, c, d = counter
-    for number in range(ROUNDS):
-        first, second = ((k + number * step) & LOW for k, step in zip(key, KEY_STEPS, strict=True))
-        x, y = a * MULTIPLIERS[0], c * MULTIPLIERS[1]  # products of 64 bits; int64 keeps them all
-        a, b, c, d = (y >> 32 & LOW) ^ b ^ first, y & LOW, (x >> 32 & LOW) ^ d ^ second, x & LOW
-    return a, b, c, d
+    for number in range(rounds):
+        here = [(word + number * step) & WORD for word, step in zip(key, KEY_STEPS, strict=True)]
+        first, second = a * MULTIPLIERS[0], c * MULTIPLIERS[1]  # 64 bits, of which the upper ones are the "high" word
+        # b and d are only compared bit by bit, so that their upper bits can stay until the end.
+        a, b, c, d = ((second >> 32) ^ (b ^ here[0])) & WORD, second, ((first >> 32) ^ (d ^ here[1])) & WORD, first
+    return a, b & WORD, c, d & WORD
 
 
 def key_of(seed: int) -> tuple[int, int]:
-    """Return the key of a seed in 0..2⁶⁴-1.
-
-    >>> key_of(2**32 + 7)
-    (7, 1)
-    """
-    return seed & LOW, seed >> 32 & LOW
+    """Return two words for a seed of any size, not negative; equal ones for two seeds have a chance of 2⁻⁶⁴."""
+    return tuple(map(int, np.random.SeedSequence(seed).generate_state(2)))
 
 
 def to_uniform(word: Tensor) -> Tensor:
     """Return float32 in 0..1 without 1, from the upper 24 of the 32 bits, as many as a float32 holds."""
-    return (word >> 8).float() * 2**-24
+    return (word >> 8).float().mul_(2**-24)
 
 
 def to_normal(word: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Return two independent standard normal numbers, float32, from two random words (Box and Muller, 1958)."""
-    radius = torch.sqrt(-2 * torch.log(to_uniform(word) + 2**-24))  # of a number above 0
-    angle = 2 * math.pi * to_uniform(other)
-    return radius * torch.cos(angle), radius * torch.sin(angle)
+    radius = (word + 1).float().mul_(2**-32).log_().mul_(-2).sqrt_()  # the logarithm of a number above 0
+    angle = other.float().mul_(2 * math.pi * 2**-32)
+    return radius * angle.cos(), radius * angle.sin()
+
+
+IMAGE, TRAINING = 0, 1
+"""The last word of a counter: noise of an image and numbers of a training never have one counter."""
 
 
 class Draws:
@@ -66,7 +71,7 @@ class Draws:
     Parameters
     ----------
     seed : int
-        0..2⁶⁴-1.
+        Not negative.
     step : Tensor, int64 []
         Number of the step. A tensor, because a graph that is replayed reads it anew; it decides the device.
     """
@@ -106,4 +111,5 @@ class Draws:
 
     def _encipher(self, start: int, stop: int) -> Tensor:
         """Return the words of some counters of the step, int64 [4, stop - start]."""
-        return torch.stack(philox((torch.arange(start, stop, device=self.step.device), self.step, 0, 0), self.key))
+        index = torch.arange(start, stop, device=self.step.device)
+        return torch.stack(philox((index, self.step, 0, TRAINING), self.key))

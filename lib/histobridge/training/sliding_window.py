@@ -1,63 +1,137 @@
-"""Apply a network to an image of any size, in overlapping windows that share one canvas of noise."""
+"""Apply a network to an image of any size, in overlapping windows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, product
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from histobridge.errors import UserError
 from histobridge.tiles import Place, window_starts
-from histobridge.training.device import autocast, place
+from histobridge.training.device import autocast, device, place
 
 LARGEST, OVERLAP = 768, 64
 """Side of the largest window, and least overlap of neighbouring windows, px."""
 MULTIPLE = 32
 """Sides of windows are multiples of this (px), because the deepest networks halve them five times."""
-BLOCK = 64
-"""Side of the squares in which noise is drawn, px."""
+BATCH_PIXELS = {"cpu": 0, "cuda": 8 * LARGEST**2}
+"""Pixels of the windows that a device computes at once, which is at least one window."""
+
+Network = Callable[[Tensor, Sequence[Place]], Tensor]
+"""Maps windows [B, 1, h, w] and their places (rows and columns in the image) to [B, C, h, w]."""
 
 
 @torch.inference_mode()
 def over_windows(
     image: np.ndarray,
-    network: Callable[[Tensor, Place], Tensor],
+    network: Network,
     *,
+    finish: Callable[[Tensor], Tensor] | None = None,
     largest: int = LARGEST,
     overlap: int = OVERLAP,
 ) -> np.ndarray:
     """Apply `network` to overlapping windows of an image and blend the results with Gaussian weights.
 
+    One row of windows follows another. Image rows that no later window touches are finished and leave the device, so
+    that besides image and result memory holds one band of the image, whatever its height.
+
     Parameters
     ----------
-    image : ndarray, float32 [H, W]
+    image : ndarray, float [H, W]
         The image in the range that the network expects.
     network : callable
-        Maps a window [1, 1, h, w] and its place (row and column slices in the image) to [1, C, h, w]. Sides h and w
-        are multiples of `MULTIPLE`.
+        As `Network`; sides h and w are multiples of `MULTIPLE`.
+    finish : callable, optional
+        Maps blended rows float32 [C, n, W] to rows [..., n, W] of the result; by default these rows themselves.
     largest, overlap : int
         Side of the largest window, and least overlap, px.
 
     Returns
     -------
-    ndarray, float32 [C, H, W]
+    ndarray, float32 [C, H, W], or what `finish` makes of it, [..., H, W]
+
+    Raises
+    ------
+    UserError
+        If the memory of the GPU does not hold a single window.
     """
-    from monai.inferers import sliding_window_inference  # slow to import, so only for prediction
-
     sides = [window_side(side, largest=largest, overlap=overlap) for side in image.shape]
-    # MONAI rounds the step from window to window down: subtracting half a pixel gives exactly `overlap`.
-    shares = [max(overlap - 0.5, 0) / side if overlap < side else 0 for side in sides]
+    padded, inside = _pad(image, sides)
+    tops, lefts = (window_starts(side, window, overlap) for side, window in zip(padded.shape, sides, strict=True))
+    places = [(slice(top, top + sides[0]), slice(left, left + sides[1])) for top, left in product(tops, lefts)]
+    outputs = _outputs(network, padded, places)
 
-    def predict(piece: Tensor, where: list) -> Tensor:
-        with autocast():
-            return network(place(piece), tuple(where[0][2:])).float().cpu()
+    weight = _weight(sides)  # [h, w]
+    weights = torch.zeros(sides[0], padded.shape[1], device=device())  # of a row of windows, [h, W]
+    for left in lefts:
+        weights[:, left : left + sides[1]] += weight
+    band, total, result = None, torch.zeros_like(weights), None
+    for top, next_top in pairwise([*tops, padded.shape[0]]):
+        for left in lefts:
+            output = next(outputs)
+            band = output.new_zeros(len(output), *weights.shape) if band is None else band
+            band[..., left : left + sides[1]].addcmul_(output, weight)
+        total += weights
+        done = next_top - top
+        rows = band[:, :done] / total[:done]
+        rows = (finish(rows) if finish else rows).numpy(force=True)
+        result = np.empty((*rows.shape[:-2], *padded.shape), rows.dtype) if result is None else result
+        result[..., top:next_top, :] = rows
+        band, total = (F.pad(these[..., done:, :], (0, 0, 0, done)) for these in (band, total))
+    return np.ascontiguousarray(result[..., *inside])
 
-    whole = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
-    blended = sliding_window_inference(
-        whole, sides, 1, predict, overlap=shares, mode="gaussian", padding_mode="replicate", with_coord=True
+
+def _pad(image: np.ndarray, sides: Sequence[int]) -> tuple[np.ndarray, Place]:
+    """Repeat the borders of an image that is smaller than a window; return it with the place of the original."""
+    missing = [max(window - side, 0) for side, window in zip(image.shape, sides, strict=True)]
+    inside = tuple(slice(more // 2, more // 2 + side) for side, more in zip(image.shape, missing, strict=True))
+    if any(missing):
+        image = np.pad(image, [(more // 2, more - more // 2) for more in missing], mode="edge")
+    return image, inside
+
+
+def _weight(sides: Sequence[int]) -> Tensor:
+    """Return the weights [h, w] of a window's pixels: a Gaussian, of sigma an eighth of a side, and at least 0.001."""
+    rows, columns = (
+        torch.exp(-0.5 * ((torch.arange(side, device=device()) - (side - 1) / 2) / (side / 8)) ** 2) for side in sides
     )
-    return blended[0].numpy()
+    return torch.outer(rows, columns).clamp(min=1e-3)
+
+
+def _outputs(network: Network, image: np.ndarray, places: list[Place]) -> Iterator[Tensor]:
+    """Yield what the network makes of each window, float32 [C, h, w], in batches as large as the memory allows."""
+    rows, columns = places[0]
+    most = max(1, BATCH_PIXELS[device().type] // ((rows.stop - rows.start) * (columns.stop - columns.start)))
+    done = 0
+    while done < len(places):
+        batch = places[done : done + most]
+        outputs = _apply(network, image, batch)
+        if outputs is not None:
+            yield from outputs
+            done += len(batch)
+        elif len(batch) == 1:
+            raise UserError(
+                f"The memory of the GPU does not hold a window of {rows.stop - rows.start} x "
+                f"{columns.stop - columns.start} px: end what else uses it, or set CUDA_VISIBLE_DEVICES to nothing to "
+                "work on the CPU."
+            )
+        else:
+            torch.cuda.empty_cache()
+            most = len(batch) // 2
+
+
+def _apply(network: Network, image: np.ndarray, places: list[Place]) -> Tensor | None:
+    """Return the network's result float32 [B, C, h, w] on some windows; None if they need too much memory."""
+    windows = torch.from_numpy(np.stack([image[where] for where in places]).astype(np.float32, copy=False))[:, None]
+    try:
+        with autocast():
+            return network(place(windows), places).float()
+    except torch.OutOfMemoryError:  # freed only after this function has returned: the error holds the tensors
+        return None
 
 
 def window_side(side: int, *, largest: int = LARGEST, overlap: int = OVERLAP) -> int:
@@ -92,35 +166,3 @@ def window_borders(side: int) -> list[int]:
     """
     window = window_side(side)
     return [border for start in window_starts(side, window, OVERLAP) for border in (start, min(start + window, side))]
-
-
-def noise_canvas(seed: int, draw: int, place: Place) -> Tensor:
-    """Return the part at `place` of an unbounded plane of standard normal noise.
-
-    Every square of the plane has its own random generator, seeded with its position. A window therefore gets the
-    same noise as in the whole image, and only the window is held in memory.
-
-    Parameters
-    ----------
-    seed, draw : int
-        Which plane: the seed of the translation and the number of the draw.
-    place : tuple of slice
-        Rows and columns, not negative.
-
-    Returns
-    -------
-    Tensor, float32 [1, 1, h, w]
-    """
-    rows, columns = place
-    first_row, first_column = rows.start // BLOCK, columns.start // BLOCK
-    squares = [
-        [_square(seed, draw, i, j) for j in range(first_column, -(-columns.stop // BLOCK))]
-        for i in range(first_row, -(-rows.stop // BLOCK))
-    ]
-    top, left = rows.start - first_row * BLOCK, columns.start - first_column * BLOCK
-    plane = np.block(squares)[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
-    return torch.from_numpy(np.ascontiguousarray(plane))[None, None]
-
-
-def _square(*position: int) -> np.ndarray:
-    return np.random.default_rng(position).standard_normal((BLOCK, BLOCK), dtype=np.float32)

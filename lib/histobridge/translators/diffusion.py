@@ -73,24 +73,37 @@ def diffuse_one_step(schedule: Schedule, x_t: Tensor, level: Tensor, noise: Tens
     return alpha.sqrt() * x_t + (1 - alpha).sqrt() * noise
 
 
-def posterior(schedule: Schedule, x_0: Tensor, x_next: Tensor, level: Tensor, noise: Tensor) -> Tensor:
-    """Draw x_t from q(x_t | x_{t+1}, x_0), the Gaussian posterior (Ho et al., arXiv 2006.11239, eq. 6 and 7).
+def posterior(schedule: Schedule, x_0: Tensor, x_t: Tensor, level: Tensor, before: Tensor, noise: Tensor) -> Tensor:
+    """Draw x_s from q(x_s | x_t, x_0) for s < t, the Gaussian posterior of one forward step or of several at once.
 
-    At level 0 the variance is zero and the mean is x_0, so that the last step returns the predicted image.
+    For s = t - 1 it is that of Ho et al. (arXiv 2006.11239, eq. 6 and 7). Several steps from s to t are one with the
+    product of their alphas, so that the same equations hold with alpha = alpha_bar(t) / alpha_bar(s). At s = 0 the
+    variance is zero and the mean is x_0, so that the last step returns the predicted image.
 
     Parameters
     ----------
     x_0 : Tensor, float [B, 1, H, W]
         The clean image, or its prediction.
-    x_next : Tensor, float [B, 1, H, W]
-        The image at level t + 1.
-    level : Tensor, int64 [B]
-        The level t of the result, 0..T-1.
+    x_t : Tensor, float [B, 1, H, W]
+        The image at `level`.
+    level, before : Tensor, int64 [B]
+        The level t of x_t, 1..T, and the level s of the result, 0..t-1.
     noise : Tensor, float [B, 1, H, W]
         Standard normal noise.
     """
-    alpha_bar, alpha_bar_next = _at(schedule.alpha_bar, level), _at(schedule.alpha_bar, level + 1)
-    alpha = alpha_bar_next / alpha_bar
-    mean = alpha_bar.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - alpha_bar) * x_next
-    variance = (1 - alpha_bar) / (1 - alpha_bar_next) * (1 - alpha)
-    return mean / (1 - alpha_bar_next) + variance.sqrt() * noise
+    alpha_bar_t, alpha_bar_s = _at(schedule.alpha_bar, level), _at(schedule.alpha_bar, before)
+    alpha = alpha_bar_t / alpha_bar_s
+    mean = alpha_bar_s.sqrt() * (1 - alpha) * x_0 + alpha.sqrt() * (1 - alpha_bar_s) * x_t
+    variance = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha)
+    return mean / (1 - alpha_bar_t) + variance.sqrt() * noise
+
+
+def sampling_levels(steps: int, sampled: int) -> list[int]:
+    """Return the levels from T = `steps` down to 0 at which an image is drawn in `sampled` steps, evenly spaced.
+
+    Skipped levels are not missed: a generator predicts x_0 from any level (as in DDIM, Song et al., arXiv 2010.02502).
+
+    >>> sampling_levels(4, 4), sampling_levels(4, 2), sampling_levels(4, 1)
+    ([4, 3, 2, 1, 0], [4, 2, 0], [4, 0])
+    """
+    return [round(steps * (sampled - number) / sampled) for number in range(sampled + 1)]

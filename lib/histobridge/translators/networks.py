@@ -37,11 +37,13 @@ class AdaptiveGroupNorm(nn.Module):
         self.style = nn.Linear(embedding, 2 * channels) if embedding else None
 
     def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
-        """Normalise x [B, C, H, W]; `embedding` is [B, E], or None for a plain affine group norm."""
+        """Normalise x [B, C, H, W]; `embedding` is [B, E], [1, E] for all images, or None for a plain affine norm."""
         if self.style is None:
             return self.norm(x)
         scale, shift = self.style(embedding).chunk(2, dim=1)
-        if len(x) == 1:  # a single scale and shift can be those of the norm itself, which saves a pass over the image
+        if (
+            len(embedding) == 1
+        ):  # one scale and shift can be those of the norm itself, which saves a pass over the image
             return F.group_norm(x, self.norm.num_groups, 1 + scale[0], shift[0], self.norm.eps)
         return torch.addcmul(shift[:, :, None, None], self.norm(x), 1 + scale[:, :, None, None])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ from histobridge.training.crops import check_domain, stack
 from histobridge.training.device import device, weight_arrays
 from histobridge.training.distributed import launch, save_from_first
 from histobridge.training.loop import train
-from histobridge.training.sliding_window import noise_canvas, over_windows
+from histobridge.training.noise import noise_canvas
+from histobridge.training.sliding_window import Network, over_windows
 from histobridge.translators.base import Domain
-from histobridge.translators.diffusion import posterior, vp_schedule
+from histobridge.translators.diffusion import posterior, sampling_levels, vp_schedule
 from histobridge.translators.syndiff_training import SynDiffTraining, build_generators
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ class SynDiff(SynDiffNetworks):
 
     def __init__(self, settings: SynDiffSettings, *, sign: int, seed: int = 0):
         super().__init__(settings, sign=sign, seed=seed)
+        self.sampling_steps = settings.diffusion_steps
         self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
@@ -124,44 +127,45 @@ class SynDiff(SynDiffNetworks):
         Another `seed` draws another latent and another canvas of noise, and gives another plausible translation.
         """
 
-        def denoise(condition: Tensor, place: Place) -> Tensor:
-            for _, x, _ in self.walk(condition, to, place, seed=seed):
+        def denoise(condition: Tensor, places: Sequence[Place]) -> Tensor:
+            for _, x, _ in self.walk(condition, to, places, seed=seed):
                 last = x
             return last
 
         return _translate(image, denoise)
 
     def walk(
-        self, condition: Tensor, to: Domain, place: Place, *, seed: int = 0
+        self, condition: Tensor, to: Domain, places: Sequence[Place], *, seed: int = 0
     ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
         """Yield every stage of the reverse diffusion from noise to an image of domain `to`.
 
         Parameters
         ----------
-        condition : Tensor, float [1, 1, H, W] in -1..1
-            The image to translate, or a window of it.
+        condition : Tensor, float [B, 1, H, W] in -1..1
+            The image to translate, or windows of it.
         to : {"L", "U"}
-        place : tuple of slice
-            Rows and columns of the window in the image; they select the noise.
+        places : sequence of B places
+            Rows and columns of each window in the image; they select the noise.
         seed : int
 
         Yields
         ------
         level : int
             Noise level t, from T down to 0.
-        x_t : Tensor, float [1, 1, H, W]
-        x_0 : Tensor, float [1, 1, H, W], or None
+        x_t : Tensor, float [B, 1, H, W]
+        x_0 : Tensor, float [B, 1, H, W], or None
             The prediction of the clean image from x_t; None at level 0, where x_t is that image.
         """
         generator, steps = self.generators[f"G_{to}"].eval(), self.schedule.steps
         latents = _latents(seed, steps, self.settings.latent)
-        x = noise_canvas(seed, steps, place).to(condition)
-        for level in reversed(range(steps)):
-            t = torch.tensor([level], device=condition.device)
-            x_0 = generator(x, condition, t + 1, latents[level]).float().clamp(-1, 1)
-            yield level + 1, x, x_0
-            x = posterior(self.schedule, x_0, x, t, noise_canvas(seed, level, place).to(condition))
-        yield 0, x, None
+        x = noise_canvas(seed, steps, places, condition.device)
+        for level, before in pairwise(sampling_levels(steps, self.sampling_steps)):
+            t, s = (torch.tensor([number], device=condition.device) for number in (level, before))
+            x_0 = generator(x, condition, t, latents[level - 1]).float().clamp(-1, 1)
+            yield level, x, x_0
+            if before:
+                x = posterior(self.schedule, x_0, x, t, s, noise_canvas(seed, before, places, condition.device))
+        yield 0, x_0, None  # which the posterior at level 0 returns
 
 
 class Cycle(SynDiffNetworks):
@@ -182,16 +186,16 @@ class Cycle(SynDiffNetworks):
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` has no effect."""
         generator = self.generators[f"F_{to}"].eval()
-        return _translate(image, lambda piece, place: generator(piece))
+        return _translate(image, lambda windows, places: generator(windows))
 
 
-def _translate(image: np.ndarray, network: Callable[[Tensor, Place], Tensor]) -> np.ndarray:
+def _translate(image: np.ndarray, network: Network) -> np.ndarray:
     """Apply a network that works on -1..1 to an image [H, W] in 0..1, in windows."""
-    return np.clip((over_windows(_to_network(image), network)[0] + 1) / 2, 0, 1)
-
-
-def _to_network(image: np.ndarray) -> np.ndarray:
-    return 2 * image - 1
+    return over_windows(
+        image,
+        lambda windows, places: network(2 * windows - 1, places),
+        finish=lambda rows: ((rows[0] + 1) / 2).clamp(0, 1),
+    )
 
 
 def _latents(seed: int, steps: int, length: int) -> list[Tensor]:
@@ -219,7 +223,7 @@ def _train(
     Arguments and result are NumPy arrays, which pass between processes through a pipe. Tensors would pass through
     shared memory, of which containers have little.
     """
-    tensors = [[stack(_to_network(image)) for image in images] for images in (source, target)]
+    tensors = [[stack(2 * image - 1) for image in images] for images in (source, target)]
     training = SynDiffTraining(fabric, **_arguments(settings), source=tensors[0], target=tensors[1])
     history = train(
         training,

@@ -251,7 +251,7 @@ class SynDiffTraining:
             x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
             x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
             predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
-            fake_t = posterior(self.schedule, predicted, x_next, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
+            fake_t = posterior(self.schedule, predicted, x_next, t + 1, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
             real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
             pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
             l1.append(l1_loss(predicted, x_0))

@@ -118,7 +118,7 @@ class Step(NamedTuple):
 def walk(translator: SynDiff, image: np.ndarray, to: Domain, *, seed: int = 0) -> list[Step]:
     """Return every level of the walk from noise to domain `to`, conditioned on an image [H, W] of one window."""
     condition = torch.from_numpy(2 * image - 1)[None, None].to(device())
-    levels = translator.walk(condition, to, tuple(slice(0, side) for side in image.shape), seed=seed)
+    levels = translator.walk(condition, to, [tuple(slice(0, side) for side in image.shape)], seed=seed)
     return [Step(level, _grey(x), None if guess is None else _grey(guess)) for level, x, guess in levels]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from histobridge.io.masks import read_mask, write_mask
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, cached
+from histobridge.training.map_images import map_images
 from histobridge_study.runs import Run, Stage
 
 STAGE = "03_label"
@@ -49,9 +50,10 @@ def _fit_student(run: Run, source: Segmenter, examples: Examples, start: Segment
     return cached.fit_segmenter(run.cache, untrained, examples, name=f"{name}, fold {run.parameters.fold}")
 
 
-def predictions(segmenter, samples: Iterable[Sample]) -> dict[str, np.ndarray]:
+def predictions(segmenter, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     """Return the masks that a segmenter (or a labeller) predicts, by name of image."""
-    return {sample.name: segmenter.predict(sample.image) for sample in samples}
+    masks = map_images(segmenter.predict, [sample.image for sample in samples])
+    return {sample.name: mask for sample, mask in zip(samples, masks, strict=True)}
 
 
 # --- As files ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from histobridge.metrics.reconstruction import l1, psnr, ssim
 from histobridge.metrics.translation_checks import offset_px, seam
 from histobridge.strategies import TranslatorRecipe, cached
 from histobridge.strategies.cached import CachedTranslator
+from histobridge.training.map_images import map_images
 from histobridge.training.sliding_window import window_borders
 from histobridge.translators import load_translator
 from histobridge_study.runs import Run
@@ -64,7 +66,8 @@ def _in_order(run: Run, translators: dict) -> dict[str, CachedTranslator]:
 
 def translated(run: Run, translator: CachedTranslator, samples: list[Sample], to: str) -> list[Sample]:
     """Return samples of one domain translated `to` the other (L or U)."""
-    return [Sample(s.name, s.subject, translator.translate(s.image, to, seed=run.seed)) for s in samples]
+    images = map_images(lambda sample: translator.translate(sample.image, to, seed=run.seed), samples)
+    return [replace(sample, image=image) for sample, image in zip(samples, images, strict=True)]
 
 
 def translation_rows(
