@@ -1,5 +1,6 @@
 """sliding_window.py: windows leave no trace, and neither their batches nor a lack of memory change a result."""
 
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from histobridge.errors import UserError
 from histobridge.metrics.translation_checks import seam
 from histobridge.phantom import phantom
 from histobridge.tiles import window_starts
-from histobridge.training import sliding_window
+from histobridge.training import sliding_window, threads
 from histobridge.training.device import device
 from histobridge.training.sliding_window import over_windows, window_borders, window_side
 
@@ -216,3 +217,20 @@ def test_too_little_memory_for_one_window_is_told():
 
     with pytest.raises(UserError, match=r"does not hold a window of 64 x 96 px: .* CUDA_VISIBLE_DEVICES"):
         over_windows(ramp((50, 90)), network)
+
+
+def test_windows_run_with_the_fastest_number_of_threads(monkeypatch):
+    """Where more threads are slower, only the first windows use them; the next image goes on with what is known."""
+    monkeypatch.setattr(threads, "MOST", 2)
+    monkeypatch.delenv("HISTOBRIDGE_THREADS", raising=False)
+    before, used = torch.get_num_threads(), []
+
+    def beside_a_neighbour(windows, places):
+        used.append(torch.get_num_threads())
+        time.sleep(0.01 * (used[-1] - 1))
+        return windows
+
+    for _ in range(2):
+        over_windows(ramp((96, 96)), beside_a_neighbour, largest=32, overlap=0)
+    torch.set_num_threads(before)
+    assert used == [1, 1, 1, 2, 2] + [1] * 13

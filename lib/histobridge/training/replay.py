@@ -47,9 +47,12 @@ class CudaGraphs:
 
     def capture(self, function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
         """Record the kernels of a function without running them; return what runs them, and where the result lies."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            result = function()
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                result = function()
+        finally:
+            torch.cuda.set_stream(current)  # a capture that fails would leave its own stream
         return graph.replay, result
 
 

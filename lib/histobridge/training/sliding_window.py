@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise, product
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from histobridge.errors import UserError
 from histobridge.tiles import Place, window_starts
 from histobridge.training.device import autocast, device, place
+from histobridge.training.threads import ThreadChoice, candidates
 
 LARGEST, OVERLAP = 768, 64
 """Side of the largest window, and least overlap of neighbouring windows, px."""
@@ -109,7 +111,8 @@ def _outputs(network: Network, image: np.ndarray, places: list[Place]) -> Iterat
     done = 0
     while done < len(places):
         batch = places[done : done + most]
-        outputs = _apply(network, image, batch)
+        with _thread_choice(network.__qualname__, rows.stop - rows.start, columns.stop - columns.start).timed():
+            outputs = _apply(network, image, batch)
         if outputs is not None:
             yield from outputs
             done += len(batch)
@@ -122,6 +125,12 @@ def _outputs(network: Network, image: np.ndarray, places: list[Place]) -> Iterat
         else:
             torch.cuda.empty_cache()
             most = len(batch) // 2
+
+
+@lru_cache(maxsize=256)
+def _thread_choice(network: str, height: int, width: int) -> ThreadChoice:
+    """Return the choice of threads for windows of one size: images that follow go on with it."""
+    return ThreadChoice(candidates(device()))
 
 
 def _apply(network: Network, image: np.ndarray, places: list[Place]) -> Tensor | None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -46,7 +49,7 @@ def candidates(device: torch.device) -> list[int]:
 
 
 class ThreadChoice:
-    """The number of threads for calls that are alike, such as the steps of a training.
+    """The number of threads for calls that are alike, such as the steps of a training or windows of one size.
 
     Each of `numbers` is tried for a few calls, from the smallest on, until one more is no gain. The fastest is kept.
     Once `WATCHED` calls in a row were slower than `SLOW` times that, all are tried again.
@@ -68,6 +71,14 @@ class ThreadChoice:
         self.pace = math.inf  # of the best so far, s a call
         self.chosen = len(self.numbers) == 1
         self.times: list[float] = []
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Run one call with `threads` threads, and note its time."""
+        torch.set_num_threads(self.threads)
+        start = time.monotonic()
+        yield
+        self.note(time.monotonic() - start)
 
     def note(self, seconds: float) -> None:
         """Record that a call with `threads` threads took `seconds`, and decide `threads` for the next one."""
