@@ -51,7 +51,7 @@ def main(runs: Path, reports: Path) -> None:
         untrained = SynDiff(training_profile("cpu").translator, sign=sign)
         translator, _ = cached.fit_syndiff(cache, untrained, [image for image, _ in examples], target)
         for steps in SAMPLING_STEPS:
-            translator.sampling_steps = steps
+            translator.settings = translator.settings.model_copy(update={"sampling_steps": steps})
             row = {"modality": modality, "sampling_steps": steps, "megapixels_per_s": pace(translator)}
             row |= similarity(translator, modality)
             students = []

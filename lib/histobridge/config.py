@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from histobridge.errors import UserError, one_of
 
@@ -77,6 +77,8 @@ class SynDiffSettings(Strict):
         How the learning rates fall (see `training.loop.DECAYS`).
     diffusion_steps : int
         Steps T from image to noise.
+    sampling_steps : int, optional
+        Steps in which an image is translated, at most T; by default T. It does not matter to training.
     beta_min, beta_max : float
         Noise rates of the variance-preserving schedule at its two ends.
     width, multipliers, blocks : int, tuple of int, int
@@ -111,6 +113,7 @@ class SynDiffSettings(Strict):
     accumulate: int = Field(1, ge=1)
     decay: Literal["linear", "cosine"] = "linear"
     diffusion_steps: int = 4
+    sampling_steps: int | None = Field(None, ge=1)
     beta_min: float = 0.1
     beta_max: float = 20.0
     width: int = 32
@@ -135,10 +138,21 @@ class SynDiffSettings(Strict):
     compile: bool = False
     save_every: int = 50
 
+    @field_validator("sampling_steps")
+    @classmethod
+    def _no_more_than_all(cls, steps: int | None, info: ValidationInfo) -> int | None:
+        if steps is not None and steps > info.data.get("diffusion_steps", steps):
+            raise ValueError(f"{steps} sampling steps are more than the {info.data['diffusion_steps']} diffusion steps")
+        return steps
+
     @property
     def joint_batch(self) -> int:
         """Images of either domain per step."""
         return self.batch * self.accumulate
+
+    def of_training(self) -> dict:
+        """Return, as plain values, the settings that decide the weights."""
+        return self.model_dump(mode="json", exclude={"sampling_steps"})
 
 
 class SegmenterSettings(Strict):

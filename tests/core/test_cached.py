@@ -55,6 +55,16 @@ def test_a_second_call_trains_nothing(trainers, monkeypatch, model):
     assert trainers[model](seed=1).fingerprint != first.fingerprint and steps
 
 
+def test_other_sampling_steps_train_nothing(tmp_path, drawn, tiny_syndiff, monkeypatch):
+    """SynDiff is recalled, with the sampling steps that are asked for: its translations are others."""
+    cache, domains = Cache(tmp_path), [images(pairs) for pairs in drawn.values()]
+    first, _ = fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1), *domains)
+    monkeypatch.setattr(SynDiff, "fit", None)
+    settings = tiny_syndiff.model_copy(update={"sampling_steps": 1})
+    again, _ = fit_syndiff(cache, SynDiff(settings, sign=1), *domains)
+    assert again.settings == settings and again.fingerprint != first.fingerprint
+
+
 @pytest.mark.parametrize(("model", "training"), [(Segmenter, SegmenterTraining), (SynDiff, SynDiffTraining)])
 def test_an_interrupted_training_resumes(trainers, tmp_path, monkeypatch, model, training):
     """Killed in step 3, it continues from the checkpoint after step 1 and ends with the same weights."""

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from histobridge.config import CONTROLS, TRANSLATORS
+from histobridge.config import CONTROLS, TRANSLATORS, SynDiffSettings, validated
 from histobridge.errors import UserError
 from histobridge.metrics.translation_checks import seam
 from histobridge.phantom import phantom
+from histobridge.training.device import device
 from histobridge.training.sliding_window import OVERLAP, over_windows
 from histobridge.translators import Control, Cycle, SynDiff, load_translator
 from histobridge.translators import syndiff as module
@@ -211,6 +212,25 @@ def test_translation_goes_through_all_levels(tiny_syndiff):
         torch.testing.assert_close(following, expected)
 
 
+@pytest.mark.parametrize(("sampling_steps", "levels"), [(None, [4, 3, 2, 1, 0]), (2, [4, 2, 0]), (1, [4, 0])])
+def test_sampling_steps_choose_the_levels(sampling_steps, levels, image, tiny_syndiff):
+    """A walk of fewer steps leaves out levels; it ends with another translation, and another fingerprint."""
+    every = trained(tiny_syndiff)
+    some = SynDiff(tiny_syndiff.model_copy(update={"sampling_steps": sampling_steps}), sign=1)
+    some.generators = every.generators
+    condition, places = torch.zeros(1, 1, 32, 32).to(device()), [(slice(0, 32), slice(0, 32))]
+    with torch.no_grad():
+        assert [level for level, _, _ in some.walk(condition, "U", places)] == levels
+    differs = np.abs(some.translate(image, "U") - every.translate(image, "U")).max() > 1e-4
+    assert differs == (some.fingerprint != every.fingerprint) == (sampling_steps is not None)
+
+
+def test_sampling_steps_are_at_most_the_diffusion_steps():
+    """More are refused in a sentence."""
+    with pytest.raises(UserError, match="5 sampling steps are more than the 4 diffusion steps"):
+        validated(SynDiffSettings, {"sampling_steps": 5}, "settings")
+
+
 def test_the_two_directions_use_different_networks(image, tiny_syndiff):
     """Translations to L and to U differ."""
     syndiff = trained(tiny_syndiff)
@@ -257,10 +277,13 @@ def test_windows_share_the_noise_of_the_image(tiny_syndiff, monkeypatch):
 
 
 def test_fit_changes_translations_and_resumes(drawn, tiny_syndiff, tmp_path):
-    """After `fit` translations differ from the start, and a finished checkpoint gives the same ones."""
+    """After `fit` translations differ from the start, and a finished checkpoint gives the same ones.
+
+    Sampling steps, here all four in two ways, do not matter to the checkpoint.
+    """
     source, target = ([image for image, _ in drawn[modality]] for modality in ("tem", "sem"))
     settings = tiny_syndiff.model_copy(update={"steps": 2})
-    first, again = SynDiff(settings, sign=-1), SynDiff(settings, sign=-1)
+    first, again = (SynDiff(settings.model_copy(update={"sampling_steps": n}), sign=-1) for n in (None, 4))
     history = first.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
     again.fit(source, target, checkpoint=tmp_path / "it.pt", report=lambda line: None)
     assert {"cycle", "l1", "adversarial_F", "adversarial_G", "critic_F", "critic_G"} < set(history.columns)

@@ -42,9 +42,11 @@ def fit_syndiff(
     cache: Cache, untrained: SynDiff, source: list[np.ndarray], target: list[np.ndarray]
 ) -> tuple[SynDiff, pd.DataFrame]:
     """Train SynDiff (resuming), or recall it; return it with the losses of every step."""
-    start = {"settings": untrained.settings.model_dump(mode="json"), "sign": untrained.sign, "seed": untrained.seed}
+    start = {"settings": untrained.settings.of_training(), "sign": untrained.sign, "seed": untrained.seed}
     folder = cache.folder("models/syndiff", **start, images=digest(source, target))
-    return _trained(folder, untrained, source, target)
+    trained, losses = _trained(folder, untrained, source, target)
+    trained.settings = untrained.settings  # the file may be of a training for other sampling steps
+    return trained, losses
 
 
 def _trained(folder: Path, model, *data, **options) -> tuple:

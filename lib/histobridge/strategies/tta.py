@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from skimage.transform import resize
+import torch
+from torch.nn.functional import interpolate
+
+from histobridge.training.device import device
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -66,4 +69,7 @@ def _undo(seen: np.ndarray, view: View, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _resized(layer: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return layer if layer.shape == shape else resize(layer, shape, order=1, mode="edge", anti_aliasing=False)
+    if layer.shape == shape:
+        return layer
+    tensor = torch.from_numpy(np.ascontiguousarray(layer, np.float32)).to(device())
+    return interpolate(tensor[None, None], shape, mode="bilinear")[0, 0].numpy(force=True)

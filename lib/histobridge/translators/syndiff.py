@@ -109,7 +109,7 @@ class SynDiffNetworks:
 
 
 class SynDiff(SynDiffNetworks):
-    """Adversarial diffusion: T large denoising steps, conditioned on the image to translate.
+    """Adversarial diffusion: T large denoising steps or fewer, conditioned on the image to translate.
 
     The parameters are those of `SynDiffNetworks`.
     """
@@ -118,7 +118,6 @@ class SynDiff(SynDiffNetworks):
 
     def __init__(self, settings: SynDiffSettings, *, sign: int, seed: int = 0):
         super().__init__(settings, sign=sign, seed=seed)
-        self.sampling_steps = settings.diffusion_steps
         self.schedule = vp_schedule(settings.diffusion_steps, settings.beta_min, settings.beta_max)
 
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
@@ -151,7 +150,7 @@ class SynDiff(SynDiffNetworks):
         Yields
         ------
         level : int
-            Noise level t, from T down to 0.
+            Noise level t, from T down to 0 in as many steps as the settings name.
         x_t : Tensor, float [B, 1, H, W]
         x_0 : Tensor, float [B, 1, H, W], or None
             The prediction of the clean image from x_t; None at level 0, where x_t is that image.
@@ -159,7 +158,7 @@ class SynDiff(SynDiffNetworks):
         generator, steps = self.generators[f"G_{to}"].eval(), self.schedule.steps
         latents = _latents(seed, steps, self.settings.latent)
         x = noise_canvas(seed, steps, places, condition.device)
-        for level, before in pairwise(sampling_levels(steps, self.sampling_steps)):
+        for level, before in pairwise(sampling_levels(steps, self.settings.sampling_steps or steps)):
             t, s = (torch.tensor([number], device=condition.device) for number in (level, before))
             x_0 = generator(x, condition, t, latents[level - 1]).float().clamp(-1, 1)
             yield level, x, x_0
@@ -229,7 +228,7 @@ def _train(
         training,
         training.settings.steps,
         name=SynDiff.name,
-        settings=settings,
+        settings={**settings, "sampling_steps": None},  # which may change while a training is interrupted
         checkpoint=checkpoint,
         save_every=training.settings.save_every,
         report=report if fabric.is_global_zero else lambda line: None,
