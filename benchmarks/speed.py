@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,12 +24,14 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
+import tifffile
 import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from histobridge.config import SegmenterSettings, SynDiffSettings, training_profile
 from histobridge.io.files import write_json, write_table
+from histobridge.io.images import read_image, write_image
 from histobridge.machine import peak_memory_gib, precision
 from histobridge.training import device as devices
 from histobridge_study.provenance import origin
@@ -123,9 +126,9 @@ def prediction(settings: SegmenterSettings, side: int) -> Stage:
     return predict, side**2 / 1e6, 1, predict
 
 
-def noise_image(side: int) -> np.ndarray:
+def noise_image(side: int, *, seed: int = 0) -> np.ndarray:
     """Return an image of noise, float32 [side, side] in 0..1."""
-    return np.random.default_rng(0).random((side, side), dtype=np.float32)
+    return np.random.default_rng(seed).random((side, side), dtype=np.float32)
 
 
 def stages(side: int) -> dict[tuple[str, str, str], Callable]:
@@ -182,6 +185,48 @@ def grow_domain(count: int) -> dict[str, float]:
     return {"seconds": seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)}
 
 
+def grow_folder(count: int) -> dict[str, float]:
+    """Look at a folder of `count` images of 96 px, each with its sidecar, as `histobridge label` does."""
+    from histobridge_label.contact_sheet import contact_sheet
+    from histobridge_label.inspect_folder import scan_folder
+    from histobridge_label.pipeline import thumbnail
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            path = Path(folder, f"nerve{number % 50}", f"{number}_SEM.png")
+            write_image(path, noise_image(96, seed=number))
+            path.with_suffix(".json").write_text('{"PixelSize": [0.1, 0.1], "PixelSizeUnits": "um"}')
+
+        def look() -> None:
+            scan = scan_folder(Path(folder), report=lambda line: None)
+            assert len(scan.table) == count
+            contact_sheet([thumbnail(image) for image in scan.shown], of=count)
+
+        return {"seconds": seconds(look, repeats=1, warm_up=0)}
+
+
+def grow_file(ending: str, side: int) -> dict[str, float]:
+    """Write and read an image of `side` px."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, image = Path(folder, f"image{ending}"), noise_image(side)
+        write = write_image if ending == ".png" else _write_tiff
+        return {"seconds": seconds(lambda: (write(path, image), read_image(path)), repeats=1, warm_up=0)}
+
+
+def _write_tiff(path: Path, image: np.ndarray) -> None:
+    tifffile.imwrite(path, np.rint(255 * image).astype(np.uint8))
+
+
+GROWTH = {
+    "image_side": (grow_image, SIDES),
+    "png_side": (partial(grow_file, ".png"), SIDES),
+    "tiff_side": (partial(grow_file, ".tif"), SIDES),
+    "images": (grow_domain, COUNTS),
+    "folder": (grow_folder, COUNTS),
+}
+"""What grows: its function, and its sizes. Time and memory should grow like pixels or images, not faster."""
+
+
 # --- All of it --------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +247,7 @@ def main(reports: Path, *, quick: bool) -> None:
         rows.append({"stage": stage, "part": part, "unit": unit, **compare(tuned, plain, best)})
     write_table(reports / "bench.csv", pd.DataFrame(rows).round(6))
     rows = []
-    for what, function, sizes in ("image_side", grow_image, SIDES), ("images", grow_domain, COUNTS):
+    for what, (function, sizes) in GROWTH.items():
         for size in sizes[:3] if quick else sizes:
             print(what, size, flush=True)
             rows.append({"what": what, "size": size, **alone(function, size)})
