@@ -6,51 +6,46 @@ process of its own, so that its peak memory is its own.
 
     python benchmarks/speed.py [--quick] [--reports FOLDER]
 
-writes bench.csv, bench_growth.csv and bench.json in ten to twenty minutes. Nothing else should run meanwhile.
+writes bench.csv, bench_growth.csv, bench_busy.csv and bench.json in ten to twenty minutes. Nothing else should run
+meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import tempfile
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pandas as pd
 import tifffile
 import torch
-from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
+from busy import beside_busy
+from measuring import (
+    alone,
+    gflop,
+    noise_image,
+    peaks,
+    prediction,
+    seconds,
+    segmenter,
+    segmenter_training,
+    syndiff,
+    syndiff_training,
+    translation,
+)
 
 from histobridge.config import SegmenterSettings, SynDiffSettings, training_profile
 from histobridge.io.files import write_json, write_table
 from histobridge.io.images import read_image, write_image
-from histobridge.machine import peak_memory_gib, precision
 from histobridge.training import device as devices
 from histobridge_study.provenance import origin
 
-CONVOLUTIONS = ((64, 128), (128, 64), (256, 32))  # channels and image side, in batches of 8
 SIDES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of an image, px
 COUNTS = (10, 100, 1000, 10_000)  # images of a domain
-
-
-def seconds(function: Callable[[], object], *, repeats: int, warm_up: int = 1) -> float:
-    """Return the median time of a call (s), after some calls that do not count."""
-    times = []
-    for _ in range(warm_up + repeats):
-        begin = time.perf_counter()
-        function()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return median(times[warm_up:])
 
 
 def use_plain_pytorch() -> None:
@@ -62,85 +57,16 @@ def use_plain_pytorch() -> None:
     )
 
 
-@torch.inference_mode()
-def peaks(*, repeats: int = 5, side: int = 2048, convolutions: tuple = CONVOLUTIONS) -> dict[str, float]:
-    """Return the peak arithmetic of this machine, GFLOP/s, by number format and operation."""
-    found = {}
-    for dtype in (torch.float32, torch.bfloat16) if precision() == "bfloat16" else (torch.float32,):
-        a, b = torch.rand(2, side, side, device=devices.device()).to(dtype)
-        name = str(dtype).removeprefix("torch.")
-        found[f"{name} matrix product"] = 2 * side**3 / 1e9 / seconds(lambda a=a, b=b: a @ b, repeats=repeats)
-        rates = [_convolution_rate(dtype, *size, repeats) for size in convolutions]
-        found[f"{name} convolution"] = max(rates)
-    return found
-
-
-def _convolution_rate(dtype: torch.dtype, channels: int, side: int, repeats: int) -> float:
-    layout = {"dtype": dtype, "memory_format": torch.channels_last}
-    image = torch.rand(8, channels, side, side, device=devices.device()).to(**layout)
-    weight = torch.rand(channels, channels, 3, 3, device=devices.device()).to(**layout)
-    gflop = 2 * 8 * side**2 * channels**2 * 9 / 1e9
-    return gflop / seconds(lambda: F.conv2d(image, weight, padding=1), repeats=repeats)
-
-
-# --- Stages -----------------------------------------------------------------------------------------------------
-
-Stage = tuple[Callable, float, int, Callable]
-"""A call to time, the images or megapixels of one unit of work, the units in a call, and one unit to count."""
-
-
-def syndiff_training(settings: SynDiffSettings, side: int = 256) -> Stage:
-    """Return one training step, averaged over a period of R1; the counter does not support the step with R1."""
-    from histobridge.training.distributed import fabric
-    from histobridge.translators.syndiff_training import SynDiffTraining
-
-    images = list(torch.rand(4, 1, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1)
-    training = SynDiffTraining(fabric(), settings, 1, 0, images, images)
-    period = range(settings.r1_every)
-    return lambda: [training.step(n) for n in period], settings.joint_batch, len(period), lambda: training.step(1)
-
-
-def segmenter_training(settings: SegmenterSettings, side: int = 256) -> Stage:
-    """Return one training step of the segmenter."""
-    from histobridge.phantom import phantom
-    from histobridge.segmenter import Segmenter, SegmenterTraining
-    from histobridge.training.crops import stack
-
-    training = SegmenterTraining(Segmenter(settings), [stack(*phantom("tem", n, (side, side))) for n in range(2)])
-    return lambda: training.step(0), settings.batch, 1, lambda: training.step(0)
-
-
-def translation(settings: SynDiffSettings, side: int) -> Stage:
-    """Return the translation of one image of `side` px."""
-    from histobridge.translators.syndiff import SynDiff
-
-    translate = partial(SynDiff(settings, sign=1).translate, noise_image(side), "U")
-    return translate, side**2 / 1e6, 1, translate
-
-
-def prediction(settings: SegmenterSettings, side: int) -> Stage:
-    """Return the segmentation of one image of `side` px."""
-    from histobridge.segmenter import Segmenter
-
-    predict = partial(Segmenter(settings).predict, noise_image(side))
-    return predict, side**2 / 1e6, 1, predict
-
-
-def noise_image(side: int, *, seed: int = 0) -> np.ndarray:
-    """Return an image of noise, float32 [side, side] in 0..1."""
-    return np.random.default_rng(seed).random((side, side), dtype=np.float32)
-
-
 def stages(side: int) -> dict[tuple[str, str, str], Callable]:
     """Return what is measured, by stage, part and unit; images have `side` px."""
     published = training_profile("gpu").translator.model_copy(update={"crop": 64, "batch": 1, "accumulate": 1})
-    compact, segmenter = SynDiffSettings(), SegmenterSettings()
+    compact, small = SynDiffSettings(), SegmenterSettings()
     return {
         ("translator, training", "step", "images"): partial(syndiff_training, compact),
         ("translator at the published size, training", "step", "images"): partial(syndiff_training, published),
         ("translation", "4 diffusion steps", "megapixels"): partial(translation, compact, side),
-        ("segmenter, training", "step", "images"): partial(segmenter_training, segmenter),
-        ("segmenter, prediction", "image", "megapixels"): partial(prediction, segmenter, side),
+        ("segmenter, training", "step", "images"): partial(segmenter_training, small),
+        ("segmenter, prediction", "image", "megapixels"): partial(prediction, small, side),
     }
 
 
@@ -150,9 +76,7 @@ def measure(build: Callable, plain: bool, repeats: int) -> dict[str, float]:
         use_plain_pytorch()
     call, amount, units, counted = build()
     took = seconds(call, repeats=repeats) / units
-    with FlopCounterMode(display=False) as counter:
-        counted()
-    return {"seconds": took, "amount": amount, "gflop": counter.get_total_flops() / 1e9}
+    return {"seconds": took, "amount": amount, "gflop": gflop(counted)}
 
 
 def compare(tuned: dict[str, float], plain: dict[str, float], peak: float) -> dict[str, float]:
@@ -227,13 +151,14 @@ GROWTH = {
 """What grows: its function, and its sizes. Time and memory should grow like pixels or images, not faster."""
 
 
+TRAININGS = {
+    "translator, training": partial(syndiff, SynDiffSettings()),
+    "segmenter, training": partial(segmenter, SegmenterSettings()),
+}
+"""What is timed beside a process that keeps one core busy."""
+
+
 # --- All of it --------------------------------------------------------------------------------------------------
-
-
-def alone(function: Callable, *arguments) -> dict:
-    """Call a function in a new process; return its result and the peak memory of that process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result() | {"peak_memory_gib": pool.submit(peak_memory_gib).result()}
 
 
 def main(reports: Path, *, quick: bool) -> None:
@@ -252,6 +177,11 @@ def main(reports: Path, *, quick: bool) -> None:
             print(what, size, flush=True)
             rows.append({"what": what, "size": size, **alone(function, size)})
     write_table(reports / "bench_growth.csv", pd.DataFrame(rows).round(6))
+    rows = []
+    for stage, build in TRAININGS.items():
+        print(stage, "beside a busy process", flush=True)
+        rows.append({"stage": stage, **alone(beside_busy, build, 20 if quick else 60)})
+    write_table(reports / "bench_busy.csv", pd.DataFrame(rows).round(6))
     write_json(reports / "bench.json", origin(quick=quick, peaks_gflop_per_s=found))
 
 
