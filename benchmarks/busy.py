@@ -45,8 +45,8 @@ def beside_busy(build: Callable, steps: int) -> dict[str, float]:
         "seconds": quiet["seconds"],
         "seconds_busy": busy["seconds"],
         "ratio": busy["seconds"] / quiet["seconds"],
-        "threads": quiet["threads"],
-        "threads_busy": busy["threads"],
+        "threads": int(quiet["threads"]),
+        "threads_busy": int(busy["threads"]),
     }
 
 

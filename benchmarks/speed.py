@@ -52,9 +52,15 @@ def use_plain_pytorch() -> None:
     """Undo, in this process, what the library does for speed; call it before the models are imported."""
     os.environ["HISTOBRIDGE_PRECISION"] = "float32"
     devices.place = lambda thing, where=None: thing.to(where or devices.device())
-    devices.adam = lambda network, rate, optimiser=torch.optim.Adam, **options: optimiser(
-        network.parameters(), lr=rate, **options
-    )
+    tuned = devices.adam
+
+    def unfused(*arguments, **options) -> torch.optim.Optimizer:
+        optimiser = tuned(*arguments, **options)
+        for group in (optimiser.defaults, *optimiser.param_groups):
+            group["fused"] = False
+        return optimiser
+
+    devices.adam = unfused
 
 
 def stages(side: int) -> dict[tuple[str, str, str], Callable]:

@@ -87,8 +87,4 @@ def test_the_quick_benchmark_writes_its_tables(tmp_path):
     table = read_table(tmp_path / "bench.csv")
     assert table["share_of_peak"].between(0.001, 1.2).all()
     assert len(speed_overview(table)) == len(speed.stages(64))
-    assert (
-        (tmp_path / "bench_growth.csv").exists()
-        and (tmp_path / "bench_busy.csv").exists()
-        and (tmp_path / "bench.json").exists()
-    )
+    assert all((tmp_path / name).exists() for name in ("bench_growth.csv", "bench_busy.csv", "bench.json"))
