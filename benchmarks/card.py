@@ -3,8 +3,9 @@
     python benchmarks/card.py [--budget SECONDS] [--images FILE] [--reports FOLDER] [--tiny]
 
 writes bench_gpu.csv, a row as soon as it is measured, bench_gpu_losses.csv and bench_gpu.json in less than eight
-minutes. It needs this checkout's `lib` on PYTHONPATH, its Python packages, and nothing else of a machine. Each row comes
-from a process of its own, which ends when its share of the budget is spent: then the row says so, and the next follows.
+minutes. It needs this checkout's `lib` on PYTHONPATH, its Python packages, and nothing else of a machine. Each row
+comes from a process of its own, which ends when its share of the budget is spent: then the row says so, and the next
+one follows.
 
 Eager is what HISTOBRIDGE_GRAPHS=off and HISTOBRIDGE_COMPILE=off leave. FLOP are counted there, for both paths.
 `--images` names real images (see packed_images.py): one fold is then trained on either path, and with `--folds` all
@@ -107,14 +108,14 @@ def time_training(build: Callable, every: int, lasting: float, path: str) -> dic
 
 
 def time_inference(build: Callable, side: int, path: str) -> dict:
-    """Time the second of two equal calls on an image of `side` px; return what `time_training` does, but no losses."""
+    """Time the last of three equal calls on an image of `side` px; return what `time_training` does, but no losses."""
     call, image, took = build(), noise_image(side), []
-    for _ in range(2):
+    for _ in range(3):
         begin = time.perf_counter()
         call(image)
         took.append(time.perf_counter() - begin)
     counted = {"gflop": gflop(lambda: call(image))} if path == "eager" else {}
-    return {"seconds": took[1], "start_seconds": took[0] - took[1], **counted}
+    return {"seconds": took[-1], "start_seconds": took[0] - took[-1], **counted}
 
 
 def translate(settings: SynDiffSettings) -> Callable:
@@ -190,9 +191,8 @@ def sections(sizes: Sizes) -> list[Section]:
         return Section(stage, "images", images, settings.steps, partial(time_training, make, every, sizes.seconds))
 
     def inference(stage: str, build: Callable, settings) -> Section:
-        return Section(
-            stage, "megapixels", megapixels, 0, partial(time_inference, partial(build, settings), sizes.image)
-        )
+        measure = partial(time_inference, partial(build, settings), sizes.image)
+        return Section(stage, "megapixels", megapixels, 0, measure)
 
     published, compact, small = sizes.published, sizes.compact, sizes.segmenter
     return [
