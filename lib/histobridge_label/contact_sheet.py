@@ -21,7 +21,7 @@ from histobridge.display.drawing import (
     styled,
 )
 
-COLUMNS, MAX_IMAGES = 6, 48
+COLUMNS = 6
 
 
 class Thumbnail(NamedTuple):
@@ -35,14 +35,12 @@ class Thumbnail(NamedTuple):
 
 
 @styled
-def contact_sheet(thumbnails: Sequence[Thumbnail]) -> Figure:
+def contact_sheet(shown: Sequence[Thumbnail], of: int) -> Figure:
     """Show images side by side, each with its own scale bar; notes on problems are in colour.
 
-    At most `MAX_IMAGES` are shown, evenly chosen; a title then says so.
+    If they are fewer than the images that they are chosen `of`, a title says so.
     """
-    refuse_empty(thumbnails, "images")
-    step = -(-len(thumbnails) // MAX_IMAGES)
-    shown = thumbnails[::step]
+    refuse_empty(shown, "images")
     columns = min(COLUMNS, max(4, len(shown)))
     figure, grid = panel_grid(-(-len(shown) // columns), columns, gap=0.42)
     for axes, one in zip(grid.flat, shown, strict=False):
@@ -51,6 +49,6 @@ def contact_sheet(thumbnails: Sequence[Thumbnail]) -> Figure:
         text = {"loc": "left", "fontsize": SMALL, "color": VERMILLION if one.odd else "black"}
         axes.set_xlabel("\n".join(textwrap.wrap(one.note, 22, max_lines=3, placeholder=" …")), **text)
     blank(grid.flat[len(shown) :])
-    if step > 1:
-        figure_title(figure, f"{len(shown)} of {len(thumbnails)} images, evenly chosen")
+    if len(shown) < of:
+        figure_title(figure, f"{len(shown)} of {of} images, evenly chosen")
     return figure

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
 from histobridge.io.folders import AGAIN, files_below
-from histobridge.items import Account
+from histobridge.items import MOST_LISTED, Account
 from histobridge_label.export import Handoff, names
 from histobridge_label.export.read import CHECKSUMS, is_own_table
 from histobridge_label.file_kinds import SYSTEM, same
@@ -81,15 +81,14 @@ def corrected_files(handoff: Handoff, folder: Path, account: Account) -> dict[st
             account.harmless[path] = harmless
             continue
         with account.item(path):
-            one = _match(path, images)
+            one = _match(path, images, suggest=len(account.skipped) < MOST_LISTED)
             if one is not None:
                 found.setdefault(one.image, []).append(one)
             elif sha256_of(path) in checksums:
                 account.harmless[path] = UNCHANGED
             else:
                 raise UserError(f"not recognised: corrections keep the names they were handed off with ({EXPECTED}).")
-        if path in account.used:  # until it has been read, nobody knows
-            account.withdraw(path)
+        account.withdraw(path)  # until it has been read, nobody knows
     return found
 
 
@@ -122,17 +121,18 @@ def _harmless(path: Path) -> str | None:
     return "text or table" if path.suffix.casefold() in WRITING else None
 
 
-def _match(path: Path, images: dict[str, str]) -> Corrected | None:
+def _match(path: Path, images: dict[str, str], *, suggest: bool) -> Corrected | None:
     """Return the image and the ending of a file; None if its name is none of a correction.
 
-    Raises a `UserError` if it is one of a correction, and of no image.
+    Raises a `UserError` if it is one of a correction, and of no image. To `suggest` similar names takes a comparison
+    with those of all images.
     """
     for ending, pattern in PATTERNS.items():
         if found := pattern.fullmatch(path.name):
             for name in (found["image"], COPY_OF.sub("", found["image"])):
                 if image := images.get(same(name)):
                     return Corrected(path, image, ending)
-            similar = difflib.get_close_matches(same(found["image"]), images, n=3)
+            similar = difflib.get_close_matches(same(found["image"]), images, n=3) if suggest else []
             similar = list(dict.fromkeys(images[name] for name in similar))
             question = f"; did you mean {' or '.join(similar)}?" if similar else "."
             raise UserError(f"{path.name} belongs to no image of the hand-off{question}")

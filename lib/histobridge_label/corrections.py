@@ -156,7 +156,7 @@ def _read(handoff: Handoff, files: list[Corrected], edited: set[str], account: A
         if lost := edited & {handoff.name_of(image, ending) for ending in (names.COMBINED, IMAGE)}:
             raise UserError(f"{sorted(lost)[0]} of the hand-off was edited, so that what was there before is lost.")
         before = read_mask(handoff.file(image, names.COMBINED))[0]
-        um_per_px = float(handoff.images.set_index("image").at[image, "um_per_px"])
+        um_per_px = handoff.um_per_px(image)
         edits = [one for one in _read_files(handoff, files, before, um_per_px, account) if (one.mask != before).any()]
         for other in edits[1:]:
             if (other.mask != edits[0].mask).any():

@@ -92,14 +92,16 @@ class MaskNames:
     def __init__(self, root: Path, files: Iterable[Path]):
         self._root = root
         self._images: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)  # of each folder, by stem
-        self._children: dict[tuple[str, ...], set[str]] = defaultdict(set)  # folders in each folder
+        self._beside: dict[tuple, list[tuple[str, ...]]] = defaultdict(list)  # folders that differ in one name alone
         self._elsewhere: dict[tuple[str, ...], dict[str, str]] = {}
         for path in files:
             folder = path.relative_to(root).parts[:-1]
             if path.suffix.lower() in READABLE + UNREADABLE:
                 self._images[folder].setdefault(same(stem(path)), path.name)
+        for folder in sorted(self._images):
             for depth, name in enumerate(folder):
-                self._children[folder[:depth]].add(name)
+                if not _is_of_masks(name):
+                    self._beside[folder[:depth], folder[depth + 1 :]].append(folder)
 
     def image_of(self, path: Path) -> str | None:
         """Return the name of the image that a file is a mask of, by the names of both; None if it is an image.
@@ -120,9 +122,9 @@ class MaskNames:
             found: dict[str, str] = {}
             for depth in (depth for depth, name in enumerate(folder) if _is_of_masks(name)):
                 above, below = folder[:depth], folder[depth + 1 :]
-                beside = ((name,) for name in sorted(self._children[above]) if not _is_of_masks(name))
-                for other in ((), *beside):
-                    found = self._images.get((*above, *other, *below), {}) | found
+                for other in ((*above, *below), *self._beside.get((above, below), ())):
+                    for name, image in self._images.get(other, {}).items():
+                        found.setdefault(name, image)
             self._elsewhere[folder] = found
         return self._elsewhere[folder]
 

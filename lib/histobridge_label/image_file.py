@@ -45,8 +45,8 @@ class ImageFile:
         Such as `16-bit grey`.
     sha256 : str
         Of the file.
-    thumbnail : ndarray
-        uint8 `[h, w]`: those of ten thousand images are held in memory.
+    thumbnail : ndarray, optional
+        uint8 `[h, w]`; a scan of many images keeps few (see `FolderScan`).
     warnings : tuple of str
         Possible faults of the image.
     """
@@ -60,7 +60,7 @@ class ImageFile:
     width: int
     stored_as: str
     sha256: str
-    thumbnail: np.ndarray = field(repr=False)
+    thumbnail: np.ndarray | None = field(repr=False, default=None)
     warnings: tuple[str, ...] = ()
 
     def read(self) -> np.ndarray:

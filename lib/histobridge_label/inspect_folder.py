@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,9 @@ from histobridge_label.file_kinds import READABLE
 from histobridge_label.find_images import find_images, unique_names
 from histobridge_label.image_file import ImageFile, inspect_image
 from histobridge_label.pixel_size import Sidecars
+
+MOST_SHOWN = 48
+"""Images on a contact sheet."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,15 @@ class FolderScan:
         What became of every file below the folder, to the end of the command.
     warnings : list of str
         Sentences about single images, and the images as a set.
+    shown : list of ImageFile
+        `MOST_SHOWN` of `inspected` at most, evenly chosen; these alone have their thumbnails.
     """
 
     folder: Path
     inspected: list[ImageFile]
     account: Account
     warnings: list[str]
+    shown: list[ImageFile]
 
     @property
     def images(self) -> list[ImageFile]:
@@ -109,15 +115,39 @@ def scan_folder(
         raise _nothing_left(folder, account, [])
     if um_per_px is not None:
         check_pixel_size(um_per_px, folder)
-    images, sidecars = [], Sidecars(folder)
+    images, shown, sidecars = [], EvenlyKept(MOST_SHOWN), Sidecars(folder)
     names = unique_names([path.relative_to(folder) for path in paths])
     for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
         report(f"looking at {name}, {number} of {len(paths)}")
         with account.item(path):
-            images.append(inspect_image(path, name, sidecars, um_per_px))
+            image = inspect_image(path, name, sidecars, um_per_px)
+            images.append(replace(image, thumbnail=None))
+            shown.add(image)
     if not images:
         raise _nothing_left(folder, account, paths)
-    return FolderScan(folder, images, account, _warnings(images))
+    return FolderScan(folder, images, account, _warnings(images), shown.kept)
+
+
+class EvenlyKept:
+    """Keeps at most `most` of the items that it is given one by one, evenly spaced, however many these will be.
+
+    >>> few = EvenlyKept(3)
+    >>> for number in range(8):
+    ...     few.add(number)
+    >>> few.kept
+    [0, 4]
+    """
+
+    def __init__(self, most: int):
+        self.kept, self._most, self._step, self._given = [], most, 1, 0
+
+    def add(self, item: object) -> None:
+        """Keep an item if its turn has come; of too many, every second one goes."""
+        if self._given % self._step == 0:
+            self.kept.append(item)
+        self._given += 1
+        if len(self.kept) > self._most:
+            self.kept, self._step = self.kept[::2], 2 * self._step
 
 
 def _nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:

@@ -218,15 +218,20 @@ def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, acco
     return write_table(out / "morphometrics.csv", images)
 
 
+def _mask_in(path: Path) -> np.ndarray:
+    return read_mask(path)[0]
+
+
 def warnings_about(model: Model, labels: list[CachedLabel], handoff: Handoff) -> list[str]:
     """Return what makes labels doubtful before anybody has checked them: no fibres, bare axons, sizes unlike L."""
     empty = set(handoff.images.loc[handoff.images["n_fibres"] == 0, "name"])
-    masks = [read_mask(label.mask)[0] for label in labels if label.image.name not in empty]
+    files = [label.mask for label in labels if label.image.name not in empty]
     found = [f"No fibre was found in {', '.join(sorted(empty))}."] if empty else []
-    if masks:
-        found += scale.scale_warnings(masks, model.axon_px, model.um_per_px)
-        found += scale.axon_size_warnings(scale.typical_axon_px(masks) * model.um_per_px, model.axon_um_source)
-    if masks and (share := mean_enclosure(masks)) < LEAST_ENCLOSED:
+    if files:
+        axon_px = scale.typical_axon_px(map(_mask_in, files))  # one mask is in memory at a time
+        found += scale.scale_warnings(axon_px, model.axon_px, model.um_per_px)
+        found += scale.axon_size_warnings(axon_px * model.um_per_px, model.axon_um_source)
+    if files and (share := mean_enclosure(map(_mask_in, files))) < LEAST_ENCLOSED:
         found.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
     if changed := edited_files(handoff):
         found.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")

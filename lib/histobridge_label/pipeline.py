@@ -237,7 +237,8 @@ def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
     """Inspect a folder of images; write images.csv and the contact sheet."""
     scan = scan_folder(folder, um_per_px, exclude=out)
     write_table(out / TABLE, scan.table)
-    save_figure(contact_sheet([_thumbnail(image) for image in scan.images]), out / "contact_sheet")
+    sheet = contact_sheet([thumbnail(image) for image in scan.shown], of=len(scan.inspected))
+    save_figure(sheet, out / "contact_sheet")
     _print_remarks([*scan.account.lines, *scan.warnings])
     return scan
 
@@ -249,7 +250,8 @@ def _check_bounds(scan: FolderScan, um_per_px: float, out: Path, modality: str |
     check_disk(with_labels + models, out)
 
 
-def _thumbnail(image: ImageFile) -> Thumbnail:
+def thumbnail(image: ImageFile) -> Thumbnail:
+    """Return an image as the contact sheet shows it; it must be one of `FolderScan.shown`."""
     um_per_px = image.um_per_px * image.width / image.thumbnail.shape[1]
     note = f"{image.width} × {image.height} px, {image.um_per_px:.3g}\N{NO-BREAK SPACE}µm/px"
     note = f"{note}; {image.warnings[0]}" if image.warnings else note

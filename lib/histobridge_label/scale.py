@@ -192,19 +192,16 @@ def typical_axon_px(masks: Iterable[np.ndarray]) -> float:
     return float(2 * np.sqrt(areas[np.searchsorted(areas.cumsum(), areas.sum() / 2)] / np.pi))
 
 
-def scale_warnings(masks: Iterable[np.ndarray], source_axon_px: float, um_per_px: float) -> list[str]:
+def scale_warnings(axon_px: float, source_axon_px: float, um_per_px: float) -> list[str]:
     """Warn if axons are larger or smaller, in px, than those of the labelled images, and name a better pixel size.
 
     Parameters
     ----------
-    masks : iterable of ndarray
-        Labels of the new images, uint8 `[H, W]`, at `um_per_px`.
-    source_axon_px : float
-        The `typical_axon_px` of the labelled images.
+    axon_px, source_axon_px : float
+        The `typical_axon_px` of the labels of the new images, at `um_per_px`, and of the labelled images.
     um_per_px : float
         Pixel size at which the images were labelled, µm/px.
     """
-    axon_px = typical_axon_px(masks)
     ratio = axon_px / source_axon_px
     if not np.isfinite(ratio) or 1 / MAX_RATIO_PX <= ratio <= MAX_RATIO_PX:
         return []

@@ -18,6 +18,7 @@ from psutil import Process
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock, sweep_drafts, write_json, write_text
 from histobridge.machine import available_cores
+from histobridge_study.cards import card_places
 from histobridge_study.grid import Grid
 from histobridge_study.notebook_page import notebook_html
 from histobridge_study.processes import end_tree
@@ -147,9 +148,12 @@ def _date_by_this_clock(record: Path) -> None:
 
 def _snakemake(grid: Grid, cores: int, *, dry_run: bool) -> int:
     """Run Snakemake in the folder of the grid; return its exit code. However this ends, no process stays at work."""
-    config = write_json(grid.folder / CONFIG, {**grid.config, "cores": cores, "front": os.getpid()})
+    places = card_places(grid.settings.translator)
+    on_cards = {"card_places": places, "gpu": 1} if places else {}  # a place on a card is what Snakemake counts as gpu
+    config = write_json(grid.folder / CONFIG, {**grid.config, "cores": cores, "front": os.getpid(), **on_cards})
     command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--configfile", config]
     command += ["--profile", WORKFLOW / "profiles" / "local", "--cores", cores, *(["--dry-run"] if dry_run else [])]
+    command += ["--resources", f"gpu={len(places)}"] if places else []
     # A session of its own: a signal to the group of this process reaches this one alone, which then ends all others.
     process = subprocess.Popen(list(map(str, command)), cwd=grid.folder, start_new_session=True)
     try:

@@ -63,7 +63,7 @@ def test_a_corrected_mask_is_matched_by_name(handoff, returned, corrected, label
     (returned / "notes.txt").write_text("ignored")
     (found,), account = read_corrections(handoff.folder, returned)
     assert (found.image, found.um_per_px, found.changed) == (A, UM, True)
-    assert account.used == [found.file] and account.harmless == {returned / "notes.txt": "text or table"}
+    assert list(account.used) == [found.file] and account.harmless == {returned / "notes.txt": "text or table"}
     np.testing.assert_array_equal(found.before, labels["a"][1])
     np.testing.assert_array_equal(found.after, corrected)
     assert found.image_file == handoff.file(A, ".png")
@@ -148,7 +148,7 @@ def test_in_a_copy_of_the_handoff_the_edited_file_counts(ending, handoff, return
         write_geojson(path, corrected, fibre_labels(corrected, UM))
     matched, account = read_corrections(handoff.folder, returned)
     assert [(found.image, found.changed) for found in matched] == [(A, True), (B, False)] and not account.skipped
-    assert account.used == [path]
+    assert list(account.used) == [path]
     np.testing.assert_array_equal(matched[0].after, corrected)
 
 

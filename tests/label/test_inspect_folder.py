@@ -10,8 +10,10 @@ import tifffile
 
 from histobridge.errors import UserError
 from histobridge.io.images import write_image
+from histobridge_label.contact_sheet import contact_sheet
 from histobridge_label.find_images import unique_names
 from histobridge_label.inspect_folder import FolderScan, scan_folder
+from histobridge_label.pipeline import thumbnail
 
 
 @pytest.fixture
@@ -39,6 +41,17 @@ def write_colour(path, image):
 def write_16_bit(path, image, **options):
     """A 16-bit TIFF."""
     tifffile.imwrite(path, (65535 * image).astype(np.uint16), **options)
+
+
+def test_few_thumbnails_are_kept_of_many_images(tmp_path, grey, monkeypatch):
+    """Memory does not grow with a folder: a few images, evenly chosen, carry a picture for the contact sheet."""
+    monkeypatch.setattr("histobridge_label.inspect_folder.MOST_SHOWN", 3)
+    for number in range(8):
+        write_image(tmp_path / f"{number}.png", grey)
+    found = scan(tmp_path, 0.1)
+    assert [image.name for image in found.shown] == ["0", "4"]
+    assert all(image.thumbnail is None for image in found.images) and found.shown[1].thumbnail.size
+    assert contact_sheet([thumbnail(image) for image in found.shown], of=8).get_suptitle().startswith("2 of 8 images")
 
 
 # --- Which files are images -----------------------------------------------------------------------------

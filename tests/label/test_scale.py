@@ -65,13 +65,14 @@ def test_structures_larger_than_the_largest_sigma_are_measured():
 def test_axons_of_another_size_give_a_warning_with_a_better_pixel_size(source):
     """At half and at twice the scale; none at the right scale, and none without axons."""
     masks = [phantom("sem", seed, (192, 192))[1] for seed in (60, 61)]
-    assert scale_warnings(masks, source.axon_px, 0.1) == []
-    (warning,) = scale_warnings([mask[::2, ::2] for mask in masks], source.axon_px, 0.2)
+    assert scale_warnings(typical_axon_px(masks), source.axon_px, 0.1) == []
+    (warning,) = scale_warnings(typical_axon_px(mask[::2, ::2] for mask in masks), source.axon_px, 0.2)
     assert "--work-at`, now 0.2" in warning and warning.endswith("labels would be better.")
     assert 0.08 < float(warning.split(" µm/px")[0].split()[-1]) < 0.12
-    (warning,) = scale_warnings([np.kron(mask, np.ones((2, 2), np.uint8)) for mask in masks], source.axon_px, 0.05)
+    enlarged = (np.kron(mask, np.ones((2, 2), np.uint8)) for mask in masks)
+    (warning,) = scale_warnings(typical_axon_px(enlarged), source.axon_px, 0.05)
     assert "--work-at`, now 0.05" in warning and warning.endswith("it would be faster.")
-    assert scale_warnings([np.zeros((8, 8), np.uint8)], source.axon_px, 0.1) == []
+    assert scale_warnings(typical_axon_px([np.zeros((8, 8), np.uint8)]), source.axon_px, 0.1) == []
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
 """benchmarks/speed.py: its functions at the smallest size."""
 
-import importlib.util
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "speed.py"
-spec = importlib.util.spec_from_file_location("speed", SCRIPT)
-speed = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(speed)
+sys.path.append(str(SCRIPT.parent))
+import busy  # noqa: E402
+import measuring  # noqa: E402
+import speed  # noqa: E402
 
 
 def test_rates_follow_from_seconds_and_arithmetic():
@@ -23,19 +24,34 @@ def test_rates_follow_from_seconds_and_arithmetic():
 def test_every_stage_is_measured(tiny_syndiff, tiny_segmenter):
     """Times, arithmetic and memory are positive; two units of work in a call are averaged."""
     builds = [
-        partial(speed.syndiff_training, tiny_syndiff, 64),
-        partial(speed.segmenter_training, tiny_segmenter, 64),
-        partial(speed.translation, tiny_syndiff, 64),
-        partial(speed.prediction, tiny_segmenter, 64),
+        partial(measuring.syndiff_training, tiny_syndiff, 64),
+        partial(measuring.segmenter_training, tiny_segmenter, 64),
+        partial(measuring.translation, tiny_syndiff, 64),
+        partial(measuring.prediction, tiny_segmenter, 64),
     ]
     for build in builds:
         assert all(value > 0 for value in speed.measure(build, False, 1).values())
-    assert speed.grow_domain(2)["seconds"] > 0 and speed.grow_image(64)["seconds"] > 0
+
+
+def test_all_growth_is_measured():
+    """Images, domains, folders and files, each at the smallest size."""
+    small = {"image_side": 64, "png_side": 64, "tiff_side": 64, "images": 2, "folder": 3}
+    for what, (function, _) in speed.GROWTH.items():
+        assert function(small[what])["seconds"] > 0
+
+
+def test_training_is_timed_beside_a_busy_process(tiny_segmenter):
+    """The busy process is at work meanwhile and gone afterwards; the ratio follows from both times."""
+    row = busy.beside_busy(partial(measuring.segmenter, tiny_segmenter, 64), 6)
+    assert row["ratio"] == pytest.approx(row["seconds_busy"] / row["seconds"]) and row["threads"] >= 1
+    with busy.busy_core() as process:
+        assert psutil.Process(process.pid).is_running()
+    assert not psutil.pid_exists(process.pid)
 
 
 def test_peaks_are_positive():
     """There is a rate of the matrix product and of the best convolution."""
-    found = speed.peaks(repeats=1, side=64, convolutions=((8, 16),))
+    found = measuring.peaks(repeats=1, side=64, convolutions=((8, 16),))
     assert {"float32 matrix product", "float32 convolution"} <= found.keys() and min(found.values()) > 0
 
 
@@ -49,7 +65,7 @@ from histobridge.segmenter import Segmenter, SegmenterTraining
 training = SegmenterTraining(Segmenter(SegmenterSettings()), [])
 assert all(weight.is_contiguous() for weight in training.network.parameters())
 assert not training.optimiser.defaults["fused"]
-assert not torch.is_autocast_enabled("cpu") and speed.precision() == "float32"
+assert not torch.is_autocast_enabled("cpu") and speed.devices.precision() == "float32"
 """
 
 
@@ -71,4 +87,4 @@ def test_the_quick_benchmark_writes_its_tables(tmp_path):
     table = read_table(tmp_path / "bench.csv")
     assert table["share_of_peak"].between(0.001, 1.2).all()
     assert len(speed_overview(table)) == len(speed.stages(64))
-    assert (tmp_path / "bench_growth.csv").exists() and (tmp_path / "bench.json").exists()
+    assert all((tmp_path / name).exists() for name in ("bench_growth.csv", "bench_busy.csv", "bench.json"))

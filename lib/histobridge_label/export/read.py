@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,7 +20,8 @@ SIDECAR = ".json"
 WRITE_AGAIN = "run the command that wrote the hand-off again: it sets aside what is broken, and writes that anew"
 
 
-class Handoff(NamedTuple):
+@dataclass(frozen=True)
+class Handoff:
     """A complete hand-off.
 
     Attributes
@@ -41,8 +43,15 @@ class Handoff(NamedTuple):
 
     def name_of(self, image: str, ending: str) -> str:
         """Return the path of one file of an image relative to the hand-off, as `provenance.json` lists it."""
-        folder = self.images.set_index("image").at[image, "folder"]
-        return f"{folder}/{image}{ending}"
+        return f"{self._rows[image].folder}/{image}{ending}"
+
+    def um_per_px(self, image: str) -> float:
+        """Return the pixel size of an image, µm/px."""
+        return float(self._rows[image].um_per_px)
+
+    @cached_property
+    def _rows(self) -> dict[str, tuple]:  # by image: a search of the table for each of ten thousand takes minutes
+        return {row.image: row for row in self.images.itertuples()}
 
 
 def read_handoff(folder: Path) -> Handoff:

@@ -224,9 +224,10 @@ def complete_handoff(folder: Path, labelled: Iterable[Labelled]) -> Handoff:
     """
     folder, provenance = Path(folder), read_provenance(folder)
     _set_tables_aside(folder, provenance[CHECKSUMS])
-    missing = [name for name in provenance[CHECKSUMS] if not (folder / name).exists()]
+    missing = dict.fromkeys(name for name in provenance[CHECKSUMS] if not (folder / name).exists())
     if missing:
-        print(f"{len(missing)} files of {folder} are missing ({missing[0]}): they are written again.", flush=True)
+        first = next(iter(missing))
+        print(f"{len(missing)} files of {folder} are missing ({first}): they are written again.", flush=True)
         with tempfile.TemporaryDirectory(prefix=DRAFT, dir=folder.parent) as draft:
             fresh = write_handoff(Path(draft) / "handoff", labelled, {})
             _move(missing, fresh, folder)
@@ -236,7 +237,7 @@ def complete_handoff(folder: Path, labelled: Iterable[Labelled]) -> Handoff:
     return read_handoff(folder)
 
 
-def _move(wanted: list[str], fresh: Handoff, folder: Path) -> None:
+def _move(wanted: Iterable[str], fresh: Handoff, folder: Path) -> None:
     for name in wanted:
         if (fresh.folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def _note(statuses: list, account: Account, *, fetched: bool) -> None:
     for file in statuses:
         name = f"{file.dataset}/{file.path}"
         if file.state == "here":
-            account.used.append(name)
+            account.used[name] = None
         elif file.state == "wrong" or (fetched and file.split == "development"):
             account.skip(name, f"{file.state}, {file.reason}")
         else:

@@ -77,9 +77,11 @@ def notebook(
     data: Data = Path("data"),
     out: Out = Path("runs"),
     study_file: StudyFile = None,
+    card_places: Annotated[str, typer.Option(help="Cards, one of which the job takes, as `0,1,0,1`.")] = "",
     ends_with: Annotated[int | None, typer.Option(help="Process whose end ends this one.")] = None,
 ) -> None:
     """Run one notebook by papermill: a single job of the study. Its lines begin with what it works on."""
+    from histobridge_study.cards import on_a_card
     from histobridge_study.execute import REPORT, PrefixedStream, execute_report, run_stage
     from histobridge_study.grid import Grid
     from histobridge_study.processes import end_with
@@ -93,9 +95,9 @@ def notebook(
         execute_report(grid)
         return
     grid.study.pair(pair)
-    run_stage(
-        grid.run(pair, protocol, fold), stage, stream=PrefixedStream(sys.stdout, f"{pair} {protocol} fold {fold}")
-    )
+    stream = PrefixedStream(sys.stdout, f"{pair} {protocol} fold {fold}")
+    with on_a_card(card_places.split(",") if card_places else [], grid.folder):
+        run_stage(grid.run(pair, protocol, fold), stage, stream=stream)
 
 
 @app.command(rich_help_panel=PANEL)
