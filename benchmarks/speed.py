@@ -108,11 +108,12 @@ def grow_image(side: int) -> dict[str, float]:
 
 def grow_domain(count: int) -> dict[str, float]:
     """Draw the crops of one training step from a domain of `count` images."""
-    from histobridge.training.crops import random_crops
+    from histobridge.training.crops import CropSource
+    from histobridge.training.philox import Draws
 
-    s, rng = SynDiffSettings(), torch.Generator().manual_seed(0)
-    domain = [torch.rand(1, 128, 128) for _ in range(count)]
-    return {"seconds": seconds(lambda: random_crops(domain, s.crop, s.batch, rng), repeats=20)}
+    s, draws, where = SynDiffSettings(), Draws(0, torch.tensor(0, device=devices.device())), devices.device()
+    domain = CropSource([torch.rand(1, 128, 128) for _ in range(count)], where)
+    return {"seconds": seconds(lambda: domain.draw(s.crop, s.batch, draws.begin()), repeats=20)}
 
 
 def grow_folder(count: int) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """pixel_size: what BIDS sidecars and OME metadata say about the pixels of an image."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -173,14 +172,13 @@ def test_a_sidecar_may_begin_with_a_byte_order_mark(tmp_path):
 
 
 def test_each_sidecar_of_thousands_is_read_once(tmp_path, monkeypatch):
-    """3,000 images with a sidecar each and one for all are looked up in seconds, each file read once."""
+    """3,000 images with a sidecar each and one for all are looked up, each file read once."""
     n_images, reads = 3000, []
     write_sidecar(tmp_path / "SEM.json", 0.1)
     for number in range(n_images):
         (tmp_path / f"sub-1_sample-{number}_SEM.json").write_text('{"PixelSize": 0.2}')
     read_bytes = type(tmp_path).read_bytes
     monkeypatch.setattr(type(tmp_path), "read_bytes", lambda path: reads.append(path) or read_bytes(path))
-    sidecars, begun = Sidecars(tmp_path), time.perf_counter()
+    sidecars = Sidecars(tmp_path)
     found = {pixel_size(tmp_path / f"sub-1_sample-{n}_SEM.png", BARE, sidecars).um_per_px for n in range(n_images)}
     assert found == {0.2} and len(reads) == len(set(reads)) == n_images + 1
-    assert time.perf_counter() - begun < 5

@@ -62,7 +62,7 @@ import speed, torch
 speed.use_plain_pytorch()
 from histobridge.config import SegmenterSettings
 from histobridge.segmenter import Segmenter, SegmenterTraining
-training = SegmenterTraining(Segmenter(SegmenterSettings()), [])
+training = SegmenterTraining(Segmenter(SegmenterSettings()), [torch.zeros(2, 8, 8)])
 assert all(weight.is_contiguous() for weight in training.network.parameters())
 assert not training.optimiser.defaults["fused"]
 assert not torch.is_autocast_enabled("cpu") and speed.devices.precision() == "float32"
