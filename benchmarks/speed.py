@@ -4,10 +4,10 @@ Seconds differ between machines. So each stage is also given as a share of the m
 matrix product) and as a ratio to plain PyTorch: float32, contiguous layout, unfused Adam. Every measurement runs in a
 process of its own, so that its peak memory is its own.
 
-    python benchmarks/speed.py [--quick] [--reports FOLDER]
+    python benchmarks/speed.py [--quick] [--only TABLE] [--reports FOLDER]
 
-writes bench.csv, bench_growth.csv, bench_busy.csv and bench.json in ten to twenty minutes. Nothing else should run
-meanwhile.
+writes bench.csv, bench_growth.csv and bench_busy.csv, each with a record of its origin, in half an hour or more.
+Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ TRAININGS = {
 # --- All of it --------------------------------------------------------------------------------------------------
 
 
-def main(reports: Path, *, quick: bool) -> None:
-    """Measure everything and write the tables."""
+def measure_stages(quick: bool) -> tuple[pd.DataFrame, dict]:
+    """Return the table of the stages, and the peaks (GFLOP/s) that their shares refer to."""
     found = alone(peaks)
     del found["peak_memory_gib"]
     best, repeats, rows = max(found.values()), 1 if quick else 3, []
@@ -177,24 +177,45 @@ def main(reports: Path, *, quick: bool) -> None:
         print(stage, flush=True)
         tuned, plain = (alone(measure, build, slow, repeats) for slow in (False, True))
         rows.append({"stage": stage, "part": part, "unit": unit, **compare(tuned, plain, best)})
-    write_table(reports / "bench.csv", pd.DataFrame(rows).round(6))
+    return pd.DataFrame(rows), {"peaks_gflop_per_s": found}
+
+
+def measure_growth(quick: bool) -> tuple[pd.DataFrame, dict]:
+    """Return the table of time and memory against sizes."""
     rows = []
     for what, (function, sizes) in GROWTH.items():
         for size in sizes[:3] if quick else sizes:
             print(what, size, flush=True)
             rows.append({"what": what, "size": size, **alone(function, size)})
-    write_table(reports / "bench_growth.csv", pd.DataFrame(rows).round(6))
+    return pd.DataFrame(rows), {}
+
+
+def measure_busy(quick: bool) -> tuple[pd.DataFrame, dict]:
+    """Return the table of trainings beside a process that keeps one core busy."""
     rows = []
     for stage, build in TRAININGS.items():
         print(stage, "beside a busy process", flush=True)
         rows.append({"stage": stage, **alone(beside_busy, build, 20 if quick else 60)})
-    write_table(reports / "bench_busy.csv", pd.DataFrame(rows).round(6))
-    write_json(reports / "bench.json", origin(quick=quick, peaks_gflop_per_s=found))
+    return pd.DataFrame(rows), {}
+
+
+TABLES = {"bench": measure_stages, "bench_growth": measure_growth, "bench_busy": measure_busy}
+
+
+def main(reports: Path, names: list[str], *, quick: bool) -> None:
+    """Measure, and write each table with a record of where it comes from."""
+    for name in names:
+        table, facts = TABLES[name](quick)
+        write_table(reports / f"{name}.csv", table.round(6))
+        write_json(reports / f"{name}.json", origin(quick=quick, **facts))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small images and few repeats")
+    parser.add_argument(
+        "--only", action="append", choices=list(TABLES), help="a table, instead of all; may be repeated"
+    )
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder for the tables")
     options = parser.parse_args()
-    main(options.reports, quick=options.quick)
+    main(options.reports, options.only or list(TABLES), quick=options.quick)
