@@ -111,7 +111,8 @@ def grow_domain(count: int) -> dict[str, float]:
     from histobridge.training.crops import CropSource
     from histobridge.training.philox import Draws
 
-    s, draws, where = SynDiffSettings(), Draws(0, torch.tensor(0, device=devices.device())), devices.device()
+    s, where = SynDiffSettings(), devices.device()
+    draws = Draws(0, torch.tensor(0, device=where))
     domain = CropSource([torch.rand(1, 128, 128) for _ in range(count)], where)
     return {"seconds": seconds(lambda: domain.draw(s.crop, s.batch, draws.begin()), repeats=20)}
 

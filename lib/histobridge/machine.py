@@ -7,9 +7,32 @@ import os
 import platform
 import resource
 
-from histobridge.errors import one_of
+from histobridge.errors import UserError, one_of
 
 LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
+
+
+def number_asked(name: str, what: str) -> int | None:
+    """Return the positive number that an environment variable asks for; None if it is `auto` or not set.
+
+    Parameters
+    ----------
+    name : str
+        Of the variable.
+    what : str
+        What is counted, for the error.
+
+    Raises
+    ------
+    UserError
+        If the value is neither a positive number nor `auto`.
+    """
+    asked = os.environ.get(name, "auto")
+    if asked == "auto":
+        return None
+    if not asked.isdecimal() or int(asked) == 0:
+        raise UserError(f"{name} is '{asked}': set it to a number of {what} (1, 2, ...) or to auto.")
+    return int(asked)
 
 
 def precision() -> str:

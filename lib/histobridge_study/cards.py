@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from histobridge.config import SynDiffSettings
-from histobridge.errors import UserError
+from histobridge.machine import number_asked
 
 JOBS_PER_CARD = 4
 """More jobs than this gain little: then the card is busy."""
@@ -42,16 +42,13 @@ def card_places(translator: SynDiffSettings) -> list[str]:
     UserError
         If HISTOBRIDGE_JOBS_PER_CARD is neither a positive number nor `auto`.
     """
-    asked = os.environ.get("HISTOBRIDGE_JOBS_PER_CARD", "auto")
-    if asked != "auto" and not (asked.isdecimal() and int(asked)):
-        raise UserError(f"HISTOBRIDGE_JOBS_PER_CARD is '{asked}': set it to a number of jobs (1, 2, ...) or to auto.")
+    asked = number_asked("HISTOBRIDGE_JOBS_PER_CARD", "jobs")
     memory = _memory_gib()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = list(map(str, range(len(memory)))) if visible is None else [v.strip() for v in visible.split(",")]
     if not memory or not set(names).isdisjoint(("", "-1")):
         return []
-    jobs = jobs_on(min(memory), translator) if asked == "auto" else int(asked)
-    return names * jobs
+    return names * (asked or jobs_on(min(memory), translator))
 
 
 def jobs_on(memory_gib: float, translator: SynDiffSettings) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from histobridge.errors import UserError
-from histobridge.machine import precision
+from histobridge.machine import number_asked, precision
 from histobridge.training import checkpoint as checkpoints
 from histobridge.training.device import device
 
@@ -48,14 +48,12 @@ def device_count() -> int:
     UserError
         If HISTOBRIDGE_DEVICES is neither a positive number nor `auto`, or exceeds the number of visible GPUs.
     """
-    gpus, asked = torch.cuda.device_count(), os.environ.get("HISTOBRIDGE_DEVICES", "auto")
-    if asked == "auto":
+    gpus, asked = torch.cuda.device_count(), number_asked("HISTOBRIDGE_DEVICES", "processes")
+    if asked is None:
         return max(1, gpus)
-    if not asked.isdecimal() or int(asked) == 0:
-        raise UserError(f"HISTOBRIDGE_DEVICES is '{asked}': set it to a number of processes (1, 2, ...) or to auto.")
-    if 0 < gpus < int(asked):
+    if 0 < gpus < asked:
         raise UserError(f"HISTOBRIDGE_DEVICES asks for {asked} GPUs, {gpus} are visible: lower it, or unset it.")
-    return int(asked)
+    return asked
 
 
 def equal_shares(batch: int, most: int) -> int:

@@ -74,15 +74,13 @@ class Replayed:
 
     def __call__(self) -> Tensor:
         """Return the result; the next call overwrites it."""
-        if self.graphs is None:
-            return self.function()
-        if self.replay is None and self.calls >= WARM_UP:
+        if self.graphs and self.calls == WARM_UP:
             self._capture()
-        if self.replay is None:
-            self.calls += 1
-            return self.graphs.warm_up(self.function) if self.graphs else self.function()
-        self.replay()
-        return self.result
+        self.calls += 1
+        if self.replay:
+            self.replay()
+            return self.result
+        return self.graphs.warm_up(self.function) if self.graphs else self.function()
 
     def _capture(self) -> None:
         """Capture the function. Where that fails nothing has run, and the function is called as it is from then on."""

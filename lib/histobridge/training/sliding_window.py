@@ -106,21 +106,20 @@ def _weight(sides: Sequence[int]) -> Tensor:
 
 def _outputs(network: Network, image: np.ndarray, places: list[Place]) -> Iterator[Tensor]:
     """Yield what the network makes of each window, float32 [C, h, w], in batches as large as the memory allows."""
-    rows, columns = places[0]
-    most = max(1, BATCH_PIXELS[device().type] // ((rows.stop - rows.start) * (columns.stop - columns.start)))
+    height, width = (side.stop - side.start for side in places[0])
+    most = max(1, BATCH_PIXELS[device().type] // (height * width))
     done = 0
     while done < len(places):
         batch = places[done : done + most]
-        with _thread_choice(network.__qualname__, rows.stop - rows.start, columns.stop - columns.start).timed():
+        with _thread_choice(network.__qualname__, height, width).timed():
             outputs = _apply(network, image, batch)
         if outputs is not None:
             yield from outputs
             done += len(batch)
         elif len(batch) == 1:
             raise UserError(
-                f"The memory of the GPU does not hold a window of {rows.stop - rows.start} x "
-                f"{columns.stop - columns.start} px: end what else uses it, or set CUDA_VISIBLE_DEVICES to nothing to "
-                "work on the CPU."
+                f"The memory of the GPU does not hold a window of {height} x {width} px: end what else uses it, or set "
+                "CUDA_VISIBLE_DEVICES to nothing to work on the CPU."
             )
         else:
             torch.cuda.empty_cache()

@@ -7,14 +7,13 @@ threads on two cores are then many times slower than one. No rule knows that bef
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from histobridge.errors import UserError
+from histobridge.machine import number_asked
 
 TRIAL = 3
 """Calls for which a number of threads is tried, or two if it is hopeless. The first one prepares memory, uncounted."""
@@ -38,11 +37,8 @@ def candidates(device: torch.device) -> list[int]:
     UserError
         If HISTOBRIDGE_THREADS is neither a positive number nor `auto`.
     """
-    asked = os.environ.get("HISTOBRIDGE_THREADS", "auto")
-    if asked != "auto":
-        if not asked.isdecimal() or int(asked) == 0:
-            raise UserError(f"HISTOBRIDGE_THREADS is '{asked}': set it to a number of threads (1, 2, ...) or to auto.")
-        return [int(asked)]
+    if asked := number_asked("HISTOBRIDGE_THREADS", "threads"):
+        return [asked]
     if device.type != "cpu" or torch.distributed.is_initialized():
         return [MOST]
     return sorted({*(2**n for n in range(MOST.bit_length())), MOST})
