@@ -101,6 +101,12 @@ class SynDiffSettings(Strict):
         Weight of the R1 penalty, and the interval in steps at which it is added.
     ema : float
         Decay of the exponential moving average of the generators' weights, per step.
+    start_f : {"identity", "random"}
+        Start of the non-diffusive generators: plus or minus the identity, by the polarity that anatomy has chosen, or
+        random weights, as published. Only the first cannot flip the contrast; the other relies on the check afterwards.
+    condition_shortcut : bool
+        Whether the diffusive generators add plus or minus their condition to their output. It is not published. With it
+        they start as the exact inverse of the cycle generators, and their discriminators have nothing to tell apart.
     compile : bool
         Whether a card compiles the networks: that takes minutes once, and makes each step faster.
     save_every : int
@@ -135,6 +141,8 @@ class SynDiffSettings(Strict):
     r1: float = 0.08
     r1_every: int = 8
     ema: float = 0.998
+    start_f: Literal["identity", "random"] = "identity"
+    condition_shortcut: bool = False
     compile: bool = False
     save_every: int = 50
 

@@ -12,8 +12,8 @@ step from level t + 1 to level t, with levels 0 (clean) to T (noise).
 Departures from the published training
 --------------------------------------
 Every network runs once per step: the discriminators reuse the images that were made for the generators' losses. One
-optimiser serves all generators, and one all discriminators. Generators start as plus or minus the identity, with
-CycleGAN's identity loss where the contrast is kept.
+optimiser serves all generators, and one all discriminators. By default the non-diffusive generators start as plus or
+minus the identity; the setting `start_f` gives them random weights, as published. The diffusive generators start at random.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
     """Return the generators G_L, G_U (diffusive) and F_L, F_U (non-diffusive)."""
     wide = dict(width=s.width, multipliers=s.multipliers, blocks=s.blocks, attention=s.attention, stem=s.stem)
     slim = dict(width=s.cycle_width, multipliers=s.cycle_multipliers, blocks=s.blocks, stem=s.stem)
-    nets = {f"G_{d}": DiffusiveGenerator(sign, s.latent, s.embedding, **wide) for d in "LU"}
-    nets |= {f"F_{d}": Generator(sign, **slim) for d in "LU"}
+    sign_g, sign_f = sign * s.condition_shortcut, sign * (s.start_f == "identity")
+    nets = {f"G_{d}": DiffusiveGenerator(sign_g, s.latent, s.embedding, **wide) for d in "LU"}
+    nets |= {f"F_{d}": Generator(sign_f, **slim) for d in "LU"}
     return place(nn.ModuleDict(nets))
 
 
@@ -209,7 +210,8 @@ class SynDiffTraining:
         for weight, loss, pair in zip(weights, losses, pairs, strict=True):
             with self.fabric.autocast():
                 loss.update(self._critic_losses(pair))
-            penalty = sum(gradient_energy(self.critics[n], p.real, p.level) for n, p in pair.items()) if penalise else 0
+            diffusive = [(self.critics[name], pair[name]) for name in ("DG_L", "DG_U")]
+            penalty = sum(gradient_energy(critic, p.real, p.level) for critic, p in diffusive) if penalise else 0
             self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + 0.5 * self.settings.r1 * penalty))
         self._update(self.critic_optimiser)
 
@@ -315,13 +317,16 @@ class SynDiffTraining:
 _NETWORKS, _OPTIMISERS = ("generators", "critics", "average"), ("generator_optimiser", "critic_optimiser")
 
 
-def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor | None) -> Tensor:
-    """Return the squared gradient of the logits on real images, as in R1 (Mescheder et al., arXiv 1801.04406).
+def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor) -> Tensor:
+    """Return the squared gradient of the logits by the real x_t, as in R1 (Mescheder et al., arXiv 1801.04406).
 
+    As published, the noisier x_{t+1} (the second channel) counts as given, and the critics of the cycle have no penalty.
     Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images: the
     penalty then does not depend on the size of the crop.
     """
-    real = real.detach().requires_grad_(True)
-    logits = critic.forward(real, level).float()  # a compiled network has no second derivative: not by `__call__`
-    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    x_t, x_next = real.detach().split(1, dim=1)
+    x_t.requires_grad_(True)
+    # A compiled network has no second derivative: not by `__call__`.
+    logits = critic.forward(torch.cat([x_t, x_next], 1), level).float()
+    (gradient,) = torch.autograd.grad(logits.sum(), x_t, create_graph=True)
     return gradient.square().sum() / logits.numel()
