@@ -158,9 +158,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", [SynDiff, Cycle])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_untrained_translator_gives_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
-    """Before training sign 1 gives the image and sign -1 the negative, in both directions."""
+    """Before training sign 1 gives the image and sign -1 the negative, in both directions; SynDiff with its shortcut."""
+    settings = tiny_syndiff.model_copy(update={"condition_shortcut": True})
     for to in "LU":
-        result = kind(tiny_syndiff, sign=sign).translate(image, to, seed=3)
+        result = kind(settings, sign=sign).translate(image, to, seed=3)
         np.testing.assert_allclose(result, image if sign == 1 else 1 - image, atol=1e-6)
         assert result.dtype == np.float32
 
@@ -179,7 +180,8 @@ def test_translations_have_the_shape_of_the_image_and_lie_in_0_to_1(kind, shape,
 def test_the_smallest_images_are_translated(shape, tiny_syndiff):
     """Images of a few pixels are padded."""
     image = np.full(shape, 0.25, np.float32)
-    np.testing.assert_allclose(SynDiff(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
+    assert SynDiff(tiny_syndiff, sign=-1).translate(image, "U").shape == shape
+    np.testing.assert_allclose(Cycle(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
 
 
 def test_the_seed_decides_the_translation_of_syndiff(image, tiny_syndiff):
