@@ -1,11 +1,11 @@
 """CUT, contrastive unpaired translation (Park et al., arXiv 2007.15651), on the networks of this library.
 
-No round trip is needed. A patch of the translation must be more like the patch of the image at the same place than like
-other patches of that image, as the encoder of the generator sees them (PatchNCE). Both directions are trained in one step
-and share no weights: each is a CUT of its own.
+No round trip is needed. A patch of the translation must be more like the patch of the image at the same place than
+like other patches of that image, as the encoder of the generator sees them (PatchNCE). Both directions are trained in
+one step and share no weights: each is a CUT of its own.
 
-Where the contrast is inverted the encoder is shown the negative of the translation. It would otherwise have to learn that
-dark and bright are alike, and could learn it by turning the contrast back.
+Where the contrast is inverted the encoder is shown the negative of the translation. It would otherwise have to learn
+that dark and bright are alike, and the loss could be met by turning the contrast back.
 """
 
 from __future__ import annotations

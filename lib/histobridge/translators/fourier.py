@@ -1,11 +1,11 @@
 """Fourier domain adaptation (Yang and Soatto, arXiv 2004.05498): low frequencies get the amplitude of another domain.
 
-An image keeps its phase, which says where structures are, and all amplitudes of frequencies above `BETA`. The published
-method gives it the low amplitudes of one image of the other domain, drawn at random, after all images were scaled to one
-size. Here images have many sizes, and a size has a meaning. So the other domain is described once, by the mean of the
-log amplitudes of all its tiles of one side, as a function of the frequency in cycles/px, and every image reads from that
-table the amplitudes at its own frequencies. The amplitude of tissue grows with the square root of the number of pixels,
-and the mean grey value does not depend on it; both are kept apart.
+An image keeps its phase, which says where structures are, and all amplitudes of frequencies above `BETA`. The
+published method gives it the low amplitudes of one image of the other domain, drawn at random, after all images were
+scaled to one size. Here images have many sizes, and the size of a pixel has a meaning. So the other domain is described
+once, by the mean log amplitude of all its tiles of one side, as a function of the frequency in cycles/px. Every image
+reads from that table the amplitudes at its own frequencies. The amplitude of tissue grows with the square root of the
+number of pixels, and the mean grey value does not depend on it: the two are kept apart.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from scipy.ndimage import map_coordinates
 from histobridge.tiles import tile_places
 
 BETA = 0.05
-"""Frequencies up to this one (cycles/px, on either axis) change: a share of an image's sides, as published for 0.01, 0.05
-and 0.09. With 0.01 little more than the mean grey value would change in images of 180 px."""
+"""Frequencies up to this one (cycles/px, on either axis) change: beta as a share of an image's sides. Published are
+0.01, 0.05 and 0.09. With 0.01 hardly more than the mean grey value would change in images of 180 px."""
 SIDE = 512
 """Largest side of a tile, px."""
 

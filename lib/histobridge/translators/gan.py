@@ -1,8 +1,8 @@
 """What CycleGAN and CUT share: a generator for each direction, a patch critic for each domain, and the step of both.
 
-The critics have the least-squares loss (Mao et al., arXiv 1611.04076) that both papers use. A generator starts as plus or
-minus the identity, as that of SynDiff's cycle does, and its averaged weights translate. Unlike in the papers, critics see
-the translations of the present step only, without a history of earlier ones.
+The critics have the least-squares loss (Mao et al., arXiv 1611.04076) that both papers use. A generator starts as plus
+or minus the identity, as that of SynDiff's cycle does, and its averaged weights translate. Unlike in CycleGAN's paper,
+critics see the translations of the present step only, without a history of earlier ones.
 """
 
 from __future__ import annotations
