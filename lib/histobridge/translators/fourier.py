@@ -51,7 +51,7 @@ def low_spectrum(images: list[np.ndarray]) -> LowSpectrum:
     places = np.arange(-most, most + 1)  # negative indices are negative frequencies
     logs = []
     for image in images:
-        tiles = np.stack([image[place] for place in tile_places(image.shape, side)])  # [n, side, side]
+        tiles = np.stack([np.float64(image[place]) for place in tile_places(image.shape, side)])  # [n, side, side]
         amplitude = np.abs(np.fft.fft2(tiles))[:, places[:, None], places[None]]
         logs.append(np.log(amplitude / side + np.finfo(np.float32).eps).mean(0))
     mean = np.mean(logs, axis=0)
@@ -63,7 +63,7 @@ def low_spectrum(images: list[np.ndarray]) -> LowSpectrum:
 
 def with_low_spectrum(image: np.ndarray, low: LowSpectrum) -> np.ndarray:
     """Return an image [H, W] with the amplitudes of `low` at low frequencies and its own phase, clipped to 0..1."""
-    spectrum = np.fft.rfft2(image)
+    spectrum = np.fft.rfft2(np.float64(image))
     rows, columns = (np.abs(f) <= BETA for f in (np.fft.fftfreq(image.shape[0]), np.fft.rfftfreq(image.shape[1])))
     part = np.ix_(rows, columns)
     down, across = np.fft.fftfreq(image.shape[0])[rows], np.fft.rfftfreq(image.shape[1])[columns]
