@@ -36,7 +36,7 @@ class GanSettings(Strict):
         Steps between checkpoints.
     """
 
-    steps: int = Field(600, ge=1)
+    steps: int = Field(780, ge=1)
     crop: int = 64
     batch: int = Field(8, ge=1)
     decay: Literal["linear", "cosine"] = "linear"
@@ -84,6 +84,7 @@ class CutSettings(GanSettings):
         Channels of the two layers that features pass through before they are compared (published: 256).
     """
 
+    steps: int = Field(720, ge=1)
     weight_nce: float = Field(1.0, ge=0)
     weight_identity: float = Field(1.0, ge=0)
     temperature: float = Field(0.07, gt=0)
