@@ -114,6 +114,11 @@ class TranslatorRecipe:
         """The wanted translators, without controls of the other polarity."""
         return of_sign(self.wanted, self.sign)
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Those of `names` that are trained."""
+        return tuple(name for name in self.names if name in LEARNED)
+
     def trained(self, name: str) -> tuple[Translator, pd.DataFrame]:
         """Return a learned translator and the losses of every step of its training.
 
