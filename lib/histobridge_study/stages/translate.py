@@ -63,7 +63,7 @@ def save_translators(run: Run, steps: TranslatorRecipe, checks: pd.DataFrame | N
     refused = {} if checks is None else checks.set_index("translator")["refused"].dropna().to_dict()
     names = [name for name in steps.names if name not in refused]
     write_table(folder / "polarity.csv", steps.evidence)
-    write_table(folder / KEPT, pd.DataFrame([{"translator": n, "refused": refused.get(n, "")} for n in steps.names]))
+    write_table(folder / KEPT, pd.DataFrame([{"translator": n, "refused": refused.get(n)} for n in steps.names]))
     for name in names:
         if name != "cycle":  # the cycle generators are part of SynDiff
             steps.translators[name].save(folder / "translators" / f"{name}.pt")
@@ -80,7 +80,7 @@ def trained_translators(run: Run) -> dict[str, CachedTranslator]:
     """
     files = run.stage(STAGE).files()
     table = read_table(files[KEPT])
-    names = table.loc[table["refused"].fillna("") == "", "translator"]
+    names = table.loc[table["refused"].isna(), "translator"]
     file_of = {"cycle": "syndiff"}
     held = {name: files[f"translators/{file_of.get(name, name)}.pt"] for name in names}
     return remembered(run, {name: load_translator(name, file) for name, file in held.items()})
