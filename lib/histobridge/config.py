@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from importlib import resources
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from histobridge.errors import UserError, one_of
+from histobridge.gan_settings import CutSettings, CycleGanSettings
+from histobridge.strict import Strict
 
-CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
+CONTROLS = (
+    *("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur"),
+    *("fourier", "invert-fourier"),
+)
 """Names of the classical translators, with which every learned translator is compared."""
 
 TRANSLATOR_CLASSES = {
     **dict.fromkeys(CONTROLS, "histobridge.translators.controls:Control"),
+    "cyclegan": "histobridge.translators.cyclegan:CycleGan",
+    "cut": "histobridge.translators.cut:Cut",
     "cycle": "histobridge.translators.syndiff:Cycle",
     "syndiff": "histobridge.translators.syndiff:SynDiff",
 }
@@ -24,6 +32,22 @@ TRANSLATOR_CLASSES = {
 
 TRANSLATORS = tuple(TRANSLATOR_CLASSES)
 """Names of all translators."""
+
+LEARNED = ("cyclegan", "cut", "cycle", "syndiff")
+"""Names of the translators that are trained; `cycle` comes out of the training of `syndiff`."""
+
+
+def of_sign(names: Iterable[str], sign: int) -> tuple[str, ...]:
+    """Return the translators among `names` that make sense where the contrast is kept (sign 1) or inverted (-1).
+
+    Of the controls these are `none` and those of that polarity; every other translator is for both.
+
+    >>> of_sign(("none", "invert", "histogram", "invert-histogram", "syndiff"), -1)
+    ('none', 'invert', 'invert-histogram', 'syndiff')
+    """
+    other = {name for name in CONTROLS if name != "none" and name.startswith("invert") != (sign < 0)}
+    return tuple(name for name in names if name not in other)
+
 
 Polarity = Literal["auto", 1, -1]
 """The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
@@ -52,12 +76,6 @@ def checked_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(checked_name)]
 """Of a dataset, pair or profile: it becomes part of paths, commands and pages."""
-
-
-class Strict(BaseModel):
-    """A frozen model that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SynDiffSettings(Strict):
@@ -228,6 +246,7 @@ class TrainingProfile(Strict):
     polarity_segmenter : SegmenterSettings, optional
         Segmenter that decides the polarity; by default `segmenter.for_polarity()`.
     refinement : RefinementSettings
+    cyclegan, cut : CycleGanSettings, CutSettings
     """
 
     translator: SynDiffSettings
@@ -235,6 +254,13 @@ class TrainingProfile(Strict):
     student_steps: int = Field(300, ge=1)
     polarity_segmenter: SegmenterSettings | None = None
     refinement: RefinementSettings = RefinementSettings()
+    cyclegan: CycleGanSettings = CycleGanSettings()
+    cut: CutSettings = CutSettings()
+
+    @property
+    def learned(self) -> dict[str, Strict]:
+        """Settings of the translators that are trained, by name."""
+        return {"syndiff": self.translator, "cyclegan": self.cyclegan, "cut": self.cut}
 
     @property
     def for_polarity(self) -> SegmenterSettings:

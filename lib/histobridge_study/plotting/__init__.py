@@ -33,13 +33,14 @@ from histobridge_study.plotting.lesson import (
 )
 from histobridge_study.plotting.morphometry import bland_altman_panels, g_ratio_against_diameter
 from histobridge_study.plotting.scores import ablation_bars, dice_bars, reconstruction_bars, simulated_shift_lines
-from histobridge_study.plotting.training import losses, polarity
+from histobridge_study.plotting.training import critic_logits, losses, polarity
 
 __all__ = [
     "Example",
     "ablation_bars",
     "bland_altman_panels",
     "calibration_curves",
+    "critic_logits",
     "dice_bars",
     "domains",
     "g_ratio_against_diameter",
