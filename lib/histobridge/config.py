@@ -125,6 +125,10 @@ class SynDiffSettings(Strict):
     condition_shortcut : bool
         Whether the diffusive generators add plus or minus their condition to their output. It is not published. With it
         they start as the exact inverse of the cycle generators, and their discriminators have nothing to tell apart.
+    condition_noise : float
+        Standard deviation of noise on the condition in training, in units of grey -1..1. It is not published. A cycle
+        generator hides in its translations what it needs to undo them (Chu et al., arXiv 1712.02950), and the diffusive
+        generators would read it there, where real images have nothing of the kind. Noise covers it.
     compile : bool
         Whether a card compiles the networks: that takes minutes once, and makes each step faster.
     save_every : int
@@ -153,14 +157,15 @@ class SynDiffSettings(Strict):
     critic_multipliers: tuple[int, ...] = (1, 2, 3)
     lr_generator: float = 3e-4
     lr_critic: float = 6e-4
-    weight_l1: float = 1.0
-    weight_cycle: float = 2.0
-    weight_identity: float = Field(4.0, ge=0)
+    weight_l1: float = 0.5
+    weight_cycle: float = 0.5
+    weight_identity: float = Field(0.0, ge=0)
     r1: float = 0.08
     r1_every: int = 8
     ema: float = 0.998
     start_f: Literal["identity", "random"] = "identity"
     condition_shortcut: bool = False
+    condition_noise: float = Field(0.2, ge=0)
     compile: bool = False
     save_every: int = 50
 
