@@ -46,6 +46,18 @@ class ShiftExperiment(Experiment):
     steps: list[float]
 
 
+class TranslationExperiment(Experiment):
+    """The parameters of notebook 08: also the modalities, and the variants of SynDiff to compare."""
+
+    modalities: list[str]
+    variants: list[str]
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where trained translators are remembered."""
+        return Path(self.out, "cache", "known_translation")
+
+
 def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
     """Check the parameters of notebook 06 or 07, `globals()` in a notebook, and return them.
 

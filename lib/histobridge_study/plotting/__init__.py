@@ -22,6 +22,7 @@ from histobridge_study.plotting.calibration import calibration_curves, label_fre
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
 from histobridge_study.plotting.images import overlays, pseudo_labels, translations
+from histobridge_study.plotting.known_translation import distance_dots
 from histobridge_study.plotting.lesson import (
     guided_walk,
     noise_levels,
@@ -42,6 +43,7 @@ __all__ = [
     "calibration_curves",
     "critic_logits",
     "dice_bars",
+    "distance_dots",
     "domains",
     "g_ratio_against_diameter",
     "guided_walk",
