@@ -31,6 +31,9 @@ Polarity = Literal["auto", 1, -1]
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
+REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
+"""Strategies that learn from masks of U: references, and no label-free methods."""
+
 
 LONGEST_NAME = 100
 """Letters of a `Name`."""
