@@ -6,8 +6,7 @@ import pandas as pd
 
 from histobridge.config import REFINED
 from histobridge_study.analysis.planned import EXPERIMENT_KEYS
-from histobridge_study.analysis.statistics import mean_interval
-from histobridge_study.analysis.tables import score_text
+from histobridge_study.analysis.statistics import difference_text, mean_interval
 
 RECIPE_KEYS = [*EXPERIMENT_KEYS, "recipe", "class"]
 PAIRING = [*EXPERIMENT_KEYS, "class", "fold", "subject"]
@@ -54,7 +53,7 @@ def ablation_table(rows: pd.DataFrame) -> pd.DataFrame:
 def ablation_overview(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the `ablation_table` as text, a row for each recipe, a column for each class."""
     table = ablation_table(rows)
-    table["cell"] = [score_text(cell, "+.3f") for cell in table.itertuples()]
-    keys = [*EXPERIMENT_KEYS, "recipe", "folds"]
+    table["cell"] = [difference_text(*row) for row in table[["mean", "low", "high", "least", "most"]].to_numpy()]
+    keys = [*EXPERIMENT_KEYS, "recipe", "folds", "subjects"]
     wide = table.pivot(index=keys, columns="class", values="cell").reindex(table[keys].drop_duplicates())
     return wide.reset_index().rename_axis(columns=None)

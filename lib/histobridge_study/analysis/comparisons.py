@@ -17,8 +17,9 @@ from histobridge_study.analysis.methods import (
     TUTORSHIP,
     Method,
     method_words,
+    translator_words,
 )
-from histobridge_study.analysis.statistics import Interval, mean_interval
+from histobridge_study.analysis.statistics import Interval, difference_text, mean_interval
 from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, FAMILY_KEYS, image_values
 
 BOTH = "both"  # the mean of both classes
@@ -49,7 +50,7 @@ def differences(rows: pd.DataFrame, *, profile: str = "") -> pd.DataFrame:
 
 def differences_overview(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of `differences` as text, a column for each class."""
-    cells = [_difference_text(row) for row in table.itertuples()]
+    cells = [difference_text(*row) for row in table[["difference", "low", "high", "least", "most"]].to_numpy()]
     keys = [*EXPERIMENT_KEYS, "question", "one", "other", "subjects"]
     wide = table.assign(cell=cells, subjects=table["subjects"].astype(str))
     wide = wide.pivot(index=keys, columns="class", values="cell").reindex(wide[keys].drop_duplicates())
@@ -111,9 +112,9 @@ def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
     classical = [name for name in CONTROLS if name != "none"]
     asked = [
         ("does SynDiff improve refined?", syndiff, plain),
-        ("adaptation: ahead of the negative or matched greys?", ADAPTATION, best_method(adaptations, NEGATIVE_OR_MATCHED)),
+        ("adaptation: ahead of negative or matched greys?", ADAPTATION, best_method(adaptations, NEGATIVE_OR_MATCHED)),
         ("tutorship: ahead of the best classical control?", TUTORSHIP, best_method(tutorships, classical)),
-        *((f"tutorship: at least {name}?", TUTORSHIP, ("tutorship", name)) for name in OTHER_LEARNED),
+        *((f"tutorship: at least {translator_words(t)}?", TUTORSHIP, ("tutorship", t)) for t in OTHER_LEARNED),
         ("tutorship: better than no translation?", TUTORSHIP, PRETRAINED),
         ("tutorship or adaptation?", TUTORSHIP, ADAPTATION),
         *(("refined: more than views and anatomy?", plain, ("pretrained-anatomy", t)) for t in ("none", "invert")),
@@ -128,11 +129,3 @@ def _difference(values: pd.DataFrame, one: Method, other: Method) -> list:
     lead = mean_interval(pairs["one"] - pairs["other"])
     means = pairs["one"].mean(), pairs["other"].mean()
     return [*means, lead.value, lead.low, lead.high, lead.least, lead.most, len(pairs)]
-
-
-def _difference_text(row) -> str:
-    if pd.isna(row.difference):
-        return "–"
-    if pd.isna(row.low):
-        return f"{row.difference:+.3f} ({row.least:+.3f} to {row.most:+.3f})"
-    return f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"

@@ -92,6 +92,19 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval
     return Interval(float(np.round(_spearman(x, y), 12)), low, high, np.nan, np.nan, units)
 
 
+def difference_text(value: float, low: float, high: float, least: float, most: float) -> str:
+    """Return a mean difference with its interval in brackets or, where there is none, the range of the subjects.
+
+    >>> difference_text(0.1, np.nan, np.nan, -0.05, 0.2)
+    '+0.100 (-0.050 to +0.200)'
+    """
+    if np.isnan(value):
+        return "–"
+    if np.isnan(low):
+        return f"{value:+.3f} ({least:+.3f} to {most:+.3f})"
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
 def subjects_text(count: int) -> str:
     """Return the number of subjects in words.
 

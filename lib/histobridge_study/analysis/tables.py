@@ -147,7 +147,7 @@ def dice_overview(
         has; a pair, protocol and split without any row is one line, translator and strategy `all`.
     """
     table = dice_table(with_fibre_f1(rows))
-    cells, is_bold = [score_text(cell) for cell in table.itertuples()], _is_best(table) & bold
+    cells, is_bold = [_score_text(cell) for cell in table.itertuples()], _is_best(table) & bold
     table["cell"] = [f"**{cell}**" if best else cell for cell, best in zip(cells, is_bold, strict=True)]
     if missing is not None:
         table = with_missing(table, missing, SCORE_COLUMNS)
@@ -168,13 +168,13 @@ def with_fibre_f1(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows, axons.assign(**{"class": FIBRE_F1, "dice": axons["f1_50"]})], ignore_index=True)
 
 
-def score_text(cell, form: str = ".3f") -> str:
+def _score_text(cell) -> str:
     """Return `mean [low, high]` of a row of a table, or `mean (n subjects)` where there is no interval."""
     if pd.isna(cell.mean):
         return "–"
     if pd.isna(cell.low):
-        return f"{cell.mean:{form}} ({subjects_text(cell.subjects)})"
-    return f"{cell.mean:{form}} [{cell.low:{form}}, {cell.high:{form}}]"
+        return f"{cell.mean:.3f} ({subjects_text(cell.subjects)})"
+    return f"{cell.mean:.3f} [{cell.low:.3f}, {cell.high:.3f}]"
 
 
 def _spread_text(spread: np.ndarray) -> str:
