@@ -16,15 +16,16 @@ from itertools import pairwise
 
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFINED
-from histobridge_study.analysis.comparisons import (
-    BOTH,
-    best_method,
-    method_rows,
-    paired_lead,
-    paired_subjects,
-    with_both,
-    without_syndiff,
+from histobridge.config import REFINED
+from histobridge_study.analysis.comparisons import best_method
+from histobridge_study.analysis.evidence import (
+    drop_between,
+    family_of,
+    gain_of_syndiff,
+    lead_over,
+    lead_over_best_control,
+    mean_of,
+    of_pair,
 )
 from histobridge_study.analysis.methods import (
     ADAPTATION,
@@ -35,9 +36,9 @@ from histobridge_study.analysis.methods import (
     PRETRAINED,
     PUBLISHED_STRATEGIES,
     TUTORSHIP,
-    Method,
+    WITH_SYNDIFF,
 )
-from histobridge_study.analysis.statistics import Interval, difference_interval, mean_interval, rank_correlation
+from histobridge_study.analysis.statistics import Interval, rank_correlation
 from histobridge_study.analysis.tables import CLASSES, image_values
 from histobridge_study.analysis.verdicts import (
     HOLDS,
@@ -56,7 +57,6 @@ from histobridge_study.analysis.verdicts import (
 
 PAIRS = ("tem-pns", "tem-sem", "tem-bf")  # by growing distance of the target from TEM
 NEAR, MODERATE, FAR = PAIRS
-WITH_SYNDIFF = (REFINED, "syndiff")
 FAILURE = 0.5  # Dice below which there are more than two wrong pixels for each right one
 NEAR_REFERENCE = 0.95  # share of the Dice of the fair reference that `refined` is to reach
 NEGLIGIBLE = 0.02  # difference in Dice that does not matter to an annotator who corrects the labels
@@ -107,7 +107,7 @@ def tutorship_is_best(values: pd.DataFrame, pair: str) -> Claim:
     Rule: the rivals of SynDiff's tutorship are SynDiff's adaptation and the pre-trained model. Holds if in both
     classes the intervals of its lead over both rivals lie above 0; does not hold if any lies below 0.
     """
-    leads = [_lead(values, pair, c, TUTORSHIP, rival) for c in CLASSES for rival in (ADAPTATION, PRETRAINED)]
+    leads = [lead_over(values, pair, c, TUTORSHIP, rival) for c in CLASSES for rival in (ADAPTATION, PRETRAINED)]
     return all_must_support(f"Tutorship is the best strategy at moderate shift ({pair}).", leads, above_zero)
 
 
@@ -120,7 +120,7 @@ def adaptation_can_be_best(values: pd.DataFrame, pair: str) -> Claim:
     """
     by_class, evidence = {}, []
     for class_ in CLASSES:
-        leads = [_lead(values, pair, class_, ADAPTATION, rival) for rival in (TUTORSHIP, PRETRAINED)]
+        leads = [lead_over(values, pair, class_, ADAPTATION, rival) for rival in (TUTORSHIP, PRETRAINED)]
         by_class[class_] = weakest(above_zero(lead.interval) for lead in leads)
         evidence += leads
     claim = f"Adaptation can be the best strategy at large shift ({pair})."
@@ -134,7 +134,7 @@ def pretrained_fails(values: pd.DataFrame, pair: str) -> Claim:
     hold if in any class it lies above.
     """
     claim = f"The pre-trained model fails on a dissimilar target ({pair}): Dice below {FAILURE}."
-    means = [_mean(values, pair, c, PRETRAINED) for c in CLASSES]
+    means = [mean_of(values, pair, c, PRETRAINED) for c in CLASSES]
     return all_must_support(claim, means, lambda i: outcome(i, i.high < FAILURE, i.low > FAILURE))
 
 
@@ -145,7 +145,7 @@ def quality_falls_with_distance(values: pd.DataFrame) -> Claim:
     pair to the next in both classes: all four intervals of the drop lie above 0 (the subjects of two pairs are drawn
     independently). Does not hold if any lies below 0.
     """
-    drops = [_drop(values, c, near, far) for c in CLASSES for near, far in pairwise(PAIRS)]
+    drops = [drop_between(values, c, near, far) for c in CLASSES for near, far in pairwise(PAIRS)]
     return all_must_support(f"The farther the target, the worse the labels ({', '.join(PAIRS)}).", drops, above_zero)
 
 
@@ -178,7 +178,7 @@ def trivial_control_suffices(values: pd.DataFrame, pair: str) -> Claim:
     `NEGLIGIBLE` or above.
     """
     claim = f"A trivial control equals the published method ({pair}): SynDiff leads by less than {NEGLIGIBLE}."
-    leads = [_lead_over_best_control(values, pair, c) for c in CLASSES]
+    leads = [lead_over_best_control(values, pair, c) for c in CLASSES]
     return all_must_support(claim, leads, lambda i: outcome(i, i.high < NEGLIGIBLE, i.low >= NEGLIGIBLE))
 
 
@@ -189,8 +189,8 @@ def adaptation_is_not_behind(values: pd.DataFrame, pair: str) -> Claim:
     `_not_behind`.
     """
     adaptations = values[values["strategy"] == ADAPTATION[0]]
-    rivals = {c: best_method(_family(adaptations, pair, c), NEGATIVE_OR_MATCHED) for c in CLASSES}
-    leads = [_lead(values, pair, c, ADAPTATION, rivals[c] or ("adaptation", "a control")) for c in CLASSES]
+    rivals = {c: best_method(family_of(adaptations, pair, c), NEGATIVE_OR_MATCHED) for c in CLASSES}
+    leads = [lead_over(values, pair, c, ADAPTATION, rivals[c] or ("adaptation", "a control")) for c in CLASSES]
     claim = f"Adaptation with SynDiff is not behind that with the negative or matched greys ({pair})."
     return all_must_support(claim, leads, _not_behind)
 
@@ -200,7 +200,7 @@ def tutorship_is_not_behind(values: pd.DataFrame, pair: str) -> Claim:
 
     Rule: the rivals are tutorship with SynDiff's own cycle generators, with CycleGAN and with CUT. See `_not_behind`.
     """
-    leads = [_lead(values, pair, c, TUTORSHIP, (TUTORSHIP[0], t)) for c in CLASSES for t in OTHER_LEARNED]
+    leads = [lead_over(values, pair, c, TUTORSHIP, (TUTORSHIP[0], t)) for c in CLASSES for t in OTHER_LEARNED]
     claim = f"Tutorship with SynDiff is not behind that with its cycle, CycleGAN and CUT ({pair})."
     return all_must_support(claim, leads, _not_behind)
 
@@ -212,9 +212,9 @@ def refined_nears_the_reference(values: pd.DataFrame, pair: str) -> Claim:
     of with and without SynDiff is tested. Near is `NEAR_REFERENCE` of its Dice on the same images. Holds if in both
     classes the interval of the Dice of `refined` less that share lies above 0; does not hold if any lies below.
     """
-    refined = _of_pair(values[values["strategy"] == REFINED], pair)
+    refined = of_pair(values[values["strategy"] == REFINED], pair)
     method = best_method(refined, set(refined["translator"])) or WITH_SYNDIFF
-    leads = [_lead(values, pair, c, method, FAIR_REFERENCE, share=NEAR_REFERENCE) for c in CLASSES]
+    leads = [lead_over(values, pair, c, method, FAIR_REFERENCE, share=NEAR_REFERENCE) for c in CLASSES]
     claim = f"Refined labels reach {NEAR_REFERENCE:.0%} of the fair supervised reference ({pair})."
     return all_must_support(claim, leads, above_zero)
 
@@ -227,12 +227,12 @@ def syndiff_earns_its_place(values: pd.DataFrame) -> Claim:
     at least `ENOUGH_PAIRS` of the three pairs. The rule is a decision and no inference: it takes the means, also of
     fewer than five subjects, and the evidence shows how far they carry.
     """
-    gains = [_gain(values, pair) for pair in PAIRS]
+    gains = [gain_of_syndiff(values, pair) for pair in PAIRS]
     # Rounding, so that a gain of just as much as is asked for counts.
     known = {gain.name: round(gain.interval.value, 9) for gain in gains if not pd.isna(gain.interval.value)}
     gained = [pair for pair, gain in known.items() if gain >= WORTHWHILE]
     open_pairs = len(PAIRS) - len(known)
-    claim = f"SynDiff improves refined labels by at least {WORTHWHILE} on at least {ENOUGH_PAIRS} of {len(PAIRS)} pairs."
+    claim = f"SynDiff improves refined labels by at least {WORTHWHILE} on {ENOUGH_PAIRS} or more of {len(PAIRS)} pairs."
     if len(gained) >= ENOUGH_PAIRS:
         verdict = HOLDS
     else:
@@ -241,67 +241,6 @@ def syndiff_earns_its_place(values: pd.DataFrame) -> Claim:
     return Claim(claim, evidence_text(gains), verdict, why)
 
 
-# --- Evidence -----------------------------------------------------------------------------------------------
-
-
 def _not_behind(interval: Interval) -> str:
     """Holds if the interval of the lead reaches 0 and begins above -`NEGLIGIBLE`; does not hold if it lies below 0."""
     return outcome(interval, interval.high >= 0 and interval.low > -NEGLIGIBLE, interval.high < 0)
-
-
-def _of_pair(values: pd.DataFrame, pair: str) -> pd.DataFrame:
-    return values[values["pair"] == pair]
-
-
-def _family(values: pd.DataFrame, pair: str, class_: str) -> pd.DataFrame:
-    return values[(values["pair"] == pair) & (values["class"] == class_)]
-
-
-def _subjects(values: pd.DataFrame, method: Method) -> pd.Series:
-    return method_rows(values, method).groupby("subject")["dice"].mean()
-
-
-def _mean(values: pd.DataFrame, pair: str, class_: str, method: Method) -> Evidence:
-    mean = mean_interval(_subjects(_family(values, pair, class_), method))
-    return Evidence(f"{class_}: {_label(method)}", f"{class_}: {_label(method)} {mean.text()}", mean)
-
-
-def _lead(values: pd.DataFrame, pair: str, class_: str, one: Method, other: Method, share: float = 1) -> Evidence:
-    """Return the Dice of `one` less (a share of) that of `other`, on the images that both have."""
-    pairs = paired_subjects(_family(values, pair, class_), one, other)
-    lead = mean_interval(pairs["one"] - share * pairs["other"])
-    first, second = f"{pairs['one'].mean():.3f}", f"{pairs['other'].mean():.3f}"
-    part = "" if share == 1 else f"{share} of "
-    name = f"{class_}: {_label(one)} less {part}{_label(other)}"
-    text = f"{class_}: {_label(one)} {first} less {part}{_label(other)} {second} = {lead.text('+.3f')}"
-    return Evidence(name, text, lead)
-
-
-def _lead_over_best_control(values: pd.DataFrame, pair: str, class_: str) -> Evidence:
-    family = _family(values, pair, class_)
-    syndiff, control = best_method(family), best_method(family, CONTROLS)
-    if syndiff is None or control is None:
-        return Evidence(f"{class_}: best of SynDiff less best control", "", mean_interval([]))
-    return _lead(values, pair, class_, syndiff, control)
-
-
-def _drop(values: pd.DataFrame, class_: str, near: str, far: str) -> Evidence:
-    """Return by how much the Dice of SynDiff's best strategy falls from one pair to the next."""
-    families = [_family(values, pair, class_) for pair in (near, far)]
-    sides = [_subjects(family, best_method(family) or ("", "")) for family in families]
-    drop = difference_interval(*sides)
-    text = f"{near} {sides[0].mean():.3f} less {far} {sides[1].mean():.3f}"
-    return Evidence(f"{class_}: {near} less {far}", f"{class_}: {text} = {drop.text('+.3f')}", drop)
-
-
-def _gain(values: pd.DataFrame, pair: str) -> Evidence:
-    """Return by how much SynDiff improves the mean Dice of both classes of `refined` on a pair."""
-    refined = with_both(_of_pair(values[values["strategy"] == REFINED], pair))
-    both = refined[refined["class"] == BOTH]
-    gain = paired_lead(both, WITH_SYNDIFF, without_syndiff(both))
-    return Evidence(pair, f"{pair}: {gain.text('+.3f')}", gain)
-
-
-def _label(method: Method) -> str:
-    strategy, translator = method
-    return strategy if translator == "none" else f"{strategy} {translator}"

@@ -15,6 +15,7 @@ from histobridge_study.analysis.methods import (
     OTHER_LEARNED,
     PRETRAINED,
     TUTORSHIP,
+    WITH_SYNDIFF,
     Method,
     method_words,
     translator_words,
@@ -107,7 +108,7 @@ def without_syndiff(values: pd.DataFrame) -> Method:
 def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
     """Yield each question with its two methods, where rows of one experiment and class have both."""
     present = set(zip(values["strategy"], values["translator"], strict=True))
-    syndiff, plain = (REFINED, "syndiff"), without_syndiff(values)
+    syndiff, plain = WITH_SYNDIFF, without_syndiff(values)
     adaptations, tutorships = (values[values["strategy"] == method[0]] for method in (ADAPTATION, TUTORSHIP))
     classical = [name for name in CONTROLS if name != "none"]
     asked = [

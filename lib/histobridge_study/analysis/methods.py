@@ -1,4 +1,4 @@
-"""The methods of the study, and what they are called in tables and figures. A method is a strategy with a translator."""
+"""The methods of the study, a strategy with a translator each, and what they are called in tables and figures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LONG_STRATEGIES = ("randomised", "renormalised", "reference-synthetic", "referen
 
 PRETRAINED, FAIR_REFERENCE = ("pretrained", "none"), ("reference", "none")
 ADAPTATION, TUTORSHIP = ("adaptation", "syndiff"), ("tutorship", "syndiff")
+WITH_SYNDIFF = (REFINED, "syndiff")
 NEGATIVE_OR_MATCHED = ("invert", "histogram", "invert-histogram")
 MATCHED = ("histogram", "invert-histogram")  # matched grey values; with them `refined` does without SynDiff
 OTHER_LEARNED = ("cycle", "cyclegan", "cut")  # learned translators other than SynDiff as a whole
@@ -102,7 +103,7 @@ def is_planned(strategy: str, translator: str) -> bool:
 def contrast_sign(strategy: str, translator: str) -> int:
     """Return 1 or -1 if a method belongs to pairs whose contrast is kept or inverted, 0 if to both.
 
-    >>> contrast_sign("adaptation", "invert"), contrast_sign("refined", "histogram"), contrast_sign("pretrained", "none")
+    >>> contrast_sign("adaptation", "invert"), contrast_sign("refined", "histogram"), contrast_sign("tutorship", "cut")
     (-1, 1, 0)
     """
     if translator not in CONTROLS or (translator == "none" and strategy != "pretrained-anatomy"):

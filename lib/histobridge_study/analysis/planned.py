@@ -29,7 +29,8 @@ def planned_cells(
         Those of the study. `methods.is_planned` says which are combined; methods of both polarities are planned, and
         `missing_cells` leaves out those of the other one.
 
-    >>> found = planned_cells([("tem-sem", "transductive", 0)], ["none", "syndiff"], strategies=["pretrained", "refined"])
+    >>> methods = {"translators": ["none", "syndiff"], "strategies": ["pretrained", "refined"]}
+    >>> found = planned_cells([("tem-sem", "transductive", 0)], **methods)
     >>> ["-".join(method) for method in found[["strategy", "translator"]].values]
     ['pretrained-none', 'refined-syndiff']
     """
