@@ -87,6 +87,7 @@ def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
         class is neither annotated nor predicted; such an image is left out); and `sd_folds` and `sd_seeds`, see
         `training_spread`.
     """
+    rows = complete_rows(rows)
     subjects = subject_values(rows)
     summary = {cell: _summary(of) for cell, of in subjects.groupby(CELL_KEYS)}
     table = pd.DataFrame(summary.values(), pd.MultiIndex.from_tuples(summary, names=CELL_KEYS))
@@ -146,6 +147,7 @@ def dice_overview(
         From `planned.missing_cells`. A cell without any row shows the reason; one that lacks folds shows how many it
         has; a pair, protocol and split without any row is one line, translator and strategy `all`.
     """
+    rows = complete_rows(rows)
     table = dice_table(with_fibre_f1(rows))
     cells, is_bold = [_score_text(cell) for cell in table.itertuples()], _is_best(table) & bold
     table["cell"] = [f"**{cell}**" if best else cell for cell, best in zip(cells, is_bold, strict=True)]
