@@ -32,7 +32,13 @@ REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
 REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
-"""Strategies that learn from masks of U: references, and no label-free methods."""
+"""Names of what has learned from masks of U, of other subjects: references, and no strategies."""
+
+STRATEGIES = (
+    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship", REFINED),
+    *REFERENCES,
+)
+"""Names of all strategies and references, in the order of tables and figures."""
 
 
 LONGEST_NAME = 100

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFERENCES, REFINED, TRANSLATORS
+from histobridge.config import CONTROLS, REFERENCES, REFINED, STRATEGIES, TRANSLATORS
 
 Method = tuple[str, str]
 """Strategy and translator."""
 
 PUBLISHED_STRATEGIES = ("adaptation", "tutorship")
 PLAIN_STRATEGIES = ("pretrained", "randomised", "renormalised", *PUBLISHED_STRATEGIES)  # one view, no anatomy
-STRATEGIES = ("pretrained", "randomised", "renormalised", "pretrained-anatomy", *PUBLISHED_STRATEGIES, REFINED)
-STRATEGIES += REFERENCES
-"""Every strategy in the order of the tables: the baseline first, the references last."""
 LONG_STRATEGIES = ("randomised", "renormalised", "reference-synthetic", "reference-refined")
 """Strategies that a study with `comparison: short` leaves out."""
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from histobridge_study.analysis.methods import STRATEGIES, contrast_sign, is_planned, method_order
+from histobridge.config import STRATEGIES
+from histobridge_study.analysis.methods import contrast_sign, is_planned, method_order
 
 EXPERIMENT_KEYS = ["pair", "protocol", "split"]
 METHOD_KEYS = [*EXPERIMENT_KEYS, "translator", "strategy"]

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFERENCES, TRANSLATORS
-from histobridge_study.analysis.methods import STRATEGIES, learned_from, method_words
+from histobridge.config import CONTROLS, REFERENCES, STRATEGIES, TRANSLATORS
+from histobridge_study.analysis.methods import learned_from, method_words
 from histobridge_study.analysis.planned import EXPERIMENT_KEYS, METHOD_KEYS, with_missing
 from histobridge_study.analysis.statistics import mean_interval, subjects_text
 

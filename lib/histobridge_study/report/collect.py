@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from histobridge.config import STRATEGIES
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
 from histobridge.io.kept import fits_seal
@@ -15,7 +16,7 @@ from histobridge.items import Account
 from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
 from histobridge_study.analysis.comparisons import differences
-from histobridge_study.analysis.methods import LONG_STRATEGIES, STRATEGIES
+from histobridge_study.analysis.methods import LONG_STRATEGIES
 from histobridge_study.analysis.planned import missing_cells, planned_cells
 from histobridge_study.analysis.references import reference_shares
 from histobridge_study.analysis.tables import (
@@ -145,9 +146,9 @@ def derived_tables(
     return {
         "table1": shown(overview),
         "table2": translation_overview(translation),
-        "dice_table": dice_table(with_fibre_f1(dice)).round(5),
-        "differences": differences(dice, profile=profile).round(5),
-        "reference_share": reference_shares(dice).round(5),
+        "dice_table": dice_table(with_fibre_f1(dice)).round(6),
+        "differences": differences(dice, profile=profile).round(6),
+        "reference_share": reference_shares(dice).round(6),
         "claims": claims(dice, translation),
         "costs": cost_table(records),
     }

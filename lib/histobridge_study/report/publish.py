@@ -117,7 +117,7 @@ def recompute(reports: Path, readme: Path) -> None:
 def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     """Write what follows from the rows of stage 04 that are published."""
     if "ablation" in rows:
-        write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(5))
+        write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(6))
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))
         plotting.save_figure(plotting.ablation_dots(rows["ablation"]), reports / "ablation")
     if "trust" in rows:
@@ -134,7 +134,7 @@ def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     if "morphometrics" not in rows:
         return
     pairs = pair_with_expert(rows["morphometrics"])
-    write_table(reports / "agreement.csv", limits_of_agreement(pairs).round(5))
+    write_table(reports / "agreement.csv", limits_of_agreement(pairs).round(6))
     if len(best := best_method_pairs(pairs, rows["dice"])):
         plotting.save_figure(plotting.bland_altman_panels(best), reports / "agreement")
 
