@@ -30,6 +30,7 @@ DISPLAY_ORDER = {"translator": list(TRANSLATORS), "strategy": list(STRATEGIES)}
 CLASSES = ["axon", "myelin"]
 FIBRE_F1 = "fibre F1"  # F1 of axons at IoU 0.5, shown beside the Dice of the classes
 SCORE_COLUMNS = [*CLASSES, FIBRE_F1]
+SUMMARY = ["mean", "low", "high", "least", "most", "subjects", "images"]
 SPREADS = {"sd_folds": "SD over folds", "sd_seeds": "SD over seeds"}
 
 
@@ -90,17 +91,17 @@ def dice_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = complete_rows(rows)
     subjects = subject_values(rows)
     summary = {cell: _summary(of) for cell, of in subjects.groupby(CELL_KEYS)}
-    table = pd.DataFrame(summary.values(), pd.MultiIndex.from_tuples(summary, names=CELL_KEYS))
+    table = pd.DataFrame(summary.values(), pd.MultiIndex.from_tuples(summary, names=CELL_KEYS), SUMMARY)
     cells = [rows[key] for key in CELL_KEYS]
     table["folds"] = rows["fold"].where(rows["dice"].notna()).groupby(cells).nunique()
     table["undefined"] = rows["dice"].isna().groupby(cells).sum()
     return table.join(training_spread(rows)).reset_index()
 
 
-def _summary(subjects: pd.DataFrame) -> dict:
+def _summary(subjects: pd.DataFrame) -> dict[str, float]:
     found = mean_interval(subjects["dice"])
-    ends = {"low": found.low, "high": found.high, "least": found.least, "most": found.most}
-    return {"mean": found.value, **ends, "subjects": subjects["dice"].count(), "images": subjects["images"].sum()}
+    counts = subjects["dice"].count(), subjects["images"].sum()
+    return dict(zip(SUMMARY, [*found[:5], *counts], strict=True))
 
 
 def training_spread(rows: pd.DataFrame) -> pd.DataFrame:
