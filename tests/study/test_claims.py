@@ -316,7 +316,7 @@ def test_below_five_subjects_there_is_no_verdict(pre):
 
 
 def test_a_pair_with_few_subjects_leaves_the_order_descriptive():
-    """Three subjects of one pair are too few; a pair of which the others contradict the claim refutes it all the same."""
+    """Three subjects of one pair are too few; the other pairs may contradict the claim all the same."""
     few = {"tutor": [0.5, 0.5, 0.5, *[np.nan] * 3]}
     assert quality_falls_with_distance(
         values((NEAR, {"tutor": 0.8}), (MODERATE, {"tutor": 0.7}), (FAR, few))

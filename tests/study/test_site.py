@@ -33,6 +33,7 @@ PRIVATE = "/home/somebody/project"
 def dice_rows(fold, methods) -> pd.DataFrame:
     """Rows of Dice that differ from image to image."""
     key = {"pair": PAIR, "protocol": "transductive", "split": "development", "fold": fold}
+    key |= {"translator_seed": fold, "masks": 0}
     rows = [
         {**key, "strategy": s, "translator": t, "image": name, "subject": of, "class": c, "dice": mean + n / 100}
         for (s, t), mean in methods.items()
@@ -76,16 +77,17 @@ def contents(drawn, tmp_path_factory) -> Contents:
         scored, uncertainty = rows[number], {} if number else unsure
         by_method = dict.fromkeys(methods_of(scored), labels)
         arrays = Arrays(every, truth, {"syndiff": every}, by_method, uncertainty)
-        return Fold(PAIR, "transductive", "development", number, scored, lambda: arrays, **more)
+        return Fold(PAIR, "transductive", "development", number, scored, lambda: arrays, "smoke", **more)
 
     dice = pd.concat(rows)
-    planned = planned_cells([(PAIR, "transductive", 0)], ["none", "invert", "syndiff"])
+    strategies = ("pretrained", "adaptation", "tutorship", "refined", "supervised")
+    planned = planned_cells([(PAIR, "transductive", 0)], ["none", "invert", "syndiff"], strategies=strategies)
     return Contents(
         profile="smoke",
         facts={"pairs": "1"},
         pairs={PAIR: load_study().pairs[PAIR]},
         folds=[fold(0, notebooks=notebooks, review_order=pd.DataFrame(tiles)), fold(1)],
-        dice=dice_overview(dice, interval=True, bold=True, missing=missing_cells(dice, planned)),
+        dice=dice_overview(dice, profile="smoke", bold=True, missing=missing_cells(dice, planned)),
         claims=pd.DataFrame([{"claim": "A claim.", "evidence": "0.7", "verdict": "does not hold", "why": "Because."}]),
         sections=[Section("Trust", "Calibration of `refined`.", pd.DataFrame([{"pair": PAIR, "error": 0.123}]))],
         provenance=[Section("Stages", "Every stage.", pd.DataFrame([{"stage": "03_label", "commit": "abc"}]))],

@@ -17,7 +17,7 @@ from histobridge_study.analysis.comparisons import (
     with_both,
     without_syndiff,
 )
-from histobridge_study.analysis.methods import WITH_SYNDIFF, Method
+from histobridge_study.analysis.methods import PLAIN_STRATEGIES, WITH_SYNDIFF, Method
 from histobridge_study.analysis.statistics import difference_interval, mean_interval
 from histobridge_study.analysis.verdicts import Evidence
 
@@ -55,7 +55,7 @@ def lead_over(values: pd.DataFrame, pair: str, class_: str, one: Method, other: 
 
 def lead_over_best_control(values: pd.DataFrame, pair: str, class_: str) -> Evidence:
     """Return the Dice of SynDiff's best strategy less that of the best control."""
-    family = family_of(values, pair, class_)
+    family = family_of(values[values["strategy"].isin(PLAIN_STRATEGIES)], pair, class_)
     syndiff, control = best_method(family), best_method(family, CONTROLS)
     if syndiff is None or control is None:
         return Evidence(f"{class_}: best of SynDiff less best control", "", mean_interval([]))

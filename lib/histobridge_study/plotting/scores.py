@@ -58,7 +58,7 @@ def dice_dots(rows: pd.DataFrame, *, profile: str = "") -> Figure:
     refuse_empty(label_free(rows), "label-free strategies in the rows of Dice")
     places, labels = _method_places(rows, profile)
     subjects, table = (_placed(values, places) for values in (subject_values(rows), dice_table(rows)))
-    pairs, settings = _distinct(table, EXPERIMENT_KEYS[:1]), _distinct(table, EXPERIMENT_KEYS[1:])
+    pairs, settings = _distinct(rows, EXPERIMENT_KEYS[:1]), _distinct(rows, EXPERIMENT_KEYS[1:])
     rows_high = max(places.values()) + 1
     figure = new_figure(min(PAGE, 2.2 + 2.2 * len(pairs)), 1.1 + len(settings) * max(0.9, 0.25 + 0.16 * rows_high))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
