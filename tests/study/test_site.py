@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from histobridge.errors import UserError
-from histobridge_study.analysis.tables import dice_overview, missing_cells, planned_cells
+from histobridge_study.analysis.planned import missing_cells, planned_cells
+from histobridge_study.analysis.tables import dice_overview
 from histobridge_study.config import load_study
 from histobridge_study.report.site import MARK, sources, write_site
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section, methods_of

@@ -70,7 +70,9 @@ def method_words(strategy: str, translator: str, *, profile: str = "", learned_f
         return "pretrained (tutorship none)"
     if strategy == REFINED and translator in MATCHED:
         return "refined without SynDiff"
-    return strategy if translator == "none" else f"{strategy} with {translator_words(translator, profile)}"
+    if translator in ("none", strategy):  # a pair that has not run at all is one line, `all` of `all`
+        return strategy
+    return f"{strategy} with {translator_words(translator, profile)}"
 
 
 def learned_from(rows: pd.DataFrame, keys: list[str]) -> pd.Series:
