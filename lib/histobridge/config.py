@@ -55,6 +55,15 @@ Polarity = Literal["auto", 1, -1]
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
+REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
+"""Names of what has learned from masks of U, of other subjects: references, and no strategies."""
+
+STRATEGIES = (
+    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship", REFINED),
+    *REFERENCES,
+)
+"""Names of all strategies and references, in the order of tables and figures."""
+
 
 LONGEST_NAME = 100
 """Letters of a `Name`."""

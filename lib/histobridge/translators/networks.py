@@ -1,10 +1,11 @@
 """The networks of SynDiff (Özbey et al., arXiv 2207.08208): diffusive and non-diffusive generators, discriminators.
 
-Both generators are a `UNet`, with or without an embedding of noise level and latent. A non-diffusive generator F adds its
-output to plus or minus its input, and the output starts at zero: in unpaired translation the start decides whether the
-contrast is kept or inverted, and no loss corrects a wrong start (see `histobridge.strategies.polarity`). A diffusive
-generator G needs no such start, because it learns the polarity from the pairs that F makes: its prediction is the output
-of its network. If G added its condition too, it would begin as the exact inverse of F, and return every real image.
+Both generators are a `UNet`, with or without an embedding of noise level and latent. A non-diffusive generator F adds
+its output to plus or minus its input, and the output starts at zero: in unpaired translation the start decides whether
+the contrast is kept or inverted, and no loss corrects a wrong start (see `histobridge.strategies.polarity`). A
+diffusive generator G needs no such start, because it learns the polarity from the pairs that F makes: its prediction
+is the output of its network. If G added its condition too, it would begin as the exact inverse of F, and return every
+real image.
 
 Shapes: images are [B, 1, H, W] in -1..1; H and W must be multiples of `stem * 2 ** (levels - 1)`.
 """

@@ -13,7 +13,8 @@ Departures from the published training
 --------------------------------------
 Every network runs once per step: the discriminators reuse the images that were made for the generators' losses. One
 optimiser serves all generators, and one all discriminators. By default the non-diffusive generators start as plus or
-minus the identity; the setting `start_f` gives them random weights, as published. The diffusive generators start at random.
+minus the identity; the setting `start_f` gives them random weights, as published. The diffusive generators start at
+random.
 """
 
 from __future__ import annotations
@@ -322,7 +323,8 @@ _NETWORKS, _OPTIMISERS = ("generators", "critics", "average"), ("generator_optim
 def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor) -> Tensor:
     """Return the squared gradient of the logits by the real x_t, as in R1 (Mescheder et al., arXiv 1801.04406).
 
-    As published, the noisier x_{t+1} (the second channel) counts as given, and the critics of the cycle have no penalty.
+    As published, the noisier x_{t+1} (the second channel) counts as given, and the critics of the cycle have no
+    penalty.
     Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images: the
     penalty then does not depend on the size of the crop.
     """

@@ -126,7 +126,7 @@ def compare_variants(
 
 
 def variant_overview(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over tissues, directions and modalities of what `compare_variants` measured, a row a translator."""
+    """Return the mean over tissues, directions and modalities of what `compare_variants` measured."""
     keys = ["variant", "translator"]
     measured = [*MEASURES, "logit_gap_F", "logit_gap_G", "minutes"]
     return rows.groupby(keys, sort=False)[measured].mean().reset_index()

@@ -169,16 +169,17 @@ def _print_outcome(grid) -> bool:
 
 
 def _print_dice(grid) -> None:
-    from histobridge_study.analysis.tables import dice_overview
-    from histobridge_study.report.collect import collect
+    from histobridge_study.analysis.tables import SPREADS, dice_overview
+    from histobridge_study.report.collect import collect, shown
 
     places = {"out": grid.out, "data": grid.data, "study_file": grid.study_file}
-    overview = dice_overview(collect(grid.profile, seed=grid.seed, **places).rows["dice"])
+    rows = collect(grid.profile, seed=grid.seed, **places).rows["dice"]
+    overview = shown(dice_overview(rows, profile=grid.profile)).drop(columns=list(SPREADS.values()))
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)
     columns = [Column(name, overflow="fold") for name in overview.columns]  # cut short, names would be alike
-    table = Table(*columns, title="Dice, and F1 of fibres (IoU 0.5): mean over images, ± SD over folds")
+    table = Table(*columns, title="Dice, and F1 of fibres (IoU 0.5): mean over subjects")
     for row in overview.itertuples(index=False):
         table.add_row(*row)
     console.print(table)

@@ -33,16 +33,16 @@ from histobridge_study.plotting.lesson import (
     tissue_and_mask,
 )
 from histobridge_study.plotting.morphometry import bland_altman_panels, g_ratio_against_diameter
-from histobridge_study.plotting.scores import ablation_bars, dice_bars, reconstruction_bars, simulated_shift_lines
+from histobridge_study.plotting.scores import ablation_dots, dice_dots, reconstruction_bars, simulated_shift_lines
 from histobridge_study.plotting.training import critic_logits, losses, polarity
 
 __all__ = [
     "Example",
-    "ablation_bars",
+    "ablation_dots",
     "bland_altman_panels",
     "calibration_curves",
     "critic_logits",
-    "dice_bars",
+    "dice_dots",
     "distance_dots",
     "domains",
     "g_ratio_against_diameter",

@@ -16,7 +16,7 @@ from histobridge.data.datasets import Sample
 from histobridge.errors import UserError
 from histobridge.items import Account
 from histobridge_study import plotting
-from histobridge_study.analysis.tables import dice_table, typical_image
+from histobridge_study.analysis.tables import typical_image
 from histobridge_study.grid import Grid
 from histobridge_study.plotting import Example
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
@@ -133,7 +133,7 @@ def _figures(grid: Grid, runs: dict[str, Run | None], kind: str, collected: Coll
     examples = {pair: example(run, dice, translation) if run else why_missing(grid, pair) for pair, run in runs.items()}
     figures = {f"strategies-{pair}": plotting.two_strategies(examples[pair]) for pair, run in runs.items() if run}
     figures[f"translations-{kind}"] = plotting.translation_examples(examples, translation)
-    figures[f"pseudo_labels-{kind}"] = plotting.pseudo_label_examples(examples, dice_table(dice), translator=TRANSLATOR)
+    figures[f"pseudo_labels-{kind}"] = plotting.pseudo_label_examples(examples, dice, translator=TRANSLATOR)
     first = next(run for run in runs.values() if run)
     if first.stage("04_refine").finished:
         shown = next(labelled_images(first))
