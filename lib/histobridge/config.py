@@ -31,6 +31,15 @@ Polarity = Literal["auto", 1, -1]
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
+REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
+"""Names of what has learned from masks of U, of other subjects: references, and no strategies."""
+
+STRATEGIES = (
+    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship", REFINED),
+    *REFERENCES,
+)
+"""Names of all strategies and references, in the order of tables and figures."""
+
 
 LONGEST_NAME = 100
 """Letters of a `Name`."""
@@ -177,6 +186,12 @@ class SegmenterSettings(Strict):
         Range from which the magnification of the training crops is drawn.
     blank : float
         Share of training crops in which a blob is painted over with one grey and labelled as background.
+    randomise : bool
+        Whether training crops vary widely: half of them are negatives, all are blurred at random, and grey values vary
+        more. This is domain randomisation (Tobin et al., arXiv 1703.06907).
+    norm : {"group", "batch"}
+        How feature maps are normalised: by groups of channels of each image, or by the statistics of training crops,
+        which `Segmenter.renormalised` replaces.
     save_every : int
         Steps between checkpoints.
     """
@@ -189,6 +204,8 @@ class SegmenterSettings(Strict):
     lr: float = 2e-3
     zoom: tuple[float, float] = (0.7, 1.4)
     blank: float = Field(0.5, ge=0, le=1)
+    randomise: bool = False
+    norm: Literal["group", "batch"] = "group"
     save_every: int = 100
 
     def for_polarity(self) -> SegmenterSettings:
@@ -201,10 +218,19 @@ class SegmenterSettings(Strict):
 
 
 class RefinementSettings(Strict):
-    """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
+    """The refined strategy.
+
+    Attributes
+    ----------
+    rounds, steps : int
+        Rounds of self-training, and the training steps of each.
+    syndiff : bool
+        Whether SynDiff teaches a student in the default recipe, that of `histobridge label`. The study runs both.
+    """
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+    syndiff: bool = True
 
 
 class TrainingProfile(Strict):
@@ -227,6 +253,16 @@ class TrainingProfile(Strict):
     student_steps: int = Field(300, ge=1)
     polarity_segmenter: SegmenterSettings | None = None
     refinement: RefinementSettings = RefinementSettings()
+
+    @property
+    def long_steps(self) -> int:
+        """Steps of a segmenter that is trained on L from scratch for as long as a student of tutorship is in all."""
+        return self.segmenter.steps + self.student_steps
+
+    @property
+    def refined_steps(self) -> int:
+        """Steps from the source segmenter to the last student of `refined`: a student, then all self-training."""
+        return self.student_steps + self.refinement.rounds * self.refinement.steps
 
     @property
     def for_polarity(self) -> SegmenterSettings:
