@@ -255,16 +255,6 @@ class TrainingProfile(Strict):
     refinement: RefinementSettings = RefinementSettings()
 
     @property
-    def long_steps(self) -> int:
-        """Steps of a segmenter that is trained on L from scratch for as long as a student of tutorship is in all."""
-        return self.segmenter.steps + self.student_steps
-
-    @property
-    def refined_steps(self) -> int:
-        """Steps from the source segmenter to the last student of `refined`: a student, then all self-training."""
-        return self.student_steps + self.refinement.rounds * self.refinement.steps
-
-    @property
     def for_polarity(self) -> SegmenterSettings:
         """Settings of the segmenter that decides the polarity."""
         return self.polarity_segmenter or self.segmenter.for_polarity()

@@ -56,7 +56,8 @@ def renormalised_segmenter(run: Run) -> Segmenter:
 
     Nobody tells it the polarity of U: the new means and variances have to make up for inverted contrast too.
     """
-    settings = run.profile.segmenter.model_copy(update={"norm": "batch", "steps": run.profile.long_steps})
+    steps = run.profile.segmenter.steps + run.profile.student_steps
+    settings = run.profile.segmenter.model_copy(update={"norm": "batch", "steps": steps})
     name = f"segmenter with batch norm, fold {run.parameters.fold}"
     untrained = Segmenter(settings, seed=run.fold_seed)
     of_l = cached.fit_segmenter(run.cache, untrained, run.data.training_examples, name=name)

@@ -37,7 +37,9 @@ def reference_labels(run: Run, translators: Mapping[str, Translator]) -> Labels:
 
 def reference_labeller(run: Run, examples: Examples) -> Labeller:
     """Train (or recall) a segmenter on examples for as many steps as `refined`, and add views and anatomy."""
-    untrained = source_segmenter(run).warm_start(seed=run.fold_seed, steps=run.profile.refined_steps)
+    refinement = run.profile.refinement
+    steps = run.profile.student_steps + refinement.rounds * refinement.steps
+    untrained = source_segmenter(run).warm_start(seed=run.fold_seed, steps=steps)
     name = f"supervised reference, fold {run.parameters.fold}"
     trained = cached.fit_segmenter(run.cache, untrained, examples, name=name)
     return with_views(Labeller((trained,)), examples, [sample.image for sample in run.data.seen_images])
