@@ -16,6 +16,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import supervised, tutor
 from histobridge.strategies.tta import View
 from histobridge.translators import Control
+from histobridge_study import run_data
 from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.analysis.tables import DICE_COLUMNS
 from histobridge_study.runs import Run, open_run
@@ -37,16 +38,39 @@ def data():
 # --- Trainings --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def begin(tmp_path, tiny_segmenter, data):
-    """A function that opens fold 0 of a drawn pair, with segmenters of hundredths of a second."""
+def few(run: Run) -> Run:
+    """Leave two images of L, two of U with masks to learn from, and one left out, each the corner of an image."""
+    data = run.data
+    sides = {
+        "source_images": [s for s in data.source_images if s.subject in data.split.source_train][:2],
+        "target_images": [s for s in data.target_images if s.subject in data.split.target_train][:2]
+        + data.supervised_images[:1],
+    }
+    for name, samples in sides.items():
+        vars(data)[name] = [replace(s, image=s.image[:64, :64]) for s in samples]
+    for name in ("source_masks", "target_masks"):
+        vars(data)[name] = {key: mask[:64, :64] for key, mask in getattr(data, name).items()}
+    return run
 
-    def open_pair(pair: str) -> Run:
+
+@pytest.fixture
+def begin(tmp_path, tiny_segmenter, data, monkeypatch):
+    """A function that opens fold 0 of a drawn pair, with segmenters of hundredths of a second."""
+    true_masks, opened = run_data.load_masks, []
+
+    def masks_of(dataset, *args, **options):  # drawn once
+        return opened[-1].target_masks if dataset.name == PAIR else true_masks(dataset, *args, **options)
+
+    monkeypatch.setattr(run_data, "load_masks", masks_of)
+
+    def open_pair(pair: str, **changes) -> Run:
         run = open_run({"pair": pair, "profile": "smoke", "out": str(tmp_path)})
+        changes |= {"segmenter": tiny_segmenter, "student_steps": 3, "polarity_segmenter": None}
+        profiles = {"smoke": run.profile.model_copy(update=changes)}
+        run = replace(run, study=run.study.model_copy(update={"profiles": profiles}))
         vars(run.data).update({name: images for name, images in data.items() if "source" in name or pair == PAIR})
-        tiny = {"segmenter": tiny_segmenter, "student_steps": 3, "polarity_segmenter": None}
-        profiles = {"smoke": run.profile.model_copy(update=tiny)}
-        return replace(run, study=run.study.model_copy(update={"profiles": profiles}))
+        opened.append(run.data)
+        return run
 
     return open_pair
 
@@ -110,11 +134,8 @@ def test_baselines_have_the_budget_of_a_student(begin, trained):
 
 @pytest.mark.parametrize(("sign", "name"), [(1, "none"), (-1, "invert")])
 def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, sign, name):
-    """It is shown negatives where translators invert the contrast, and has four views; a short comparison has it too."""
-    run = begin(PAIR)
-    short = run.study.profiles["smoke"].model_copy(update={"comparison": "short"})
-    run = replace(run, study=run.study.model_copy(update={"profiles": {"smoke": short}}))
-    vars(run.data)["target_images"] = run.data.target_images[:2]
+    """It is shown negatives where translators invert the contrast, with four views, in a short comparison too."""
+    run = few(begin(PAIR, comparison="short"))
     source = label.source_segmenter(run)
     translators = {"none": Control("none"), "invert": Control("invert"), "syndiff": SimpleNamespace(sign=sign)}
     labels = baselines.baseline_labels(run, translators, source, source)
@@ -128,9 +149,9 @@ def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, 
 
 def test_references_have_what_refined_has(begin, trained):
     """All its steps from the same start, four views and anatomy; they label subjects of which they saw no mask."""
-    run = begin(PAIR)
+    run = few(begin(PAIR))
     matched = Control("invert-histogram")
-    matched.fit([s.image for s in run.data.source_images[:2]], [s.image for s in run.data.target_images[:2]])
+    matched.fit([s.image for s in run.data.source_images], [s.image for s in run.data.target_images])
     labels = references.reference_labels(run, {"invert-histogram": matched, "syndiff": SimpleNamespace(sign=-1)})
     source, steps = label.source_segmenter(run).fingerprint, 3 + run.profile.refinement.steps
     reference = ("supervised reference, fold 0", source, steps)
