@@ -217,6 +217,12 @@ class SegmenterSettings(Strict):
         Range from which the magnification of the training crops is drawn.
     blank : float
         Share of training crops in which a blob is painted over with one grey and labelled as background.
+    randomise : bool
+        Whether training crops vary widely: half of them are negatives, all are blurred at random, and grey values vary
+        more. This is domain randomisation (Tobin et al., arXiv 1703.06907).
+    norm : {"group", "batch"}
+        How feature maps are normalised: by groups of channels of each image, or by the statistics of training crops,
+        which `Segmenter.renormalised` replaces.
     save_every : int
         Steps between checkpoints.
     """
@@ -229,6 +235,8 @@ class SegmenterSettings(Strict):
     lr: float = 2e-3
     zoom: tuple[float, float] = (0.7, 1.4)
     blank: float = Field(0.5, ge=0, le=1)
+    randomise: bool = False
+    norm: Literal["group", "batch"] = "group"
     save_every: int = 100
 
     def for_polarity(self) -> SegmenterSettings:
@@ -241,10 +249,19 @@ class SegmenterSettings(Strict):
 
 
 class RefinementSettings(Strict):
-    """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
+    """The refined strategy.
+
+    Attributes
+    ----------
+    rounds, steps : int
+        Rounds of self-training, and the training steps of each.
+    syndiff : bool
+        Whether SynDiff teaches a student in the default recipe, that of `histobridge label`. The study runs both.
+    """
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+    syndiff: bool = True
 
 
 class TrainingProfile(Strict):

@@ -266,7 +266,7 @@ def test_a_damaged_run_costs_that_run_in_the_report_and_the_hand_off(copy, histo
         {"fold0/04_refine-*/review_order.csv": "empty"},
         pytest.param(
             {
-                "pair/02_translate-*/translators/syndiff.pt": "flip",
+                "seed0/02_translate-*/translators/syndiff.pt": "flip",
                 "fold1/03_label-*/finished.json": "cut",
                 "fold1/04_refine-*/labels/*/*.png": "delete",
             },
