@@ -201,10 +201,21 @@ class SegmenterSettings(Strict):
 
 
 class RefinementSettings(Strict):
-    """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
+    """Training of the refined strategy.
+
+    Attributes
+    ----------
+    rounds : int
+        Of self-training.
+    steps : int
+        Training steps of each round.
+    syndiff : bool
+        Whether SynDiff teaches a student in the default recipe.
+    """
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+    syndiff: bool = False
 
 
 class TrainingProfile(Strict):
