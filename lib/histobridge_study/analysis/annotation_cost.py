@@ -55,8 +55,8 @@ def cost_overview(subjects: pd.DataFrame) -> pd.DataFrame:
     means = groups[[*SCORES, *LEFT, *MADE]].mean()
     table = {name: means[name].map("{:.3f}".format) for name in ("axon", "myelin")}
     table["fibre F1"] = means["f1_50"].map("{:.3f}".format)
-    table["fibres to correct an image"] = means[LEFT[0]].map("{:.1f}".format)
-    table["pixels to correct an image"] = means[LEFT[1]].map("{:.0f}".format)
+    table["fibres to correct, per image"] = means[LEFT[0]].map("{:.1f}".format)
+    table["pixels to correct, per image"] = means[LEFT[1]].map("{:.0f}".format)
     table["fibres corrected before"] = means[MADE[0]].map("{:.0f}".format)
     table["pixels corrected before"] = means[MADE[1]].map("{:.0f}".format)
     return pd.DataFrame(table | {"subjects": groups.size()}).reset_index()

@@ -14,7 +14,7 @@ START_COLOURS = {"refined": VERMILLION, "nothing": BLUE}
 PANELS = {
     "dice": "Dice, mean of\nboth classes",
     "f1_50": "F1 of fibres",
-    "fibres_to_correct": "fibres to correct\nan image",
+    "fibres_to_correct": "fibres to correct,\nper image",
 }
 
 

@@ -116,7 +116,9 @@ def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     if "corrections" in rows:
         subjects = cost_by_subject(rows["corrections"])
         write_table(reports / "corrections_overview.csv", cost_overview(subjects))
-        plotting.save_figure(plotting.annotation_curves(subjects[subjects["split"] == "development"]), reports / "corrections")
+        plotting.save_figure(
+            plotting.annotation_curves(subjects[subjects["split"] == "development"]), reports / "corrections"
+        )
     if "trust" in rows:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
         plotting.save_figure(
