@@ -60,7 +60,9 @@ class LabelOptions(NamedTuple):
         Pixel size (µm/px) at which the images are like those of the source; suggested by default.
     seed : int
     polarity : {"auto", 1, -1}
-        Whether translations keep the contrast (1) or invert it; chosen by anatomy by default.
+        Whether the images have the contrast of the source (1) or the opposite one; chosen by anatomy by default.
+    translate : bool, optional
+        Whether SynDiff learns to translate and teaches a student; by default as in the profile.
     data, mirror : Path
         The folder of the datasets, and one that missing files may be copied from.
     """
@@ -73,6 +75,16 @@ class LabelOptions(NamedTuple):
     polarity: Polarity = "auto"
     data: Path = Path("data")
     mirror: Path | None = None
+    translate: bool | None = None
+
+    @property
+    def training(self) -> TrainingProfile:
+        """The settings of training; a `UserError` lists the profiles if there is none of that name."""
+        profile = training_profile(self.profile)
+        if self.translate is None:
+            return profile
+        refinement = profile.refinement.model_copy(update={"syndiff": self.translate})
+        return profile.model_copy(update={"refinement": refinement})
 
 
 class LabelResult(NamedTuple):
@@ -152,13 +164,13 @@ def label_folder(
     Raises
     ------
     UserError
-        If nothing can be done with the images, the source or the folder; or the translator swaps classes.
+        If nothing can be done with the images, the source or the folder; or a translator swaps classes.
     """
-    profile = training_profile(options.profile)
+    profile = options.training
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
         sweep_drafts(out)
-        steps = Steps(8 + guide)
+        steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
 
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
@@ -271,7 +283,8 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
     UserError
         If there is none.
     """
-    crop = max(profile.translator.crop, profile.segmenter.crop, profile.for_polarity.crop)
+    translator = [profile.translator] if profile.refinement.syndiff else []
+    crop = max(model.crop for model in (*translator, profile.segmenter, profile.for_polarity))
     large = [i for i in images if round(min(i.height, i.width) * i.um_per_px / um_per_px) >= crop]
     if not large:
         raise UserError(
@@ -329,6 +342,7 @@ def remember_scale(
 
 def _provenance(images: list[ImageFile], options: LabelOptions) -> dict:
     settings = {"profile": options.profile, "seed": options.seed, "polarity": options.polarity}
+    settings["translate"] = options.training.refinement.syndiff
     return {"histobridge": __version__, **settings, "images_sha256": digest([i.sha256 for i in images]), **machine()}
 
 

@@ -103,14 +103,19 @@ class TranslatorRecipe:
         return self.fit_syndiff(SynDiff(self.syndiff, sign=self.sign, seed=self.seed), self.source, used)
 
     @cached_property
-    def translators(self) -> dict[str, Translator]:
-        """All translators by name: the controls, SynDiff's own cycle generators, and SynDiff."""
-        syndiff, _ = self.trained
+    def fitted_controls(self) -> dict[str, Translator]:
+        """The controls by name; SynDiff is not trained for them."""
         fitted: dict[str, Translator] = {}
         for name in self.controls:
             fitted[name] = translator_class(name)(name)
             fitted[name].fit(self.source, self.tiles[0])
-        return fitted | {"cycle": Cycle.of(syndiff), "syndiff": syndiff}
+        return fitted
+
+    @cached_property
+    def translators(self) -> dict[str, Translator]:
+        """All translators by name: the controls, SynDiff's own cycle generators, and SynDiff."""
+        syndiff, _ = self.trained
+        return self.fitted_controls | {"cycle": Cycle.of(syndiff), "syndiff": syndiff}
 
     def check(self, translator: Translator, source: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> ClassSwap:
         """Refuse a translator that swaps classes, by what it makes of some images of L and of U.
