@@ -61,7 +61,7 @@ def label(
         bool | None,
         typer.Option(
             "--translate/--no-translate",
-            help="Whether SynDiff learns to translate and teaches a student: minutes more; by default as in the profile.",
+            help="Whether SynDiff learns to translate and teaches a student: minutes more; else as in the profile.",
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Take the suggested scale without asking.")] = False,

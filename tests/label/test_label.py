@@ -274,7 +274,7 @@ LEARNED = [*MATCHED[:2], ("adaptation", "syndiff"), ("tutorship", "syndiff"), ("
 
 @pytest.mark.parametrize(("kind", "methods"), [("training", MATCHED), ("translating", LEARNED)])
 def test_every_method_of_a_model_is_scored_once(kind, methods, request, monkeypatch):
-    """Methods of SynDiff exist where it was trained. The scores are remembered, those of the handed labels among them."""
+    """Methods of SynDiff exist where it was trained. The scores are remembered."""
     training = request.getfixturevalue(kind)
     scored = training.label_free_scores(report=quiet)
     assert list(zip(scored["strategy"], scored["translator"], strict=True)) == methods
