@@ -52,7 +52,7 @@ def test_a_registered_translator_is_fitted_saved_and_loaded(study_file, tmp_path
     (tmp_path / "equalise_example.py").write_text(example("Add a translator"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(config.TRANSLATOR_CLASSES, "equalise", "equalise_example:Equalise")
-    assert "equalise" in load_study(study_file(translators=["equalise"])).controls
+    assert "equalise" in load_study(study_file(translators=["equalise"])).translators
     target, fits = [image for image, _ in drawn["sem"]], dict(fit_segmenter=lambda *_: None)
     recipe = TranslatorRecipe(drawn["tem"], target, {}, None, ("none", "equalise"), polarity=1, **fits)
     recipe.tiles = (target, [])

@@ -126,11 +126,6 @@ class Study(Strict):
         """Return a pair; a `UserError` lists the valid names."""
         return self.pairs[one_of("pair", name, self.pairs)]
 
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """The classical translators of this study."""
-        return tuple(name for name in self.translators if name not in ("cycle", "syndiff"))
-
 
 @cache
 def _load_dataset(name: str, folders: tuple[Path, ...]) -> Dataset:

@@ -64,11 +64,6 @@ class Run:
         return self.profile.seed + self.parameters.seed
 
     @property
-    def seed(self) -> int:
-        """The seed of the translators, by its former name."""
-        return self.translator_seed
-
-    @property
     def key(self) -> dict[str, str | int]:
         """What every row of a table says of the run that it comes from."""
         p = self.parameters

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from histobridge.cache import Cache
-from histobridge.gan_settings import CutSettings, CycleGanSettings
 from histobridge.io.images import read_image
 from histobridge.segmenter import Segmenter, SegmenterTraining
 from histobridge.strategies.cached import CachedTranslator, fit_segmenter, fit_translator
+from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators import SynDiff
 from histobridge.translators.cut import Cut, CutTraining
 from histobridge.translators.cyclegan import CycleGan

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from histobridge.errors import UserError
-from histobridge.gan_settings import CutSettings, CycleGanSettings
 from histobridge.training import checkpoint as checkpoints
 from histobridge.training.crops import stack
 from histobridge.training.device import place
 from histobridge.training.loop import train
+from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators.cut import Cut, CutTraining, encoder_features, feature_channels, patch_nce
 from histobridge.translators.cyclegan import CycleGan, CycleGanTraining
 from histobridge.translators.gan import build_generators

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from histobridge.config import SegmenterSettings, SynDiffSettings
-from histobridge.gan_settings import CutSettings, CycleGanSettings
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import TranslatorRecipe
 from histobridge.strategies import recipe as recipes
 from histobridge.strategies.polarity import INVERT, KEEP, PolarityError
+from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators import Control
 
 SMALL = SynDiffSettings(steps=30, crop=48, batch=4, width=16, multipliers=(1, 2), cycle_width=16, critic_width=16)

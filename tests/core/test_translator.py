@@ -163,7 +163,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", [SynDiff, Cycle])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_untrained_translator_gives_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
-    """Before training sign 1 gives the image and sign -1 the negative, in both directions; SynDiff with its shortcut."""
+    """Before training sign 1 gives the image and sign -1 the negative, both ways; SynDiff with its shortcut."""
     settings = tiny_syndiff.model_copy(update={"condition_shortcut": True})
     for to in "LU":
         result = kind(settings, sign=sign).translate(image, to, seed=3)

@@ -73,10 +73,10 @@ def test_a_profile_replaces_settings_of_the_training_that_it_names(changed):
 
 
 def test_a_registered_translator_can_be_named(changed, monkeypatch):
-    """The names are those of the registry when the file is read; such a translator is a control."""
+    """The names are those of the registry when the file is read."""
     monkeypatch.setitem(TRANSLATOR_CLASSES, "mine", "somewhere:Mine")
     study = load_study(changed(translators=["none", "mine", "cycle", "syndiff"]))
-    assert study.controls == ("none", "mine")
+    assert study.translators[:2] == ("none", "mine")
 
 
 def test_a_short_comparison_leaves_out_what_is_slow():

@@ -62,7 +62,7 @@ class TranslatorRecipe:
         else is trained. What is neither learned nor known here is constructed with its name.
     polarity : {"auto", 1, -1}
     seed : int
-        Of polarity segmenter and translators.
+        Of the translators.
     fit_segmenter, fit_translator : callable
         Train a model, or recall one that was trained.
     """
@@ -85,8 +85,8 @@ class TranslatorRecipe:
 
     @cached_property
     def polarity_segmenter(self) -> Segmenter:
-        """A segmenter trained on all of L, which is asked about polarity."""
-        return self.fit_segmenter(Segmenter(self.segmenter, seed=self.seed), self.examples)
+        """A segmenter trained on all of L, which is asked about polarity; translators of any seed ask the same one."""
+        return self.fit_segmenter(Segmenter(self.segmenter), self.examples)
 
     @cached_property
     def evidence(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from histobridge.gan_settings import CutSettings
+from histobridge.translator_settings import CutSettings
 from histobridge.translators.gan import GanTraining, GanTranslator
 from histobridge.translators.networks import UNet
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
-from histobridge.gan_settings import CycleGanSettings
+from histobridge.translator_settings import CycleGanSettings
 from histobridge.translators.gan import GanTraining, GanTranslator
 
 

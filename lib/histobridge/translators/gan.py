@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from histobridge.cache import digest
-from histobridge.gan_settings import GanSettings
 from histobridge.io.progress import Report
 from histobridge.training import checkpoint as checkpoints
 from histobridge.training.crops import CropSource, check_domain, stack
@@ -25,6 +24,7 @@ from histobridge.training.loop import DECAYS, train
 from histobridge.training.philox import Draws
 from histobridge.training.replay import Replayed, graphs_for
 from histobridge.training.sliding_window import over_windows
+from histobridge.translator_settings import GanSettings
 from histobridge.translators.base import Domain
 from histobridge.translators.networks import Discriminator, Generator
 

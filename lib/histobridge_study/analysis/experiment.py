@@ -1,4 +1,4 @@
-"""What the experiments on drawn tissue share (notebooks 06 and 07): their parameters, and how they write results."""
+"""The experiment on drawn tissue (notebook 06): its parameters, and how it writes results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TranslationExperiment(Experiment):
 
 
 def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
-    """Check the parameters of notebook 06 or 07, `globals()` in a notebook, and return them.
+    """Check the parameters of notebook 06, `globals()` in a notebook, and return them.
 
     Raises
     ------

@@ -8,6 +8,7 @@ a pixel size is not positive.
 `images`      translations, and pseudo labels beside the expert's mask
 `training`    losses, and the evidence on polarity
 `scores`      Dice and reconstruction
+`annotation`  scores and edits after some corrected images
 `calibration` uncertainty, calibration, label-free scores
 `morphometry` fibre measurements against the expert's
 `handoff`     a pseudo label as annotation tools show it
@@ -18,6 +19,7 @@ a pixel size is not positive.
 
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
+from histobridge_study.plotting.annotation import annotation_curves
 from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
@@ -39,6 +41,7 @@ from histobridge_study.plotting.training import critic_logits, losses, polarity
 __all__ = [
     "Example",
     "ablation_dots",
+    "annotation_curves",
     "bland_altman_panels",
     "calibration_curves",
     "critic_logits",

@@ -31,7 +31,8 @@ from histobridge_study.grid import Grid, runs_of_profile
 from histobridge_study.record import ADDED
 from histobridge_study.runs import Stage
 
-ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification", "ablation", "guidance")
+ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification")
+ROWS += ("ablation", "guidance", "corrections")
 """The tables that runs leave; see `collect`."""
 
 
@@ -103,7 +104,7 @@ def _added(stages: Iterable[Stage], name: str, account: Account) -> pd.DataFrame
     paths = {stage.run.title: stage.folder / name for stage in stages if (stage.folder / name).exists()}
     for title, path in paths.items():
         if not fits_seal(path):
-            made_by = {"ablation.csv": "study --ablation", "guidance.csv": "recommend"}[name]
+            made_by = {"guidance.csv": "recommend"}.get(name, f"study --{name.removesuffix('.csv')}")
             account.skip(title, f"{path} is not what was kept there: run `histobridge {made_by}`, which makes it anew.")
     return _concatenated([read_table(path) for path in paths.values() if fits_seal(path)])
 

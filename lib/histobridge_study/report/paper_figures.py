@@ -114,8 +114,8 @@ def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     source = {"image": of_l.image, "mask": run.data.source_masks[of_l.name]}
     target = {"image": of_u.image, "truth": run.data.target_masks[of_u.name]}
     target |= {name: labels[method][of_u.name] for name, method in wanted.items() if of_u.name in labels[method]}
-    source["translation"] = translator.translate(of_l.image, "U", seed=run.seed)
-    target["translation"] = translator.translate(of_u.image, "L", seed=run.seed)
+    source["translation"] = translator.translate(of_l.image, "U", seed=run.translator_seed)
+    target["translation"] = translator.translate(of_u.image, "L", seed=run.translator_seed)
     both = (run.pair.source, run.pair.target)
     return Example(source, target, tuple(at.um_per_px for at in both), run.pair.datasets)
 

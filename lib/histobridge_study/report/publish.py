@@ -11,6 +11,7 @@ from histobridge.errors import UserError
 from histobridge.io.files import read_table, write_json, write_table, write_text
 from histobridge_study import plotting
 from histobridge_study.analysis.ablation import ablation_overview, ablation_table
+from histobridge_study.analysis.annotation_cost import cost_by_subject, cost_overview
 from histobridge_study.analysis.bland_altman import (
     IMAGE_KEYS,
     MEASURES,
@@ -120,6 +121,12 @@ def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
         write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(6))
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))
         plotting.save_figure(plotting.ablation_dots(rows["ablation"]), reports / "ablation")
+    if "corrections" in rows:
+        subjects = cost_by_subject(rows["corrections"])
+        write_table(reports / "corrections_overview.csv", cost_overview(subjects))
+        plotting.save_figure(
+            plotting.annotation_curves(subjects[subjects["split"] == "development"]), reports / "corrections"
+        )
     if "trust" in rows:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
         curves = plotting.calibration_curves(rows["reliability"], rows["sparsification"])

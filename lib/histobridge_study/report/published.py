@@ -23,6 +23,7 @@ KEYS = {
     "morphometrics": [*IMAGE_KEYS, "fold"],
     "ablation": [*METHOD_KEYS, "fold", "image", "class", "recipe"],
     "guidance": [*METHOD_KEYS, "fold"],
+    "corrections": [*EXPERIMENT_KEYS, "fold", "start", "corrected", "role", "image"],
 }
 """Columns that say what a row is of, and are never empty; those of the other tables say which run."""
 

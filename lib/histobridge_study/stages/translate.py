@@ -33,7 +33,7 @@ def recipe(run: Run) -> TranslatorRecipe:
         segmenter=run.profile.for_polarity,
         wanted=run.study.translators,
         polarity=run.pair.polarity,
-        seed=run.seed,
+        seed=run.translator_seed,
         fit_segmenter=partial(cached.fit_segmenter, run.cache, name="polarity segmenter"),
         fit_translator=partial(cached.fit_translator, run.cache),
     )
@@ -88,7 +88,7 @@ def trained_translators(run: Run) -> dict[str, CachedTranslator]:
 
 def translated(run: Run, translator: CachedTranslator, samples: list[Sample], to: str) -> list[Sample]:
     """Return samples of one domain translated `to` the other (L or U)."""
-    images = map_images(lambda sample: translator.translate(sample.image, to, seed=run.seed), samples)
+    images = map_images(lambda sample: translator.translate(sample.image, to, seed=run.translator_seed), samples)
     return [replace(sample, image=image) for sample, image in zip(samples, images, strict=True)]
 
 
@@ -108,7 +108,7 @@ def translation_rows(
     ]
     p, direction = run.parameters, {"U": "L->U", "L": "U->L"}[to]
     key = {"pair": p.pair, "protocol": p.protocol, "fold": run.translator_fold}
-    key |= {"translator_seed": run.seed, "translator": translator}
+    key |= {"translator_seed": run.translator_seed, "translator": translator}
     return pd.DataFrame(rows).assign(**key, direction=direction, split=p.split)
 
 

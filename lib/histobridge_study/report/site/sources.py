@@ -139,7 +139,7 @@ def _arrays(run: Run, images: list[str]) -> Arrays:
         if run.stage(REFINED_STAGE).finished:
             unsure = {"-".join(METHOD): read_uncertainty(run)}
         translations = {
-            name: {s.name: translator.translate(s.image, "L", seed=run.seed) for s in samples}
+            name: {s.name: translator.translate(s.image, "L", seed=run.translator_seed) for s in samples}
             for name, translator in trained_translators(run).items()
             if name != "none"
         }
