@@ -67,8 +67,8 @@ class SynDiffSettings(Strict):
     """
 
     steps: int = 600
-    crop: int = 64
-    batch: int = Field(8, ge=1)
+    crop: int = 96
+    batch: int = Field(4, ge=1)
     accumulate: int = Field(1, ge=1)
     decay: Literal["linear", "cosine"] = "linear"
     diffusion_steps: int = 4

@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict] = {
     "random start of F": {"start_f": "random"},
     "cycle 2, L1 1": {"weight_cycle": 2.0, "weight_l1": 1.0},
     "identity term 4": {"weight_identity": 4.0},
-    "4 crops of 96 px": {"crop": 96, "batch": 4},
+    "8 crops of 64 px": {"crop": 64, "batch": 8},
     "width 24": {"width": 24, "cycle_width": 24, "critic_width": 24},
     "published rates": {"lr_generator": 1.6e-4, "lr_critic": 1e-4},
 }
