@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
-from histobridge.config import Strict, TrainingProfile, training_profile
+from histobridge.config import Strict, SynDiffSettings, TrainingProfile, training_profile
 from histobridge.display.drawing import save_figure
 from histobridge.io.files import write_json, write_table
 from histobridge_study.parameters import parameters_of
@@ -47,10 +47,16 @@ class ShiftExperiment(Experiment):
 
 
 class TranslationExperiment(Experiment):
-    """The parameters of notebook 08: also the modalities, and the variants of SynDiff to compare."""
+    """The parameters of notebook 08: also the training steps, the modalities, and the variants of SynDiff to compare."""
 
+    steps: int = Field(ge=1)
     modalities: list[str]
     variants: list[str]
+
+    @property
+    def translator(self) -> SynDiffSettings:
+        """The settings of SynDiff, before a variant changes one."""
+        return self.settings.translator.model_copy(update={"steps": self.steps})
 
     @property
     def cache_folder(self) -> Path:
