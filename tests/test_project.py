@@ -102,10 +102,9 @@ SETTINGS = {
 }
 """Numbers in texts that are no results, and what they are."""
 PAGES = [ROOT / "README.md", ROOT / "reports" / "README.md", *NOTEBOOKS]
-UNMARKED = pytest.mark.xfail(strict=True, reason="its numbers are marked when the next run is published")
 
 
-@pytest.mark.parametrize("path", [pytest.param(p, marks=UNMARKED) if p == PAGES[1] else p for p in PAGES], ids=str)
+@pytest.mark.parametrize("path", PAGES, ids=str)
 def test_every_number_in_a_text_names_the_table_it_comes_from(path):
     """Decimals and percentages in prose are marked, so that they recompute, or are settings."""
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""Notebooks 06 and 07, run by papermill with the smallest settings."""
+"""Notebooks 06, 07 and 08, run by papermill with the smallest settings."""
 
 import json
 
@@ -37,6 +37,15 @@ def test_the_costs_of_annotation_are_computed_and_kept(tmp_path, tiny_study):
     (table,) = tmp_path.rglob("corrections.csv")
     rows = pd.read_csv(table)
     assert set(rows["start"]) == {"refined", "nothing"} and set(rows["role"]) == {"corrected", "scored"}
+
+
+def test_the_known_translation_is_measured_drawn_and_written(tmp_path):
+    """One variant and modality: a row a translator, direction and tissue, and a figure."""
+    execute("08_known_translation", tmp_path, modalities=["bf"], variants=["compact"], steps=2)
+    rows = pd.read_csv(tmp_path / "known_translation.csv")
+    assert rows.groupby(["variant", "translator"]).size().unique().tolist() == [8]
+    assert set(rows["translator"]) == {"none", "histogram", "fourier", "cycle", "syndiff"}
+    assert (tmp_path / "known_translation.png").exists()
 
 
 def test_mistyped_parameters_are_refused():

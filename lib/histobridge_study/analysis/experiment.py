@@ -47,7 +47,7 @@ class ShiftExperiment(Experiment):
 
 
 class TranslationExperiment(Experiment):
-    """The parameters of notebook 08: also the training steps, the modalities, and the variants of SynDiff to compare."""
+    """The parameters of notebook 08: also the steps, the modalities, and the variants of SynDiff to compare."""
 
     steps: int = Field(ge=1)
     modalities: list[str]
