@@ -108,7 +108,7 @@ def test_the_error_for_an_unknown_name_lists_the_valid_names(tmp_path):
     known = "fourier, histogram, histogram-blur, invert, invert-fourier, invert-histogram, invert-histogram-blur, none"
     with pytest.raises(UserError, match=known):
         Control("inverted")
-    with pytest.raises(UserError, match=r"cycle, histogram, .*syndiff"):
+    with pytest.raises(UserError, match=r"cycle, cyclegan, .*histogram, .*syndiff"):
         load_translator("syndif", tmp_path / "a.pt")
 
 

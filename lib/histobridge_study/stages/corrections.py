@@ -29,7 +29,7 @@ from histobridge.translators import Translator
 from histobridge_label.edits import measure_edits
 from histobridge_label.finetune import STEPS
 from histobridge_study.runs import Run
-from histobridge_study.stages.refine import STAGE, origin_of, refined_labeller
+from histobridge_study.stages.refine import STAGE, default_labeller, origin_of
 
 TABLE = "corrections.csv"
 COUNTS = (0, 1, 2, 4)
@@ -65,7 +65,7 @@ def correct(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
         raise UserError(f"{run.title}: corrections need images with masks of at least two subjects of the target.")
 
     def score(file: Path) -> None:
-        refined = refined_labeller(run, translators)
+        refined = default_labeller(run, translators)
         starts = {"refined": partial(refined_after, run, refined), "nothing": partial(nothing_after, run)}
         pool = in_review_order(refined, run.data.supervised_examples())
         rows = [{"start": start, **row} for start, after in starts.items() for row in _rows(run, after, pool)]

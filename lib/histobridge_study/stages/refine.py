@@ -76,6 +76,12 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
     return {(REFINED, name): refined_labeller(run, translators, syndiff=False)} if name in translators else {}
 
 
+def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
+    """Return the labeller of the default recipe: SynDiff teaches if the profile says so, or if nothing else does."""
+    others = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
+    return next(iter(others.values()), None) or refined_labeller(run, translators)
+
+
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     """Label the scored images; return masks uint8 [H, W] and uncertainty maps float32 [H, W] in 0..1 by name.
 
