@@ -82,7 +82,7 @@ def test_each_step_is_computed_once(new, trainings, monkeypatch):
         assert steps.sign == INVERT and steps.trained("syndiff")[0] is steps.translators["syndiff"]
         assert steps.tiles[0] == TARGET and steps.tiles[1] == []
     expected = [(name, INVERT, 3, 2, 2) for name in ("syndiff", "cyclegan", "cut")]
-    assert trainings.calls[0] == ("segmenter", 3, 2) and sorted(trainings.calls[1:]) == sorted(expected)
+    assert trainings.calls[0] == ("segmenter", 0, 2) and sorted(trainings.calls[1:]) == sorted(expected)
     assert asked == [1]
 
 
