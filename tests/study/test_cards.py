@@ -83,7 +83,7 @@ def test_a_job_sees_the_card_of_a_free_place(tmp_path, monkeypatch):
     ],
 )
 def test_jobs_ask_for_places_and_threads(tmp_path, places, pairs, folds, threads, gpu):
-    """As many jobs at once as there are places share the cores; a single translator takes two cards, and folds have two translators."""
+    """As many jobs at once as there are places share the cores; a single translator takes two cards."""
     grid = Grid("smoke", pairs, ("transductive",), folds, out=str(tmp_path / "out"))
     on_cards = {"card_places": places, "gpu": 1} if places else {}
     config = write_json(tmp_path / "config.json", {**grid.config, "cores": 16, **on_cards})

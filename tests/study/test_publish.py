@@ -51,7 +51,7 @@ def test_the_rows_of_all_finished_runs_are_joined(tmp_path):
     assert len(found.rows["translation"]) == 3  # each fold has a translator of another seed
     assert len(found.rows["ablation"]) == 1 and found.rows["guidance"].empty
     stages = provenance_table(found.provenance).groupby("stage").size().to_dict()
-    assert stages == {"02_translate": 2, "03_label": 3, "04_refine": 1}
+    assert stages == {"02_translate": 3, "03_label": 3, "04_refine": 1}
 
 
 def test_unfinished_and_other_runs_are_left_out(tmp_path):
