@@ -301,7 +301,8 @@ def test_a_published_table_that_was_cut_is_one_sentence(histobridge, tmp_path):
     from histobridge_study.report.collect import ROWS
 
     source = next(parent / "reports" for parent in files.Path(__file__).parents if (parent / "reports").is_dir())
-    for name in (*(f"{table}.csv" for table in ROWS), "provenance.json"):
+    published = [f"{table}.csv" for table in ROWS if (source / f"{table}.csv").exists()]
+    for name in (*published, "provenance.json"):
         for kind in ("empty", "cut"):
             reports = tmp_path / f"{kind}-{name}"
             reports.mkdir()
