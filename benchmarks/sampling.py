@@ -49,7 +49,7 @@ def main(runs: Path, reports: Path) -> None:
     for modality, sign in SIGNS.items():
         target = [sample.image for sample in load_images(load_dataset(f"phantom-{modality}"), UM_PER_PX, Path())]
         untrained = SynDiff(training_profile("cpu").translator, sign=sign)
-        translator, _ = cached.fit_syndiff(cache, untrained, [image for image, _ in examples], target)
+        translator, _ = cached.fit_translator(cache, untrained, [image for image, _ in examples], target)
         for steps in SAMPLING_STEPS:
             translator.settings = translator.settings.model_copy(update={"sampling_steps": steps})
             row = {"modality": modality, "sampling_steps": steps, "megapixels_per_s": pace(translator)}

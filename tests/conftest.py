@@ -130,6 +130,7 @@ def tiny_study(tmp_path_factory):
     domains = {side: {"dataset": f"phantom-{name}", "um_per_px": 0.1} for side, name in
                (("source", "tem"), ("target", "sem"))}  # fmt: skip
     profile = {"training": "smoke", "pairs": ["phantom-sem"], "folds": 2, "run_folds": [0, 1]}
+    profile |= {"comparison": "short", "translator_seeds": 1}
     pairs = {"phantom-sem": {**domains, "shift": "drawn"}}
     study = {"pairs": pairs, "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
     path.write_text(yaml.safe_dump(study))

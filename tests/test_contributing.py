@@ -47,15 +47,14 @@ def test_a_manifest_beside_a_study_file_makes_a_pair_that_can_run(study_file, tm
     assert Grid("smoke", pairs=("mine",), folds=(0,), study_file=file).cells == [("mine", "transductive", 0)]
 
 
-def test_a_registered_translator_is_fitted_saved_and_loaded(study_file, tmp_path, monkeypatch, tiny_syndiff, drawn):
+def test_a_registered_translator_is_fitted_saved_and_loaded(study_file, tmp_path, monkeypatch, drawn):
     """The recipe makes it a control, a study may name it, and it is read back from its file."""
     (tmp_path / "equalise_example.py").write_text(example("Add a translator"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(config.TRANSLATOR_CLASSES, "equalise", "equalise_example:Equalise")
-    assert "equalise" in load_study(study_file(translators=["equalise"])).controls
+    assert "equalise" in load_study(study_file(translators=["equalise"])).translators
     target, fits = [image for image, _ in drawn["sem"]], dict(fit_segmenter=lambda *_: None)
-    fits["fit_syndiff"] = lambda untrained, source, target: (untrained, None)
-    recipe = TranslatorRecipe(drawn["tem"], target, tiny_syndiff, None, ("none", "equalise"), polarity=1, **fits)
+    recipe = TranslatorRecipe(drawn["tem"], target, {}, None, ("none", "equalise"), polarity=1, **fits)
     recipe.tiles = (target, [])
     translator = recipe.translators["equalise"]
     translator.save(tmp_path / "equalise.pt")

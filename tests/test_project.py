@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import histobridge
+from histobridge_study.report.prose import unmarked_numbers
 from histobridge_study.report.publish import recompute
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,16 +79,39 @@ def test_notebooks_hold_short_cells_and_no_outputs(path):
 
 
 def test_the_published_rows_recompute_to_every_published_table(tmp_path):
-    """`histobridge publish --recompute` leaves the tables of reports/ and of both READMEs as they are."""
+    """`histobridge publish --recompute` leaves the tables of reports/ and all numbers in texts as they are."""
     reports, readme = tmp_path / "reports", tmp_path / "front.md"
-    shutil.copytree(ROOT / "reports", reports)
+    for folder in ("reports", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "README.md", readme)
     files = [readme, *(path for path in reports.iterdir() if path.suffix in (".csv", ".md", ".json"))]
+    files += (tmp_path / "notebooks").glob("*.ipynb")
     before = {path: path.read_text() for path in files}
     recompute(reports, readme)
     assert {path: path.read_text() for path in files} == before
-    assert {"table1.csv", "table2.csv", "tests.csv", "claims.csv", "costs.csv"} <= {path.name for path in files}
-    assert all("| syndiff | tutorship |" in before[page] for page in (readme, reports / "README.md"))
+    assert {"table1.csv", "table2.csv", "differences.csv", "claims.csv", "costs.csv"} <= {path.name for path in files}
+    assert all("| tutorship with compact SynDiff |" in before[page] for page in (readme, reports / "README.md"))
+
+
+SETTINGS = {
+    "3.11": "the version of Python",
+    "95 %": "the confidence of intervals and limits of agreement",
+    "0.01": "the loss of Dice that a recommendation may have",
+    "2.77": "a logit that the tour computes by hand",
+    "80 %": "a share that the tour computes, or a setting of a stage",
+}
+"""Numbers in texts that are no results, and what they are."""
+PAGES = [ROOT / "README.md", ROOT / "reports" / "README.md", *NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_every_number_in_a_text_names_the_table_it_comes_from(path):
+    """Decimals and percentages in prose are marked, so that they recompute, or are settings."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    assert [number for number in unmarked_numbers(text) if number not in SETTINGS] == []
 
 
 def test_the_front_page_is_short():

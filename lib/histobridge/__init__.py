@@ -5,7 +5,7 @@ Arrays in, arrays out: images are float32 [H, W] in 0..1, masks uint8 [H, W] wit
 
 from importlib import import_module
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _PUBLIC = {
     "Control": "histobridge.translators",

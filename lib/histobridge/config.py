@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from importlib import resources
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from histobridge.errors import UserError, one_of
+from histobridge.strict import Strict
+from histobridge.translator_settings import CutSettings, CycleGanSettings, SynDiffSettings
 
-CONTROLS = ("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur")
+CONTROLS = (
+    *("none", "invert", "histogram", "invert-histogram", "histogram-blur", "invert-histogram-blur"),
+    *("fourier", "invert-fourier"),
+)
 """Names of the classical translators, with which every learned translator is compared."""
 
 TRANSLATOR_CLASSES = {
     **dict.fromkeys(CONTROLS, "histobridge.translators.controls:Control"),
+    "cyclegan": "histobridge.translators.cyclegan:CycleGan",
+    "cut": "histobridge.translators.cut:Cut",
     "cycle": "histobridge.translators.syndiff:Cycle",
     "syndiff": "histobridge.translators.syndiff:SynDiff",
 }
@@ -25,11 +33,36 @@ TRANSLATOR_CLASSES = {
 TRANSLATORS = tuple(TRANSLATOR_CLASSES)
 """Names of all translators."""
 
+LEARNED = ("cyclegan", "cut", "cycle", "syndiff")
+"""Names of the translators that are trained; `cycle` comes out of the training of `syndiff`."""
+
+
+def of_sign(names: Iterable[str], sign: int) -> tuple[str, ...]:
+    """Return the translators among `names` that make sense where the contrast is kept (sign 1) or inverted (-1).
+
+    Of the controls these are `none` and those of that polarity; every other translator is for both.
+
+    >>> of_sign(("none", "invert", "histogram", "invert-histogram", "syndiff"), -1)
+    ('none', 'invert', 'invert-histogram', 'syndiff')
+    """
+    other = {name for name in CONTROLS if name != "none" and name.startswith("invert") != (sign < 0)}
+    return tuple(name for name in names if name not in other)
+
+
 Polarity = Literal["auto", 1, -1]
 """The sign that translators start at: chosen by anatomy, or stated (1 keeps the contrast, -1 inverts it)."""
 
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
+
+REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
+"""Names of what has learned from masks of U, of other subjects: references, and no strategies."""
+
+STRATEGIES = (
+    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship", REFINED),
+    *REFERENCES,
+)
+"""Names of all strategies and references, in the order of tables and figures."""
 
 
 LONGEST_NAME = 100
@@ -54,107 +87,6 @@ Name = Annotated[str, AfterValidator(checked_name)]
 """Of a dataset, pair or profile: it becomes part of paths, commands and pages."""
 
 
-class Strict(BaseModel):
-    """A frozen model that refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SynDiffSettings(Strict):
-    """Size and training of SynDiff; the defaults suit two CPU cores.
-
-    Attributes
-    ----------
-    steps : int
-        Training steps.
-    crop : int
-        Side of a training crop, px.
-    batch : int
-        Images that a device holds at once.
-    accumulate : int
-        Batches whose gradients are summed in one step: a step takes `accumulate * batch` images of either domain.
-    decay : {"linear", "cosine"}
-        How the learning rates fall (see `training.loop.DECAYS`).
-    diffusion_steps : int
-        Steps T from image to noise.
-    sampling_steps : int, optional
-        Steps in which an image is translated, at most T; by default T. It does not matter to training.
-    beta_min, beta_max : float
-        Noise rates of the variance-preserving schedule at its two ends.
-    width, multipliers, blocks : int, tuple of int, int
-        Diffusive generator: channels, their factor at each level, residual blocks per level.
-    attention : tuple of int
-        Levels of the diffusive generator with self-attention; 0 is the finest.
-    stem : int
-        Every network folds `stem` x `stem` px into channels before its first convolution.
-    latent, embedding : int
-        Length of the latent z, and of the embedding of noise level and latent.
-    cycle_width, cycle_multipliers : int, tuple of int
-        Non-diffusive generator: channels, and their factor at each level.
-    critic_width, critic_multipliers : int, tuple of int
-        Discriminators: channels, and their factor at each level.
-    lr_generator, lr_critic : float
-        Initial learning rates.
-    weight_l1, weight_cycle, weight_identity : float
-        Weights of the L1, cycle and identity losses. The identity loss applies only where the contrast is kept.
-    r1, r1_every : float, int
-        Weight of the R1 penalty, and the interval in steps at which it is added.
-    ema : float
-        Decay of the exponential moving average of the generators' weights, per step.
-    compile : bool
-        Whether a card compiles the networks: that takes minutes once, and makes each step faster.
-    save_every : int
-        Steps between checkpoints.
-    """
-
-    steps: int = 600
-    crop: int = 64
-    batch: int = Field(8, ge=1)
-    accumulate: int = Field(1, ge=1)
-    decay: Literal["linear", "cosine"] = "linear"
-    diffusion_steps: int = 4
-    sampling_steps: int | None = Field(None, ge=1)
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-    width: int = 32
-    multipliers: tuple[int, ...] = (1, 2, 3)
-    blocks: int = 1
-    attention: tuple[int, ...] = ()
-    stem: int = 2
-    latent: int = 32
-    embedding: int = 64
-    cycle_width: int = 32
-    cycle_multipliers: tuple[int, ...] = (1, 2)
-    critic_width: int = 32
-    critic_multipliers: tuple[int, ...] = (1, 2, 3)
-    lr_generator: float = 3e-4
-    lr_critic: float = 6e-4
-    weight_l1: float = 1.0
-    weight_cycle: float = 2.0
-    weight_identity: float = Field(4.0, ge=0)
-    r1: float = 0.08
-    r1_every: int = 8
-    ema: float = 0.998
-    compile: bool = False
-    save_every: int = 50
-
-    @field_validator("sampling_steps")
-    @classmethod
-    def _no_more_than_all(cls, steps: int | None, info: ValidationInfo) -> int | None:
-        if steps is not None and steps > info.data.get("diffusion_steps", steps):
-            raise ValueError(f"{steps} sampling steps are more than the {info.data['diffusion_steps']} diffusion steps")
-        return steps
-
-    @property
-    def joint_batch(self) -> int:
-        """Images of either domain per step."""
-        return self.batch * self.accumulate
-
-    def of_training(self) -> dict:
-        """Return, as plain values, the settings that decide the weights."""
-        return self.model_dump(mode="json", exclude={"sampling_steps"})
-
-
 class SegmenterSettings(Strict):
     """Size and training of the segmenter; the defaults suit two CPU cores.
 
@@ -177,6 +109,12 @@ class SegmenterSettings(Strict):
         Range from which the magnification of the training crops is drawn.
     blank : float
         Share of training crops in which a blob is painted over with one grey and labelled as background.
+    randomise : bool
+        Whether training crops vary widely: half of them are negatives, all are blurred at random, and grey values vary
+        more. This is domain randomisation (Tobin et al., arXiv 1703.06907).
+    norm : {"group", "batch"}
+        How feature maps are normalised: by groups of channels of each image, or by the statistics of training crops,
+        which `Segmenter.renormalised` replaces.
     save_every : int
         Steps between checkpoints.
     """
@@ -189,6 +127,8 @@ class SegmenterSettings(Strict):
     lr: float = 2e-3
     zoom: tuple[float, float] = (0.7, 1.4)
     blank: float = Field(0.5, ge=0, le=1)
+    randomise: bool = False
+    norm: Literal["group", "batch"] = "group"
     save_every: int = 100
 
     def for_polarity(self) -> SegmenterSettings:
@@ -201,10 +141,19 @@ class SegmenterSettings(Strict):
 
 
 class RefinementSettings(Strict):
-    """Self-training of the refined strategy: the number of rounds, and the training steps of each round."""
+    """The refined strategy.
+
+    Attributes
+    ----------
+    rounds, steps : int
+        Rounds of self-training, and the training steps of each.
+    syndiff : bool
+        Whether SynDiff teaches a student in the default recipe, that of `histobridge label`. The study runs both.
+    """
 
     rounds: int = Field(2, ge=0)
     steps: int = Field(400, ge=1)
+    syndiff: bool = False
 
 
 class TrainingProfile(Strict):
@@ -220,6 +169,7 @@ class TrainingProfile(Strict):
     polarity_segmenter : SegmenterSettings, optional
         Segmenter that decides the polarity; by default `segmenter.for_polarity()`.
     refinement : RefinementSettings
+    cyclegan, cut : CycleGanSettings, CutSettings
     """
 
     translator: SynDiffSettings
@@ -227,6 +177,13 @@ class TrainingProfile(Strict):
     student_steps: int = Field(300, ge=1)
     polarity_segmenter: SegmenterSettings | None = None
     refinement: RefinementSettings = RefinementSettings()
+    cyclegan: CycleGanSettings = CycleGanSettings()
+    cut: CutSettings = CutSettings()
+
+    @property
+    def learned(self) -> dict[str, Strict]:
+        """Settings of the translators that are trained, by name."""
+        return {"syndiff": self.translator, "cyclegan": self.cyclegan, "cut": self.cut}
 
     @property
     def for_polarity(self) -> SegmenterSettings:

@@ -19,10 +19,13 @@ from histobridge.training.device import adam, autocast, device, place, restore_o
 from histobridge.training.loop import linear_decay, train
 from histobridge.training.philox import Draws
 from histobridge.training.replay import Replayed, graphs_for
-from histobridge.training.sliding_window import over_windows
+from histobridge.training.sliding_window import MULTIPLE, over_windows
 
 CLASSES = 3
 """Background, myelin and axon."""
+# Group norm, because the statistics of MONAI's default, instance norm, change more from window to window.
+NORMS = {"group": ("group", {"num_groups": 8}), "batch": ("batch", {})}
+"""Layers of MONAI by the setting `norm`."""
 
 
 class Segmenter:
@@ -41,9 +44,8 @@ class Segmenter:
 
         self.settings, self.seed = settings, seed
         torch.manual_seed(seed)
-        # Group norm, because the statistics of MONAI's default, instance norm, change more from window to window.
-        norm, stem = ("group", {"num_groups": 8}), settings.stem
-        unet = BasicUNet(2, stem**2, CLASSES * stem**2, settings.widths, norm=norm)
+        stem = settings.stem
+        unet = BasicUNet(2, stem**2, CLASSES * stem**2, settings.widths, norm=NORMS[settings.norm])
         # [B, 1, H, W] -> [B, stem², H / stem, W / stem] -> [B, 3 stem², H / stem, W / stem] -> [B, 3, H, W]
         self.network = place(nn.Sequential(nn.PixelUnshuffle(stem), unet, nn.PixelShuffle(stem)))
 
@@ -59,6 +61,38 @@ class Segmenter:
         """
         other = Segmenter(self.settings.model_copy(update=changes), seed=seed)
         other.network.load_state_dict(self.network.state_dict())
+        return other
+
+    def renormalised(self, images: list[np.ndarray], *, batches: int = 50) -> Segmenter:
+        """Return a segmenter of other images: the same weights, with the statistics of batch norm taken from `images`.
+
+        No mask is needed. The method is adaptive batch normalisation (AdaBN; Li et al., arXiv 1603.04779). The means
+        and variances are averages over batches of random crops, as large as those of the training.
+
+        Parameters
+        ----------
+        images : list of ndarray, float32 [H, W] in 0..1
+            Not empty, with sides of at least `MULTIPLE` px.
+        batches : int
+
+        Raises
+        ------
+        ValueError
+            If the setting `norm` is not "batch".
+        """
+        if self.settings.norm != "batch":
+            raise ValueError("only a segmenter with batch norm can be renormalised")
+        other, crops = self.warm_start(seed=self.seed), CropSource([stack(image) for image in images], device())
+        side = min(self.settings.crop, crops.smallest // MULTIPLE * MULTIPLE)
+        for layer in other.network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.reset_running_stats()
+                layer.momentum = None  # the average over all batches, each with the same weight
+        other.network.train()
+        with torch.no_grad(), autocast():
+            for number in range(batches):
+                draws = Draws(self.seed, torch.tensor(number, device=device()))
+                other.network(place(crops.draw(side, self.settings.batch, draws)))
         return other
 
     def fit(

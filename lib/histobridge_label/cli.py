@@ -57,6 +57,13 @@ def label(
     polarity: Annotated[
         str, typer.Option(help="Whether your images have the contrast of the labelled ones: auto, keep or invert.")
     ] = "auto",
+    translate: Annotated[
+        bool | None,
+        typer.Option(
+            "--translate/--no-translate",
+            help="Whether SynDiff learns to translate and teaches a student: minutes more; else as in the profile.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Take the suggested scale without asking.")] = False,
     modality: Modality = None,
     seed: Seed = 0,
@@ -73,7 +80,7 @@ def label(
     if source.startswith("phantom"):
         print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try things out.")
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
-    options = LabelOptions(source, source_manifest, profile, work_at, seed, sign, data, mirror)
+    options = LabelOptions(source, source_manifest, profile, work_at, seed, sign, data, mirror, translate)
     asked = {"um_per_px": um_per_px, "guide": guide, "modality": modality, "command": _command_line()}
     _print_result(label_folder(images, out, options, confirm=None if yes else _confirm, **asked))
 

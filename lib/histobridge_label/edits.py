@@ -17,7 +17,7 @@ from histobridge_label.corrections import Correction
 SAME_FIBRE = 0.5  # IoU from which two axons are the same fibre, reshaped
 
 
-def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float) -> dict[str, float]:
+def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float, *, unchanged: float = 1) -> dict[str, float]:
     """Compare a label before and after correction.
 
     Parameters
@@ -26,13 +26,16 @@ def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float) -> di
         uint8 `[H, W]` of classes 0, 1, 2.
     um_per_px : float
         Pixel size, µm/px; it decides which axons are too small to count.
+    unchanged : float
+        IoU, 0.5..1, from which an axon counts as not reshaped. Below 1 where `after` was drawn without `before`: nobody
+        redraws an outline that is right but for a pixel.
 
     Returns
     -------
     dict
         `pixels_changed` and `share_changed`, their share of the image in 0..1; `area_changed_um2`; `fibres_before` and
         `fibres_after`; `added`, `removed` and `reshaped` fibres, where two axons with an IoU of at least 0.5 are the
-        same fibre, reshaped if they are not identical; `dice_axon` and `dice_myelin` between before and after, 0..1,
+        same fibre, reshaped if it is below `unchanged`; `dice_axon` and `dice_myelin` between before and after, 0..1,
         NaN for a class in neither.
 
     Raises
@@ -54,7 +57,7 @@ def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float) -> di
     """
     check_pixel_size(um_per_px, "The mask")
     axons = [axon_instances(mask, min_px=min_axon_px(um_per_px)) for mask in (before, after)]
-    same, identical = (instance_f1(*axons, threshold=threshold) for threshold in (SAME_FIBRE, 1))
+    same, kept = (instance_f1(*axons, threshold=threshold) for threshold in (SAME_FIBRE, unchanged))
     pixels_changed = int(np.count_nonzero(before != after))
     return {
         "pixels_changed": pixels_changed,
@@ -64,7 +67,7 @@ def measure_edits(before: np.ndarray, after: np.ndarray, um_per_px: float) -> di
         "fibres_after": same.tp + same.fp,
         "added": same.fp,
         "removed": same.fn,
-        "reshaped": same.tp - identical.tp,
+        "reshaped": same.tp - kept.tp,
         "dice_axon": dice(before == AXON, after == AXON),
         "dice_myelin": dice(before == MYELIN, after == MYELIN),
     }

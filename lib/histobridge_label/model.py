@@ -19,7 +19,7 @@ from histobridge.io.files import read_json, write_json
 from histobridge.strategies import Labeller
 from histobridge.translators import SynDiff
 
-FORMAT = 2
+FORMAT = 3
 MODEL = "model"
 """The folder of the model in what `histobridge label` writes."""
 CARD, LOCK = "model.json", ".lock"
@@ -38,8 +38,8 @@ class Model:
         Pixel size of the images that it labels, µm/px.
     axon_px : float
         Typical diameter of the axons of L that it learned from, px (`scale.typical_axon_px`).
-    translator : SynDiff
-        To L: for display, and for a labeller of L.
+    translator : SynDiff, optional
+        To L: for display, and for a labeller of L. A model that was trained without SynDiff has none.
     of_translations : bool
         Whether the labeller segments translations to L.
     facts : dict
@@ -49,7 +49,7 @@ class Model:
     labeller: Labeller
     um_per_px: float
     axon_px: float
-    translator: SynDiff
+    translator: SynDiff | None = None
     of_translations: bool = False
     facts: dict = field(default_factory=dict)
 
@@ -63,7 +63,7 @@ class Model:
         return self.labeller.label(self.translate(image) if self.of_translations else image)
 
     def translate(self, image: np.ndarray) -> np.ndarray:
-        """Return an image translated to L."""
+        """Return an image translated to L; only for a model with a translator."""
         return self.translator.translate(image, "L", seed=self.translator.seed)
 
     @property
@@ -81,7 +81,8 @@ class Model:
     def save(self, folder: Path) -> Path:
         """Write the model; return the path of `model.json`. Raises a `UserError` if the folder cannot be written."""
         translator = _translator_file(self.translator)
-        self.translator.save(folder / translator)
+        if translator:
+            self.translator.save(folder / translator)
         card = {"format": FORMAT, "histobridge": __version__, "fingerprint": self.fingerprint, "translator": translator}
         card |= {name: getattr(self, name) for name in FIELDS} | {"labeller": self.labeller.save(folder)}
         card = json.loads(json.dumps(card))  # as it will be read: a tuple and a list are one
@@ -99,7 +100,7 @@ class Model:
         folder = model_folder(folder)
         card = _read_card(folder / CARD)
         try:
-            translator = SynDiff.load(folder / card["translator"])
+            translator = SynDiff.load(folder / card["translator"]) if card["translator"] else None
             labeller = Labeller.load(folder, card["labeller"])
             model = cls(labeller=labeller, translator=translator, **{name: card[name] for name in FIELDS})
             _check_fingerprints(model, card)
@@ -114,8 +115,8 @@ def _check_fingerprints(model: Model, card: dict) -> None:
         raise BrokenError("The weights are not those that model.json names.")
 
 
-def _translator_file(translator: SynDiff) -> str:
-    return f"syndiff-{translator.fingerprint}.pt"
+def _translator_file(translator: SynDiff | None) -> str | None:
+    return f"syndiff-{translator.fingerprint}.pt" if translator else None
 
 
 def model_folder(folder: Path) -> Path:

@@ -27,7 +27,7 @@ PAGE = "report.html"
 MOST_SHOWN, MOST_TRANSLATED = 24, 8  # images with pictures, and with a translation, which costs most
 TILES = 20
 RUN, METHOD, TO_L = "images", "label", "to-L"  # keys of the comparison
-LAYERS = {name: page.LAYERS[name] for name in ("image", "translation", "label", "uncertainty")}
+LAYERS = ("image", "translation", "label", "uncertainty")
 FIBRES = {
     "image": "image",
     "n_fibres": "fibres",
@@ -186,10 +186,13 @@ def _swipe(data: ReportData, shown: list[str]) -> Markup:
         progress(f"pictures of {name}, {number + 1} of {len(shown)}")
         label = labels[name_of[name]]
         with data.scan.account.item(label.image.path):
-            images[name] = _pictures(data, name, label, translate=number < MOST_TRANSLATED)
+            translate = data.model.translator is not None and number < MOST_TRANSLATED
+            images[name] = _pictures(data, name, label, translate=translate)
     method = {"label": data.model.facts.get("strategy", "label"), "translator": TO_L}
     run = page.SwipeRun("all", {METHOD: method}, images, {})
-    return page.swipe_data({RUN: run}, (RUN, METHOD, next(iter(images), "")), layers=LAYERS, unscored="")
+    shown = [name for name in LAYERS if name != "translation" or data.model.translator]
+    layers = {name: page.LAYERS[name] for name in shown}
+    return page.swipe_data({RUN: run}, (RUN, METHOD, next(iter(images), "")), layers=layers, unscored="")
 
 
 def _pictures(data: ReportData, name: str, label: CachedLabel, *, translate: bool) -> dict:

@@ -6,9 +6,7 @@ Models, translations and labels are remembered in OUT/cache: an interrupted run 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,16 +15,15 @@ import pandas as pd
 
 from histobridge import __version__
 from histobridge.cache import Cache, digest
-from histobridge.config import Polarity, TrainingProfile, training_profile
+from histobridge.config import TrainingProfile
 from histobridge.data.datasets import evenly_chosen
-from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
-from histobridge.errors import BrokenError, UserError, one_of
-from histobridge.io.files import file_lock, read_json, sweep_drafts, write_json, write_table, write_text
+from histobridge.errors import UserError, one_of
+from histobridge.io.files import file_lock, sweep_drafts, write_table, write_text
 from histobridge.io.limits import check_disk, printable
 from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
-from histobridge_label import labelling, scale
+from histobridge_label import labelling
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
 from histobridge_label.export import Handoff, names
 from histobridge_label.find_images import LOCK, TABLE
@@ -34,45 +31,17 @@ from histobridge_label.finetune import save_or_keep
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model
+from histobridge_label.options import LabelOptions
 from histobridge_label.page import ReportData, write_page
-from histobridge_label.source import LabelledSource, load_source
+from histobridge_label.settled_scale import Confirm, choose_scale, draw_scale, remember_scale
+from histobridge_label.source import load_source
 from histobridge_label.train import ModelTraining, train_model
 
-CACHE, SETTLED = "cache", "settled.json"
+CACHE = "cache"
 MODELS_BYTES = 100e6
 """Disk space for models, checkpoints and translations, at least: what a profile spends is known only afterwards."""
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
-
-
-class LabelOptions(NamedTuple):
-    """The labelled source, and how much is spent on training.
-
-    Attributes
-    ----------
-    source : str
-        A dataset with masks; `phantom` is drawn, and a toy.
-    source_manifest : Path, optional
-        Of other labelled images, whose files lie in `data`/NAME.
-    profile : str
-        Of profiles.yaml.
-    work_at : float, optional
-        Pixel size (µm/px) at which the images are like those of the source; suggested by default.
-    seed : int
-    polarity : {"auto", 1, -1}
-        Whether translations keep the contrast (1) or invert it; chosen by anatomy by default.
-    data, mirror : Path
-        The folder of the datasets, and one that missing files may be copied from.
-    """
-
-    source: str = "tem"
-    source_manifest: Path | None = None
-    profile: str = "cpu"
-    work_at: float | None = None
-    seed: int = 0
-    polarity: Polarity = "auto"
-    data: Path = Path("data")
-    mirror: Path | None = None
 
 
 class LabelResult(NamedTuple):
@@ -95,10 +64,6 @@ class LabelResult(NamedTuple):
     remarks: list[str]
     account: Account
     of_source: Account = Account()
-
-
-Confirm = Callable[[scale.Suggestion, Path], float]
-"""Receives a suggested scale and the path of its picture; returns the pixel size (µm/px) to work at."""
 
 
 @dataclass
@@ -152,13 +117,13 @@ def label_folder(
     Raises
     ------
     UserError
-        If nothing can be done with the images, the source or the folder; or the translator swaps classes.
+        If nothing can be done with the images, the source or the folder; or a translator swaps classes.
     """
-    profile = training_profile(options.profile)
+    profile = options.training
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
         sweep_drafts(out)
-        steps = Steps(8 + guide)
+        steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
 
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px)
@@ -169,7 +134,7 @@ def label_folder(
         scan.warnings.extend(source.account.lines)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
         _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
-        _draw_scale(source, scan, working_scale, out)
+        draw_scale(source, scan, working_scale, out)
         chosen, arrays = _read_to_learn_from(scan, profile, working_scale)
         remember_scale(out, source, working_scale, chosen, options)
 
@@ -271,7 +236,8 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
     UserError
         If there is none.
     """
-    crop = max(profile.translator.crop, profile.segmenter.crop, profile.for_polarity.crop)
+    translator = [profile.translator] if profile.refinement.syndiff else []
+    crop = max(model.crop for model in (*translator, profile.segmenter, profile.for_polarity))
     large = [i for i in images if round(min(i.height, i.width) * i.um_per_px / um_per_px) >= crop]
     if not large:
         raise UserError(
@@ -295,67 +261,10 @@ def _read_to_learn_from(
     return list(images), list(arrays)
 
 
-# --- The scale ------------------------------------------------------------------------------------------
-
-
-def choose_scale(
-    source: LabelledSource, scan: FolderScan, out: Path, stated: float | None, confirm: Confirm | None
-) -> float:
-    """Return the pixel size (µm/px) to work at: as stated, as settled earlier in `out`, or as suggested and confirmed.
-
-    Raises
-    ------
-    UserError
-        If it is not a positive number, or cannot be the scale of nerves.
-    """
-    um_per_px = stated if stated is not None else _settled_scale(out, source, scan.images)
-    if um_per_px is None:
-        suggestion = scale.suggest_pixel_size(source.for_scale, scan.images, scan.account)
-        scale.check_working_scale(suggestion.um_per_px, source.axon_px)
-        _draw_scale(source, scan, suggestion.um_per_px, out)
-        um_per_px = confirm(suggestion, out / "scale.png") if confirm else suggestion.um_per_px
-    scale.check_working_scale(um_per_px, source.axon_px)
-    return um_per_px
-
-
-def remember_scale(
-    out: Path, source: LabelledSource, um_per_px: float, images: list[ImageFile], options: LabelOptions
-) -> None:
-    """Write what was settled to settled.json, so that the same command asks nothing again."""
-    settled = {"source": source.facts, "um_per_px": um_per_px, "profile": options.profile, "seed": options.seed}
-    pixel_sizes = {image.name: image.um_per_px for image in images}
-    write_json(out / SETTLED, settled | {"polarity": options.polarity, "pixel_sizes": pixel_sizes})
-
-
 def _provenance(images: list[ImageFile], options: LabelOptions) -> dict:
     settings = {"profile": options.profile, "seed": options.seed, "polarity": options.polarity}
+    settings["translate"] = options.training.refinement.syndiff
     return {"histobridge": __version__, **settings, "images_sha256": digest([i.sha256 for i in images]), **machine()}
-
-
-def _settled_scale(out: Path, source: LabelledSource, images: list[ImageFile]) -> float | None:
-    """Return the scale of an earlier run from the same source on the same images; None if there is none."""
-    if not (out / SETTLED).exists():
-        return None
-    try:
-        settled = read_json(out / SETTLED, fields=("source", "um_per_px", "pixel_sizes"))
-    except BrokenError as error:
-        print(f"  {error} The scale is settled anew.", flush=True)
-        return None
-    now = {image.name: image.um_per_px for image in images}
-    same_images = isinstance(settled["pixel_sizes"], dict) and settled["pixel_sizes"].items() <= now.items()
-    same = same_images and settled["source"] == source.facts and isinstance(settled["um_per_px"], Real)
-    return settled["um_per_px"] if same else None
-
-
-def _draw_scale(source: LabelledSource, scan: FolderScan, um_per_px: float, out: Path) -> None:
-    """Draw both domains at the pixel sizes at which they are compared: `out`/scale.png."""
-    shown = {}
-    for image in [image for image in scan.images if scale.has_size_at_scale(image, um_per_px)][:4]:
-        with scan.account.item(image.path):
-            shown[image.name] = labelling.at_scale(image, um_per_px)
-    if shown:
-        sizes, names_ = (source.um_per_px, um_per_px), (source.dataset.name, "your images")
-        save_figure(domains(source.images, shown, um_per_px=sizes, names=names_), out / "scale")
 
 
 # --- Arguments ------------------------------------------------------------------------------------------

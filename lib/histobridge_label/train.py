@@ -1,4 +1,4 @@
-"""From labelled examples and unlabelled images to a model: translators, students, self-training."""
+"""From labelled examples and unlabelled images to a model: students, self-training and, if wanted, a translator."""
 
 from __future__ import annotations
 
@@ -18,23 +18,18 @@ from histobridge.io.files import read_json, read_table, write_json, write_table
 from histobridge.io.kept import kept, set_aside
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, teachers, tutor
+from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, tutor
 from histobridge.strategies.recommend import Method, recommend_method
+from histobridge.strategies.refined import MATCHED
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
 from histobridge_label.scale import typical_axon_px
 
-CONTROLS = ("none", "histogram", "invert-histogram")
-"""The controls that `refined` can learn from, by either sign, and the pretrained model."""
-METHODS: tuple[Method, ...] = (
-    ("pretrained", "none"),
-    ("tutorship", "histogram"),
-    ("tutorship", "invert-histogram"),
-    ("adaptation", "syndiff"),
-    ("tutorship", "syndiff"),
-    (REFINED, "syndiff"),
-)
-"""Methods that a model can use: it holds one translator, SynDiff, and cannot deliver adaptation by a control."""
+CONTROLS = ("none", *MATCHED.values())
+"""No translation, for the pretrained model, and the controls that students learn from, by either sign."""
+SHOWN = dict(zip(MATCHED.values(), ("matched grey values", "negatives with matched grey values"), strict=True))
+SHOWN["syndiff"] = "translations"
+"""What a student is shown of L, in words, by the name of the translator."""
 LABELLER_FIELDS = ("segmenters", "views", "anatomy")
 CHECKED = 8  # images of U, evenly chosen, whose translations are checked
 
@@ -50,6 +45,7 @@ class ModelTraining:
     images : sequence of ndarray, float32 [H, W] in 0..1
         Of U, at the working scale.
     profile : TrainingProfile
+        Its `refinement.syndiff` says whether SynDiff is trained and teaches a student.
     cache : Cache
         Remembers models and translations.
     seed : int
@@ -69,25 +65,38 @@ class ModelTraining:
         return TranslatorRecipe(
             self.examples,
             self.images,
-            self.profile.translator,
+            self.profile.learned,
             self.profile.for_polarity,
-            controls=CONTROLS,
+            wanted=(*CONTROLS, "syndiff") if self.profile.refinement.syndiff else CONTROLS,
             polarity=self.polarity,
             seed=self.seed,
             fit_segmenter=partial(cached.fit_segmenter, self.cache, name="polarity segmenter"),
-            fit_syndiff=partial(cached.fit_syndiff, self.cache),
+            fit_translator=partial(cached.fit_translator, self.cache),
         )
 
     @property
-    def syndiff(self) -> SynDiff:
-        """The trained SynDiff."""
-        return self.recipe.translators["syndiff"]
+    def syndiff(self) -> SynDiff | None:
+        """The trained SynDiff, if it is wanted."""
+        return self.recipe.translators["syndiff"] if self.profile.refinement.syndiff else None
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The names of the translators that teach a student each: SynDiff, if it is wanted, and matched greys."""
+        matched = MATCHED[self.recipe.sign]
+        return ("syndiff", matched) if self.profile.refinement.syndiff else (matched,)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """What the model can use. It holds no translator but SynDiff, so that no control can adapt."""
+        simple = ("pretrained", "none"), ("tutorship", MATCHED[self.recipe.sign])
+        learned = (("adaptation", "syndiff"), ("tutorship", "syndiff")) if self.profile.refinement.syndiff else ()
+        return (*simple, *learned, (REFINED, self.teachers[0]))
 
     @cached_property
     def translators(self) -> dict[str, cached.CachedTranslator]:
-        """The controls and SynDiff by name; they remember their translations."""
-        used = [*CONTROLS, "syndiff"]
-        return {name: cached.CachedTranslator(self.recipe.translators[name], self.cache) for name in used}
+        """`none` and the teachers by name; they remember their translations."""
+        made = self.recipe.translators
+        return {name: cached.CachedTranslator(made[name], self.cache) for name in ("none", *self.teachers)}
 
     def check(self) -> None:
         """Raise a `PolarityError` if SynDiff swaps classes."""
@@ -116,7 +125,8 @@ class ModelTraining:
 
         def make(path: Path) -> None:
             rounds, seed = self.profile.refinement.rounds, self.seed
-            made = refine(self.examples, self.images, teachers(self.translators), self.fit, rounds=rounds, seed=seed)
+            chosen = [self.translators[name] for name in self.teachers]
+            made = refine(self.examples, self.images, chosen, self.fit, rounds=rounds, seed=seed)
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:
@@ -146,15 +156,16 @@ class ModelTraining:
         return Labeller((self.source,), anatomy=False), strategy == "adaptation"
 
     def label_free_scores(self, *, report: Report | None = None) -> pd.DataFrame:
-        """Score `METHODS` without masks, which takes minutes, or recall the scores."""
+        """Score `methods` without masks, which takes minutes, or recall the scores."""
         file = self._folder("label_free") / "scores.csv"
 
         def score(path: Path) -> None:
             given = self.examples, self.images, self.translators, self.source
             candidate = partial(label_free.candidate, refined=self.refined, seed=self.seed)
-            methods = {method: candidate(method, *given, self.fit) for method in METHODS}
+            methods = {method: candidate(method, *given, self.fit) for method in self.methods}
             fit = partial(self.continued, start=self.source, steps=label_free.REVERSE_STEPS, name="reverse validation")
-            write_table(path, label_free.scores(methods, *given, fit, seed=self.seed, report=report))
+            options = {"to_u": self.teachers[0], "seed": self.seed, "report": report}
+            write_table(path, label_free.scores(methods, *given, fit, **options))
 
         return kept(file, score, read_table)
 
@@ -177,20 +188,21 @@ def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide
     Raises
     ------
     PolarityError
-        If the translator swaps classes.
+        If a translator swaps classes.
     """
     begin("the polarity segmenter")
     sign = training.recipe.sign
-    begin(f"the translator, which {'keeps' if sign > 0 else 'inverts'} the contrast")
-    translator = training.syndiff
-    begin("checking that it keeps classes apart")
-    training.check()
-    begin("two students, and what they teach themselves")
-    method, advice, _ = (REFINED, "syndiff"), None, training.refined
+    if training.profile.refinement.syndiff:
+        begin(f"the translator, which {'keeps' if sign > 0 else 'inverts'} the contrast")
+        _ = training.syndiff
+        begin("checking that it keeps classes apart")
+        training.check()
+    begin(f"a student of {' and one of '.join(SHOWN[name] for name in training.teachers)}, and self-training")
+    method, advice, _ = (REFINED, training.teachers[0]), None, training.refined
     if guide:
         begin("scoring every method without masks")
         method, advice = recommend_method(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
     facts = facts | {"strategy": "-".join(method), "advice": advice}
     axon_px = typical_axon_px(mask for _, mask in training.examples)
-    return Model(labeller, um_per_px, axon_px, translator, of_translations, facts)
+    return Model(labeller, um_per_px, axon_px, training.syndiff, of_translations, facts)

@@ -54,7 +54,8 @@ def card_places(translator: SynDiffSettings) -> list[str]:
 def jobs_on(memory_gib: float, translator: SynDiffSettings) -> int:
     """Return how many jobs share a card by default.
 
-    >>> jobs_on(80, SynDiffSettings()), jobs_on(16, SynDiffSettings()), jobs_on(24, SynDiffSettings(crop=160, stem=1))
+    >>> published = SynDiffSettings(crop=160, batch=8, stem=1)
+    >>> jobs_on(80, SynDiffSettings()), jobs_on(16, SynDiffSettings()), jobs_on(24, published)
     (4, 2, 1)
     """
     channels_px = translator.batch * translator.crop**2 * translator.width / translator.stem**2

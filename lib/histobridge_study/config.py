@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,11 @@ OTHER_FOLDERS = ("cache", "report", "segmenters", "site")
 """What else lies, or once lay, in the folder of a profile beside the folders of the pairs."""
 NEEDED = ("none", "syndiff")
 """Translators that the notebooks name."""
+IN_FULL_ALONE = (
+    *("histogram-blur", "invert-histogram-blur", "fourier", "invert-fourier"),
+    *("cyclegan", "cut"),
+)
+"""Translators that a `short` comparison leaves out."""
 
 
 class DomainAt(Strict):
@@ -66,11 +71,27 @@ class Pair(Strict):
 
 
 class Profile(TrainingProfile):
-    """Which pairs and folds run when none are named, and the settings of the models."""
+    """Which pairs and folds run when none are named, what is compared, and the settings of the models.
+
+    Attributes
+    ----------
+    pairs : tuple of str
+    folds : int
+        Into which subjects are divided; with 1, all of L trains.
+    run_folds : tuple of int
+    comparison : {"full", "short"}
+        Short leaves out the translators `IN_FULL_ALONE`, the strategies `randomised` and `renormalised`, and the
+        references `reference-synthetic` and `reference-refined`.
+    translator_seeds : int
+        How many translators with different seeds serve the folds in turn.
+    seed : int
+    """
 
     pairs: tuple[Name, ...] = Field(min_length=1)
-    folds: int = Field(ge=1)  # with 1, all of L trains
+    folds: int = Field(ge=1)
     run_folds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    comparison: Literal["full", "short"] = "full"
+    translator_seeds: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
 
 
@@ -95,14 +116,15 @@ class Study(Strict):
         """Return a profile; a `UserError` lists the valid names."""
         return self.profiles[one_of("profile", name, self.profiles)]
 
+    def for_profile(self, name: str) -> Study:
+        """Return the study with the translators that a profile compares; a `UserError` lists the valid names."""
+        if self.profile(name).comparison == "full":
+            return self
+        return self.model_copy(update={"translators": tuple(t for t in self.translators if t not in IN_FULL_ALONE)})
+
     def pair(self, name: str) -> Pair:
         """Return a pair; a `UserError` lists the valid names."""
         return self.pairs[one_of("pair", name, self.pairs)]
-
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """The classical translators of this study."""
-        return tuple(name for name in self.translators if name not in ("cycle", "syndiff"))
 
 
 @cache

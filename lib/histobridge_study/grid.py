@@ -28,7 +28,8 @@ Cell = tuple[str, str, int]
 class Grid:
     """The pairs, protocols and folds of one profile; None means all that the profile and the pairs name.
 
-    `out`, `data` and `study_file` become absolute paths: kernels and Snakemake have folders of their own.
+    `out`, `data` and `study_file` become absolute paths: kernels and Snakemake have folders of their own. `study` has
+    the translators that the profile compares.
 
     Raises
     ------
@@ -69,8 +70,7 @@ class Grid:
     def __post_init__(self):
         for place in ("out", "data", "study_file"):
             object.__setattr__(self, place, _absolute(getattr(self, place)))
-        object.__setattr__(self, "study", load_study(self.study_file))
-        self.study.profile(self.profile)
+        object.__setattr__(self, "study", load_study(self.study_file).for_profile(self.profile))
         one_of("split", self.split, SPLITS)
         for pair in self.pairs or ():
             self.study.pair(pair)

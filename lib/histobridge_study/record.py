@@ -12,7 +12,7 @@ from histobridge.io.kept import SEAL, SET_ASIDE, fits_seal, seal, set_aside, uns
 
 RECORD = "finished.json"
 """Written last into the folder of a stage."""
-ADDED = ("ablation.csv", "guidance.csv")
+ADDED = ("ablation.csv", "guidance.csv", "corrections.csv")
 """Tables that are added to a finished stage; each has a seal of its own."""
 HANDOFF = "handoff"
 """The hand-off in the folder of a stage, which people may edit."""

@@ -27,6 +27,7 @@ class Run:
     ----------
     parameters : Parameters
     study : Study
+        With the translators that the profile compares (`Study.for_profile`).
     started : float
         Clock of the stage, for its minutes.
     commit : str
@@ -49,30 +50,37 @@ class Run:
         return self.study.profile(self.parameters.profile)
 
     @property
-    def seed(self) -> int:
-        """The seed of the translators."""
-        return self.profile.seed + self.parameters.seed
+    def translator_seed(self) -> int:
+        """The seed of the translators of this fold: several serve the folds in turn."""
+        return self._first_seed + self.parameters.fold % self.profile.translator_seeds
 
     @property
     def fold_seed(self) -> int:
         """The seed of the segmenters of this fold."""
-        return self.seed + self.parameters.fold
+        return self._first_seed + self.parameters.fold
+
+    @property
+    def _first_seed(self) -> int:
+        return self.profile.seed + self.parameters.seed
 
     @property
     def key(self) -> dict[str, str | int]:
         """What every row of a table says of the run that it comes from."""
         p = self.parameters
-        return {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+        of_fold = {"pair": p.pair, "protocol": p.protocol, "split": p.split, "fold": p.fold}
+        return of_fold | {"translator_seed": self.translator_seed}
 
     @property
     def title(self) -> str:
         """The run in words."""
-        return " ".join(map(str, self.key.values()))
+        p = self.parameters
+        return f"{p.pair} {p.protocol} {p.split} {p.fold}"
 
     @property
     def translator_fold(self) -> str:
-        """`pair` for a translator that serves all folds (transductive), else `foldK`."""
-        return "pair" if self.parameters.protocol == "transductive" else f"fold{self.parameters.fold}"
+        """`seedK` for a translator that serves all folds of its seed (transductive), else `foldK`."""
+        p = self.parameters
+        return f"seed{self.translator_seed}" if p.protocol == "transductive" else f"fold{p.fold}"
 
     @cached_property
     def data(self) -> RunData:
@@ -98,8 +106,9 @@ class Run:
     def facts(self, stage: str) -> dict:
         """Return everything that decides the result of a stage."""
         p, pair = self.parameters, self.pair
-        decides = {"01_data": set(), "02_translate": {"translator", "segmenter", "polarity_segmenter"}}
-        decides["03_label"] = decides["02_translate"] | {"student_steps"}
+        models = {"translator", "cyclegan", "cut", "segmenter", "polarity_segmenter"}
+        decides = {"01_data": set(), "02_translate": models}
+        decides["03_label"] = models | {"student_steps", "comparison"}
         decides["04_refine"] = decides["03_label"] | {"refinement"}
         facts = {
             "stage": stage,
@@ -108,13 +117,13 @@ class Run:
             "protocol": p.protocol,
             "split": p.split,
             "folds": self.profile.folds,
-            "seed": self.seed,
+            "seed": self.translator_seed,
             "translators": list(self.study.translators),
             "settings": self.profile.model_dump(mode="json", include=decides[stage]),
             "data": self.data.checksums,
         }
-        serves_all_folds = stage == "02_translate" and self.translator_fold == "pair"
-        return facts if serves_all_folds else facts | {"fold": p.fold}
+        serves_several_folds = stage == "02_translate" and p.protocol == "transductive"
+        return facts if serves_several_folds else facts | {"fold": p.fold, "fold_seed": self.fold_seed}
 
     def provenance(self) -> dict:
         """Return how this process came to its numbers."""
@@ -214,8 +223,9 @@ def open_run(parameters: dict) -> Run:
         the folder holds runs of an older layout.
     """
     given = parameters_of(parameters, Parameters, opened="run")
-    run = Run(given, load_study(given.study))
-    _ = run.pair, run.profile  # unknown names are refused here
+    study = load_study(given.study)
+    run = Run(given, study.for_profile(given.profile))
+    _ = run.pair  # an unknown name is refused here
     refuse_old_runs(run.folder)
     return run
 

@@ -7,8 +7,11 @@ from PIL import Image
 from histobridge.cache import Cache
 from histobridge.io.images import read_image
 from histobridge.segmenter import Segmenter, SegmenterTraining
-from histobridge.strategies.cached import CachedTranslator, fit_segmenter, fit_syndiff
+from histobridge.strategies.cached import CachedTranslator, fit_segmenter, fit_translator
+from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators import SynDiff
+from histobridge.translators.cut import Cut, CutTraining
+from histobridge.translators.cyclegan import CycleGan
 from histobridge.translators.syndiff_training import SynDiffTraining
 
 
@@ -39,13 +42,15 @@ def trainers(tmp_path, drawn, tiny_segmenter, tiny_syndiff):
     def segmenter(seed=0):
         return fit_segmenter(cache, Segmenter(tiny_segmenter, seed=seed), tem, name="test")
 
-    def syndiff(seed=0):
-        return fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1, seed=seed), images(tem), images(sem))[0]
+    def translator(kind, settings):
+        return lambda seed=0: fit_translator(cache, kind(settings, sign=1, seed=seed), images(tem), images(sem))[0]
 
-    return {Segmenter: segmenter, SynDiff: syndiff}
+    tiny = dict(steps=6, save_every=2, crop=32, batch=2, width=16, multipliers=(1, 2), critic_width=16)
+    learned = {SynDiff: tiny_syndiff, CycleGan: CycleGanSettings(**tiny), Cut: CutSettings(**tiny)}
+    return {Segmenter: segmenter, **{kind: translator(kind, settings) for kind, settings in learned.items()}}
 
 
-@pytest.mark.parametrize("model", [Segmenter, SynDiff])
+@pytest.mark.parametrize("model", [Segmenter, SynDiff, CycleGan, Cut])
 def test_a_second_call_trains_nothing(trainers, monkeypatch, model):
     """The model is recalled with the same weights; another seed is another training."""
     first, steps = trainers[model](), []
@@ -58,14 +63,16 @@ def test_a_second_call_trains_nothing(trainers, monkeypatch, model):
 def test_other_sampling_steps_train_nothing(tmp_path, drawn, tiny_syndiff, monkeypatch):
     """SynDiff is recalled, with the sampling steps that are asked for: its translations are others."""
     cache, domains = Cache(tmp_path), [images(pairs) for pairs in drawn.values()]
-    first, _ = fit_syndiff(cache, SynDiff(tiny_syndiff, sign=1), *domains)
+    first, _ = fit_translator(cache, SynDiff(tiny_syndiff, sign=1), *domains)
     monkeypatch.setattr(SynDiff, "fit", None)
     settings = tiny_syndiff.model_copy(update={"sampling_steps": 1})
-    again, _ = fit_syndiff(cache, SynDiff(settings, sign=1), *domains)
+    again, _ = fit_translator(cache, SynDiff(settings, sign=1), *domains)
     assert again.settings == settings and again.fingerprint != first.fingerprint
 
 
-@pytest.mark.parametrize(("model", "training"), [(Segmenter, SegmenterTraining), (SynDiff, SynDiffTraining)])
+@pytest.mark.parametrize(
+    ("model", "training"), [(Segmenter, SegmenterTraining), (SynDiff, SynDiffTraining), (Cut, CutTraining)]
+)
 def test_an_interrupted_training_resumes(trainers, tmp_path, monkeypatch, model, training):
     """Killed in step 3, it continues from the checkpoint after step 1 and ends with the same weights."""
     whole, step, numbers = trainers[model](), training.step, []
@@ -128,7 +135,7 @@ def test_a_kept_translation_that_is_not_what_was_made_is_made_anew(tmp_path, dra
 def test_the_losses_of_every_step_are_recalled_too(tmp_path, drawn, tiny_syndiff):
     """The table that was written is what every call returns."""
     data = Cache(tmp_path), SynDiff(tiny_syndiff, sign=1), images(drawn["tem"]), images(drawn["sem"])
-    (_, first), (_, again) = fit_syndiff(*data), fit_syndiff(*data)
+    (_, first), (_, again) = fit_translator(*data), fit_translator(*data)
     assert len(first) == tiny_syndiff.steps and first.equals(again)
 
 

@@ -43,6 +43,16 @@ def test_generators_start_exactly_at_plus_or_minus_their_input(sign, options):
     assert torch.equal(start, sign * image)
 
 
+def test_without_a_sign_generators_start_at_random():
+    """With sign 0 neither output is the image, its negative or zero: nothing is added to the network."""
+    image = noise(2, 1, 32, 32)
+    start = diffusive(0)(noise(2, 1, 32, 32).flip(2), image, torch.tensor([1, 4]), noise(2, 8))
+    torch.manual_seed(0)
+    for output in start, Generator(0, **SMALL)(image):
+        assert output.std() > 0.01
+        assert abs(torch.corrcoef(torch.stack([output.flatten(), image.flatten()]))[0, 1]) < 0.5
+
+
 def test_a_generator_leaves_its_start_at_the_first_step():
     """The residual starts at zero, but its gradient does not."""
     network = Generator(1, **SMALL)

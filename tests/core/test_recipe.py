@@ -9,6 +9,7 @@ from histobridge.segmenter import Segmenter
 from histobridge.strategies import TranslatorRecipe
 from histobridge.strategies import recipe as recipes
 from histobridge.strategies.polarity import INVERT, KEEP, PolarityError
+from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators import Control
 
 SMALL = SynDiffSettings(steps=30, crop=48, batch=4, width=16, multipliers=(1, 2), cycle_width=16, critic_width=16)
@@ -45,16 +46,18 @@ class Trainings:
         self.calls.append(("segmenter", untrained.seed, len(examples)))
         return ReadsTem()
 
-    def syndiff(self, untrained, source, target):
-        """Return the untrained SynDiff, and its sign as the losses."""
-        self.calls.append(("syndiff", untrained.sign, untrained.seed, len(source), len(target)))
+    def translator(self, untrained, source, target):
+        """Return the untrained translator, and its sign as the losses."""
+        self.calls.append((untrained.name, untrained.sign, untrained.seed, len(source), len(target)))
         return untrained, untrained.sign
 
 
-def recipe(trainings, tiny_syndiff, tiny_segmenter, **options):
+def recipe(trainings, tiny_syndiff, tiny_segmenter, *, wanted=("none", "cycle", "syndiff"), **options):
     """A recipe from drawn TEM to drawn SEM."""
-    fits = dict(fit_segmenter=trainings.segmenter, fit_syndiff=trainings.syndiff)
-    return TranslatorRecipe(TISSUE, TARGET, tiny_syndiff, tiny_segmenter, **fits, **options)
+    fits = dict(fit_segmenter=trainings.segmenter, fit_translator=trainings.translator)
+    small = dict(width=16, multipliers=(1, 2), critic_width=16)
+    settings = {"syndiff": tiny_syndiff, "cyclegan": CycleGanSettings(**small), "cut": CutSettings(**small)}
+    return TranslatorRecipe(TISSUE, TARGET, settings, tiny_segmenter, wanted, **fits, **options)
 
 
 @pytest.fixture
@@ -73,12 +76,13 @@ def test_each_step_is_computed_once(new, trainings, monkeypatch):
     """Asking for the results in any order, and again, trains each model once; masks of U are no argument."""
     asked, choose = [], recipes.polarity.evidence
     monkeypatch.setattr(recipes.polarity, "evidence", lambda *args: asked.append(1) or choose(*args))
-    steps = new(controls=("none", "histogram"), seed=3)
+    steps = new(wanted=("none", "invert-histogram", "cyclegan", "cut", "cycle", "syndiff"), seed=3)
     for _ in range(2):
-        assert list(steps.translators) == ["none", "histogram", "cycle", "syndiff"]
-        assert steps.sign == INVERT and steps.trained[0] is steps.translators["syndiff"]
+        assert list(steps.translators) == ["none", "invert-histogram", "cyclegan", "cut", "cycle", "syndiff"]
+        assert steps.sign == INVERT and steps.trained("syndiff")[0] is steps.translators["syndiff"]
         assert steps.tiles[0] == TARGET and steps.tiles[1] == []
-    assert trainings.calls == [("segmenter", 3, 2), ("syndiff", INVERT, 3, 2, 2)]
+    expected = [(name, INVERT, 3, 2, 2) for name in ("syndiff", "cyclegan", "cut")]
+    assert trainings.calls[0] == ("segmenter", 0, 2) and sorted(trainings.calls[1:]) == sorted(expected)
     assert asked == [1]
 
 
@@ -90,6 +94,20 @@ def test_nothing_is_trained_before_it_is_asked_for(new, trainings):
     assert [name for name, *_ in trainings.calls] == ["segmenter"]
 
 
+def test_what_is_not_wanted_is_not_trained(new, trainings):
+    """With controls alone there is no training of a translator, and controls of the other polarity are left out."""
+    steps = new(wanted=("none", "invert", "histogram", "invert-histogram"))
+    assert list(steps.translators) == ["none", "invert", "invert-histogram"]
+    assert [name for name, *_ in trainings.calls] == ["segmenter"]
+    assert list(new(wanted=("none", "invert", "histogram"), polarity=KEEP).translators) == ["none", "histogram"]
+
+
+def test_the_cycle_generators_alone_need_the_training_of_syndiff(new, trainings):
+    """They come out of it, whether or not SynDiff is wanted itself."""
+    assert list(new(wanted=("cycle",)).translators) == ["cycle"]
+    assert [name for name, *_ in trainings.calls] == ["segmenter", "syndiff"]
+
+
 @pytest.mark.parametrize("stated", [KEEP, INVERT])
 def test_a_stated_sign_is_taken_as_it_is(new, trainings, stated):
     """The evidence is not asked."""
@@ -99,10 +117,10 @@ def test_a_stated_sign_is_taken_as_it_is(new, trainings, stated):
 
 def test_controls_learn_from_the_same_images(new):
     """They are fitted to L and to the used tiles of U, and the cycle generators are those of SynDiff."""
-    translators = new(controls=("histogram",)).translators
-    expected = Control("histogram")
+    translators = new(wanted=("invert-histogram", "cycle", "syndiff")).translators
+    expected = Control("invert-histogram")
     expected.fit([image for image, _ in TISSUE], TARGET)
-    assert translators["histogram"].fingerprint == expected.fingerprint
+    assert translators["invert-histogram"].fingerprint == expected.fingerprint
     assert translators["cycle"].generators is translators["syndiff"].generators
 
 
@@ -116,6 +134,27 @@ def test_a_translator_of_the_wrong_polarity_is_refused(new):
     """Where the evidence asks for the negative, what keeps the contrast is refused."""
     with pytest.raises(PolarityError, match="should invert the contrast"):
         new().check(Control("none"), [image for image, _ in TISSUE], TARGET)
+
+
+def test_a_refused_translator_is_told_and_the_others_go_on(new):
+    """The table holds a row for each learned translator: its round trip, or the reason why it is refused."""
+    steps, source = new(), [image for image, _ in TISSUE]
+    given = {
+        "none": Control("none"),
+        "cut": Control("none"),
+        "cyclegan": Control("invert"),
+        "syndiff": Control("invert"),
+    }
+    table = steps.checks(given, source, TARGET).set_index("translator")
+    assert table.index.tolist() == ["cut", "cyclegan", "syndiff"]
+    assert "should invert the contrast" in table["refused"]["cut"] and np.isnan(table["axon_myelin"]["cut"])
+    assert table["refused"][["cyclegan", "syndiff"]].isna().all() and (table["axon_myelin"][1:] == 0).all()
+
+
+def test_a_refused_syndiff_is_an_error(new):
+    """Without it there is nothing to study."""
+    with pytest.raises(PolarityError):
+        new().checks({"syndiff": Control("none")}, [image for image, _ in TISSUE], TARGET)
 
 
 def test_a_round_trip_that_swaps_classes_is_refused(new):
@@ -151,7 +190,7 @@ def trained_and_checked(fit, seed, target, sign):
     """Train from the sign that the evidence chooses, and check the translator in both directions."""
     examples = [phantom("tem", 1000 * seed + k, (192, 192)) for k in range(4)]
     images = [phantom(target, 1000 * (seed + 500) + k, (192, 192))[0] for k in range(4)]
-    steps = TranslatorRecipe(examples, images, SMALL, QUICK, seed=seed, fit_segmenter=fit)
+    steps = TranslatorRecipe(examples, images, {"syndiff": SMALL}, QUICK, ("syndiff",), seed=seed, fit_segmenter=fit)
     assert steps.sign == sign
     translator = steps.translators["syndiff"]
     steps.check(translator, steps.source, images)

@@ -8,7 +8,7 @@ from test_metrics import disc, fibre
 
 from histobridge import refine
 from histobridge.segmenter import Segmenter
-from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers
+from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, with_views
 from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View
 
 SIDE = 96
@@ -80,6 +80,20 @@ def test_a_round_learns_from_all_translations_and_from_labelled_images_of_u():
     assert all(np.array_equal(mask, fit.mask) for mask in masks[4:])
 
 
+def test_expert_masks_of_u_are_among_the_labels_from_the_start():
+    """With them it is a reference: every student and every round learns from them, beside the pseudo labels."""
+    fit, expert = Fit(), np.roll(FIBRE, 5, axis=1)
+    refine(EXAMPLES, IMAGES[1:], [Adds(0.0)], fit, labelled=[(IMAGES[0], expert)], rounds=1, augment=False)
+    assert fit.greys == [[0.2, 0.4, 0.7], [0.2, 0.4, 0.7, 0.8, 0.9]]
+    assert all(call.examples[2][1] is expert for call in fit.calls)
+
+
+def test_without_unlabelled_images_nothing_is_enlarged():
+    """Where every image has a mask there is no pseudo label, and the zoom stays at 1."""
+    labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), labelled=[(IMAGES[0], FIBRE)], rounds=1)
+    assert [view.zoom for view in labeller.views] == [1] * 4
+
+
 @pytest.mark.parametrize("rounds", [0, 1, 3])
 def test_the_number_of_rounds_is_an_argument(rounds):
     """Without a round, both students label together."""
@@ -123,6 +137,15 @@ def test_the_zoom_makes_axons_of_u_as_large_as_those_of_l(radius):
     labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(drawn), rounds=0)
     expected = np.clip(axon_diameter_px([FIBRE]) / axon_diameter_px([drawn]), LEAST_ZOOM, MOST_ZOOM)
     assert [view.zoom for view in labeller.views] == pytest.approx([1, 1, expected, expected], abs=0.006)
+
+
+def test_views_can_be_added_to_any_labeller():
+    """The zoom is that of the axons it finds to those it has learned from; segmenters and anatomy stay."""
+    plain = Labeller((Finds(fibre((48, 48), axon=12, size=SIDE)),), anatomy=False)
+    labeller = with_views(plain, EXAMPLES, IMAGES)
+    expected = axon_diameter_px([FIBRE]) / axon_diameter_px([plain.predict(IMAGES[0])])
+    assert labeller.views[2].zoom == pytest.approx(expected, abs=0.006) and len(labeller.views) == 4
+    assert labeller.segmenters == plain.segmenters and not labeller.anatomy
 
 
 def test_without_an_axon_nothing_is_enlarged():

@@ -81,15 +81,17 @@ class RecordedGraphs:
         return (lambda: next(replays, recorder.repeat)()), result
 
 
-@pytest.fixture(params=["syndiff", "syndiff in parts", "segmenter"])
+@pytest.fixture(params=["syndiff", "syndiff in parts", "segmenter", "segmenter, randomised, with batch norm"])
 def begin(request, drawn, tiny_syndiff, tiny_segmenter, monkeypatch):
     """A function that returns a new training, with or without graphs."""
 
     def training(graphs):
         for module in ("histobridge.segmenter", "histobridge.translators.syndiff_training"):
             monkeypatch.setattr(f"{module}.graphs_for", lambda *where: graphs)
-        if request.param == "segmenter":
-            return SegmenterTraining(Segmenter(tiny_segmenter), [stack(*pair) for pair in drawn["tem"]])
+        if request.param.startswith("segmenter"):
+            others = {"randomise": True, "norm": "batch"} if "batch" in request.param else {}
+            segmenter = Segmenter(tiny_segmenter.model_copy(update=others))
+            return SegmenterTraining(segmenter, [stack(*pair) for pair in drawn["tem"]])
         parts = {"batch": 1, "accumulate": 2} if "parts" in request.param else {}
         settings = tiny_syndiff.model_copy(update={"r1_every": 2, **parts})
         return SynDiffTraining(fabric(), settings, 1, 0, *images(drawn))

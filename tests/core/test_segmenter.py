@@ -5,13 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 from histobridge.config import SegmenterSettings
 from histobridge.errors import UserError
 from histobridge.metrics.overlap import dice
 from histobridge.segmenter import Segmenter
-from histobridge.training.augmentation import augmented_crops, resizing_weights
+from histobridge.training.augmentation import MOST_BLUR, augmented_crops, blurring_weights, resizing_weights
 from histobridge.training.crops import CropSource, stack
 from histobridge.training.philox import Draws
 from histobridge.training.sliding_window import over_windows
@@ -105,6 +106,66 @@ def test_fit_refuses_what_cannot_be_cropped(tiny_segmenter, drawn):
         Segmenter(tiny_segmenter).fit([i[:20] for i in images], [m[:20] for m in masks], name="student")
 
 
+# --- Statistics of other images -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_batch_norm():
+    """A segmenter with batch norm after a short training on bright and on dark fibres."""
+    masks = [fibres(seed) for seed in range(4)]
+    settings = SegmenterSettings(steps=40, crop=64, batch=4, widths=(16,) * 6, lr=5e-3, norm="batch")
+    segmenter = Segmenter(settings)
+    segmenter.fit([GREYS[mask] for mask in masks], masks, report=lambda line: None)
+    return segmenter
+
+
+def statistics(segmenter: Segmenter) -> dict[str, torch.Tensor]:
+    """Running means and variances by name."""
+    return {name: values for name, values in segmenter.network.state_dict().items() if "running" in name}
+
+
+def test_other_statistics_leave_the_weights_as_they_are(with_batch_norm):
+    """Only means and variances change, the segmenter itself stays, and the same images give the same statistics."""
+    images, before = [0.5 * GREYS[fibres(seed)] for seed in (5, 6)], with_batch_norm.fingerprint
+    other, again = (with_batch_norm.renormalised(images, batches=3) for _ in range(2))
+    assert with_batch_norm.fingerprint == before != other.fingerprint == again.fingerprint
+    for one, two in zip(other.network.parameters(), with_batch_norm.network.parameters(), strict=True):
+        assert torch.equal(one, two)
+    own = statistics(with_batch_norm)
+    assert own and all(not torch.equal(values, own[name]) for name, values in statistics(other).items())
+
+
+def test_statistics_are_averages_over_crops_of_the_images(with_batch_norm):
+    """The mean of the first layer is that of its features of the images: images of one grey give it exactly."""
+    flat = with_batch_norm.renormalised([np.full((64, 64), grey, np.float32) for grey in (0.2, 0.2)], batches=4)
+    layers = [part for part in flat.network.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    convolution = next(part for part in flat.network.modules() if isinstance(part, torch.nn.Conv2d))
+    with torch.no_grad():
+        seen = convolution(torch.full((1, 4, 32, 32), 0.2, device=convolution.weight.device))
+    torch.testing.assert_close(layers[0].running_mean, seen.mean((0, 2, 3)), rtol=0.02, atol=1e-3)
+
+
+def test_other_statistics_make_up_for_other_greys(with_batch_norm, tmp_path):
+    """On images of weaker contrast the Dice rises; the statistics are saved with the weights."""
+    masks = [fibres(seed) for seed in (20, 21, 22)]
+    dark = [0.25 * GREYS[mask] + 0.7 for mask in masks]
+
+    def mean_dice(segmenter):
+        pairs = zip(masks, map(segmenter.predict, dark), strict=True)
+        return np.mean([dice(mask == c, found == c) for mask, found in pairs for c in (1, 2)])
+
+    other = with_batch_norm.renormalised(dark)
+    assert mean_dice(other) > mean_dice(with_batch_norm) + 0.1
+    other.save(tmp_path / "it.pt")
+    assert Segmenter.load(tmp_path / "it.pt").fingerprint == other.fingerprint
+
+
+def test_only_batch_norm_has_statistics(trained):
+    """A segmenter with group norm is refused."""
+    with pytest.raises(ValueError, match="batch norm"):
+        trained[0].renormalised([GREYS[fibres(0)]])
+
+
 # --- Augmentation ---------------------------------------------------------------------------------------
 
 
@@ -192,3 +253,24 @@ def test_crops_are_a_function_of_the_step(tiny_segmenter):
     """The step decides the crops."""
     first, again, other = (crops(tiny_segmenter, step)[0] for step in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_a_random_half_of_the_randomised_crops_is_negative():
+    """Axons are brighter than myelin in about half of the crops, and darker in the others; the masks stay."""
+    settings = SegmenterSettings(crop=48, batch=64, zoom=(1, 1), blank=0.0, randomise=True)
+    image, mask = crops(settings)
+    kept = [bool(one[classes == 2].mean() > one[classes == 1].mean()) for one, classes in zip(image, mask, strict=True)]
+    assert 16 < sum(kept) < 48
+    assert torch.equal(mask, crops(settings.model_copy(update={"randomise": False}))[1])
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5, 1.3, MOST_BLUR])
+def test_blurring_by_a_matrix_is_a_gaussian_filter(sigma):
+    """Away from the border it equals SciPy's filter, and an even image stays even."""
+    weights = blurring_weights(torch.full((1, 1, 1, 1), sigma), 40)
+    image = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
+    expected = gaussian_filter(image[0, 0].numpy(), sigma, truncate=8)
+    np.testing.assert_allclose(
+        (weights @ image @ weights.mT)[0, 0, 12:-12, 12:-12], expected[12:-12, 12:-12], atol=2e-3
+    )
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1, 40))

@@ -16,7 +16,7 @@ from histobridge.training.crops import stack
 from histobridge.training.distributed import fabric
 from histobridge.training.loop import cosine_decay, linear_decay, train
 from histobridge.training.philox import Draws
-from histobridge.translators.syndiff_training import SynDiffTraining
+from histobridge.translators.syndiff_training import SynDiffTraining, gradient_energy
 
 MODELS = ("syndiff", "segmenter")
 
@@ -356,7 +356,7 @@ def test_the_published_size_takes_a_step(drawn):
     assert all(map(math.isfinite, training.step(0).values()))
     after = [p for net in (training.generators, training.critics) for p in net.parameters()]
     assert all(torch.isfinite(p).all() for p in after)
-    last = [n.unet.last.weight for n in training.generators.values()]  # the residual starts at zero: the rest waits
+    last = [training.generators[f"F_{d}"].unet.last.weight for d in "LU"]  # the residual of F starts at zero
     assert all(p.abs().max().item() == pytest.approx(1.6e-4, rel=0.01) for p in last)
     assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) > 20
 
@@ -388,3 +388,29 @@ def test_compiled_networks_train_alike(start, monkeypatch):
 def test_what_to_set_where_a_step_does_not_fit(start, changes, advice):
     """Half of the batch twice, one image at a time, or less of everything."""
     assert advice in start("syndiff", **changes).to_fit
+
+
+def test_r1_is_the_squared_gradient_by_the_less_noisy_image_alone():
+    """A critic with logits 3 x_t + 5 x_{t+1}, one a pixel, has the energy 3² = 9."""
+
+    class Linear:
+        def forward(self, x, level):
+            return 3 * x[:, :1] + 5 * x[:, 1:]
+
+    assert gradient_energy(Linear(), torch.rand(2, 2, 4, 4), torch.tensor([0, 1])).item() == pytest.approx(9)
+
+
+def test_only_the_critics_of_diffusion_are_penalised(start):
+    """After one step with a strong R1 the critics of the cycle are those of a step without R1; the others are not."""
+    plain, strong = start("syndiff", r1=0.0), start("syndiff", r1=1e4)
+    for training in plain, strong:
+        training.step(0)
+    states = [training.critics.state_dict() for training in (plain, strong)]
+    changed = {name.split(".")[0] for name in states[0] if not torch.equal(states[0][name], states[1][name])}
+    assert changed == {"DG_L", "DG_U"}
+
+
+def test_diffusive_generators_do_not_start_as_the_inverse_of_the_cycle(start):
+    """In the first step G is far from the real image, unless it has the shortcut: then it returns the image exactly."""
+    assert start("syndiff").step(0)["l1"] > 0.1
+    assert start("syndiff", condition_shortcut=True, condition_noise=0.0).step(0)["l1"] == 0

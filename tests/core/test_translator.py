@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from histobridge.config import CONTROLS, TRANSLATORS, SynDiffSettings, validated
+from histobridge.config import CONTROLS, TRANSLATORS, SynDiffSettings, training_profile, validated
 from histobridge.errors import UserError
 from histobridge.metrics.translation_checks import seam
 from histobridge.phantom import phantom
 from histobridge.training.device import device
 from histobridge.training.sliding_window import OVERLAP, over_windows
-from histobridge.translators import Control, Cycle, SynDiff, load_translator
+from histobridge.translators import Control, Cycle, SynDiff, load_translator, translator_class
 from histobridge.translators import syndiff as module
 from histobridge.translators.diffusion import posterior
 
@@ -105,10 +105,10 @@ def test_controls_keep_shape_type_and_range(name, image):
 
 def test_the_error_for_an_unknown_name_lists_the_valid_names(tmp_path):
     """Controls and translators list their own names."""
-    known = "histogram, histogram-blur, invert, invert-histogram, invert-histogram-blur, none"
+    known = "fourier, histogram, histogram-blur, invert, invert-fourier, invert-histogram, invert-histogram-blur, none"
     with pytest.raises(UserError, match=known):
         Control("inverted")
-    with pytest.raises(UserError, match=r"cycle, histogram, .*syndiff"):
+    with pytest.raises(UserError, match=r"cycle, cyclegan, .*histogram, .*syndiff"):
         load_translator("syndif", tmp_path / "a.pt")
 
 
@@ -118,8 +118,13 @@ def test_the_error_for_an_unknown_name_lists_the_valid_names(tmp_path):
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_loaded_translator_translates_like_the_saved_one(name, tmp_path, image, tiny_syndiff):
     """Every translator is found by its name and gives the same translations, bit for bit."""
-    kinds = {"syndiff": SynDiff, "cycle": Cycle}
-    saved = trained(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
+    if name in ("cyclegan", "cut"):
+        settings = training_profile("smoke").learned[name]
+        saved = translator_class(name)(settings, sign=-1, seed=5)
+        torch.nn.init.normal_(saved.generators["U"].unet.last.weight, std=0.02)
+    else:
+        kinds = {"syndiff": SynDiff, "cycle": Cycle}
+        saved = trained(tiny_syndiff, kind=kinds[name], sign=-1) if name in kinds else control(name)
     saved.save(tmp_path / "it.pt")
     loaded = load_translator(name, tmp_path / "it.pt")
     assert loaded.name == name
@@ -158,9 +163,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 @pytest.mark.parametrize("kind", [SynDiff, Cycle])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_an_untrained_translator_gives_plus_or_minus_the_image(kind, sign, image, tiny_syndiff):
-    """Before training sign 1 gives the image and sign -1 the negative, in both directions."""
+    """Before training sign 1 gives the image and sign -1 the negative, both ways; SynDiff with its shortcut."""
+    settings = tiny_syndiff.model_copy(update={"condition_shortcut": True})
     for to in "LU":
-        result = kind(tiny_syndiff, sign=sign).translate(image, to, seed=3)
+        result = kind(settings, sign=sign).translate(image, to, seed=3)
         np.testing.assert_allclose(result, image if sign == 1 else 1 - image, atol=1e-6)
         assert result.dtype == np.float32
 
@@ -179,7 +185,8 @@ def test_translations_have_the_shape_of_the_image_and_lie_in_0_to_1(kind, shape,
 def test_the_smallest_images_are_translated(shape, tiny_syndiff):
     """Images of a few pixels are padded."""
     image = np.full(shape, 0.25, np.float32)
-    np.testing.assert_allclose(SynDiff(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
+    assert SynDiff(tiny_syndiff, sign=-1).translate(image, "U").shape == shape
+    np.testing.assert_allclose(Cycle(tiny_syndiff, sign=-1).translate(image, "U"), 1 - image, atol=1e-6)
 
 
 def test_the_seed_decides_the_translation_of_syndiff(image, tiny_syndiff):

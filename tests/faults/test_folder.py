@@ -386,10 +386,10 @@ def test_a_labeller_that_does_not_fit_is_made_anew_and_told(labelled, images, op
 @pytest.mark.parametrize("content", ["", "[]", '{"um_per_px": "x", "source": 1, "pixel_sizes": []}', '{"half'])
 def test_a_broken_record_of_the_scale_is_ignored(labelled, content, tmp_path):
     """Row 16: the scale is settled anew."""
-    from histobridge_label import pipeline
+    from histobridge_label.settled_scale import settled_scale
 
     (tmp_path / "settled.json").write_text(content)
-    assert pipeline._settled_scale(tmp_path, type("source", (), {"facts": 1}), []) is None
+    assert settled_scale(tmp_path, type("source", (), {"facts": 1}), []) is None
 
 
 def test_drafts_of_killed_runs_are_swept(applied, folder, tmp_path):

@@ -37,7 +37,7 @@ def label(tmp_path_factory):
     few = [record | {"width": 160, "height": 160} for record in described["images"][:4]]
     (place / "small-tem.yaml").write_text(yaml.safe_dump(described | {"name": "small-tem", "images": few}))
     command = ["label", place / "images", "--um-per-px", 0.1, "--work-at", 0.1, "--yes", "--profile", "smoke"]
-    command += ["--source-manifest", place / "small-tem.yaml", "--out"]
+    command += ["--translate", "--source-manifest", place / "small-tem.yaml", "--out"]
 
     def start(out, *, program=("-m", "histobridge")):
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -51,6 +51,14 @@ def test_without_edits_everything_is_zero_and_dice_is_one():
     assert math.isnan(measure_edits(mask * 0, mask * 0, UM)["dice_axon"])
 
 
+def test_an_outline_that_is_nearly_right_may_count_as_unchanged():
+    """A fibre that is moved by a pixel is reshaped unless a tolerance is stated; every pixel counts in any case."""
+    before, after = discs((15, 15)), discs((15, 16))
+    exact, tolerant = (measure_edits(before, after, UM, unchanged=iou) for iou in (1, 0.7))
+    assert (exact["reshaped"], tolerant["reshaped"]) == (1, 0)
+    assert exact["pixels_changed"] == tolerant["pixels_changed"] > 0
+
+
 @pytest.mark.parametrize("um_per_px", [None, 0, -1])
 def test_a_missing_or_invalid_pixel_size_is_refused(um_per_px):
     """No pixel size is guessed."""

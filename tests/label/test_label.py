@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,14 +30,14 @@ from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
 from histobridge.translators import SynDiff
-from histobridge_label import cli, labelling, page, pipeline
+from histobridge_label import cli, labelling, page, pipeline, settled_scale
 from histobridge_label.export import edited_files, names, read_handoff
 from histobridge_label.finetune import finetune_model, learn_from
 from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.model import Model
 from histobridge_label.pipeline import LabelOptions, apply_model, images_to_learn_from, label_folder
 from histobridge_label.source import load_source
-from histobridge_label.train import METHODS, ModelTraining, train_model
+from histobridge_label.train import ModelTraining, train_model
 
 MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
 
@@ -63,7 +64,7 @@ def test_every_result_is_written_and_fits_the_files(labelled, images):
         assert read_mask(done.handoff.file(image, names.COMBINED))[0].shape == (SIDE, SIDE)
         assert read_image(done.handoff.file(image, names.UNCERTAINTY)).shape == (SIDE, SIDE)
     told = done.handoff.provenance
-    assert told["strategy"] == "refined-syndiff" and told["source"]["dataset"] == "small-tem"
+    assert told["strategy"] == "refined-invert-histogram" and told["source"]["dataset"] == "small-tem"
     assert told["minutes"] > 0 and told["labelled_at_um_per_px"] == 0.1
     assert len(pd.read_csv(out / "morphometrics.csv")) == 3
 
@@ -81,15 +82,24 @@ def test_the_same_command_repeats_nothing(labelled, images, options, monkeypatch
     assert again.handoff.images.equals(done.handoff.images)
 
 
+def test_by_default_no_translator_is_trained(labelled):
+    """The model holds none, and the page does not speak of a translation."""
+    out, done = labelled
+    assert Model.load(out).translator is None and not list((out / "model").glob("syndiff-*"))
+    assert not (out / "cache" / "models" / "syndiff").exists()
+    assert "ranslation" not in re.sub("<script.*?</script>", "", done.page.read_text(), flags=re.S)
+    assert not done.handoff.provenance["provenance"]["translate"]
+
+
 def test_a_scale_is_remembered_for_the_same_images_and_source(labelled, images):
     """Another pixel size, or another source, needs another scale."""
     out = labelled[0]
     settled = json.loads((out / "settled.json").read_text())
     assert settled["um_per_px"] == 0.1 and settled["source"]["dataset"] == "small-tem" and settled["profile"] == "smoke"
     same, other = (SimpleNamespace(facts=facts) for facts in (settled["source"], {"dataset": "tem"}))
-    assert pipeline._settled_scale(out, same, scan_folder(images, 0.1, report=quiet).images) == 0.1
-    assert pipeline._settled_scale(out, same, scan_folder(images, 0.2, report=quiet).images) is None
-    assert pipeline._settled_scale(out, other, scan_folder(images, 0.1, report=quiet).images) is None
+    assert settled_scale.settled_scale(out, same, scan_folder(images, 0.1, report=quiet).images) == 0.1
+    assert settled_scale.settled_scale(out, same, scan_folder(images, 0.2, report=quiet).images) is None
+    assert settled_scale.settled_scale(out, other, scan_folder(images, 0.1, report=quiet).images) is None
 
 
 def test_interrupted_labelling_continues_with_the_next_image(labelled, images, tmp_path, monkeypatch):
@@ -158,7 +168,7 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     folder = draw(tmp_path / "more", seeds=(83,))
     write_image(folder / "noise.png", 0.5 + 0.01 * np.random.default_rng(0).standard_normal((SIDE, SIDE)))
     model = Model.load(labelled[0])
-    blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, model.translator, facts=model.facts)
+    blind = Model(Blind(model.labeller), model.um_per_px, model.axon_px, facts=model.facts)
     found = scan_folder(folder, 0.1, report=quiet).images
     labels = labelling.label_images(blind, found, Cache(tmp_path / "cache"), report=quiet)
     handoff = labelling.hand_off(blind, labels, tmp_path / "out", modality=None, provenance={})
@@ -231,10 +241,25 @@ def training(labelled, images, options):
     return ModelTraining(source.examples, arrays, training_profile("smoke"), Cache(labelled[0] / "cache"))
 
 
+@pytest.fixture(scope="module")
+def translated(images, options, tmp_path_factory):
+    """The same images, labelled with a translator."""
+    out = tmp_path_factory.mktemp("place") / "translated"
+    return out, label_folder(images, out, options._replace(translate=True), um_per_px=0.1)
+
+
+@pytest.fixture
+def translating(training, translated):
+    """The training behind the folder that was labelled with a translator; all of it is remembered."""
+    profile = LabelOptions(profile="smoke", translate=True).training
+    return replace(training, profile=profile, cache=Cache(translated[0] / "cache"))
+
+
 @pytest.mark.parametrize("method", ["tutorship syndiff", "adaptation syndiff", "pretrained none"])
-def test_the_recommended_method_labels(training, method, monkeypatch):
+def test_the_recommended_method_labels(translating, method, monkeypatch):
     """With --guide the model uses the method with the best score, whichever it is."""
-    scored = pd.DataFrame([{"strategy": m[0], "translator": m[1], "anatomy": " ".join(m) == method} for m in METHODS])
+    training, methods = translating, translating.methods
+    scored = pd.DataFrame([{"strategy": m[0], "translator": m[1], "anatomy": " ".join(m) == method} for m in methods])
     scored = scored.assign(**dict.fromkeys(("agreement", "confidence", "round_trip", "likeness", "reverse"), 0.5))
     monkeypatch.setattr(ModelTraining, "label_free_scores", lambda self: scored.assign(enclosure=0.9))
     monkeypatch.setattr(ModelTraining, "check", lambda self: None)
@@ -243,12 +268,41 @@ def test_the_recommended_method_labels(training, method, monkeypatch):
     assert model.of_translations == method.startswith("adaptation") and not model.labeller.anatomy
 
 
-def test_every_method_of_a_model_is_scored_once(training, monkeypatch):
-    """The scores are remembered, with those of the labels that were handed off among them."""
+MATCHED = [("pretrained", "none"), ("tutorship", "invert-histogram"), ("refined", "invert-histogram")]
+LEARNED = [*MATCHED[:2], ("adaptation", "syndiff"), ("tutorship", "syndiff"), ("refined", "syndiff")]
+
+
+@pytest.mark.parametrize(("kind", "methods"), [("training", MATCHED), ("translating", LEARNED)])
+def test_every_method_of_a_model_is_scored_once(kind, methods, request, monkeypatch):
+    """Methods of SynDiff exist where it was trained. The scores are remembered."""
+    training = request.getfixturevalue(kind)
     scored = training.label_free_scores(report=quiet)
-    assert list(zip(scored["strategy"], scored["translator"], strict=True)) == list(METHODS)
+    assert list(zip(scored["strategy"], scored["translator"], strict=True)) == methods
     monkeypatch.setattr("histobridge.strategies.label_free.scores", pytest.fail)
     assert training.label_free_scores(report=quiet).equals(scored)
+
+
+def test_with_a_translator_two_students_teach(translated):
+    """The model holds SynDiff, and the page shows translations."""
+    out, done = translated
+    assert Model.load(out).translator.sign == -1 and "Translation to L" in done.page.read_text()
+    assert done.handoff.provenance["strategy"] == "refined-syndiff"
+    assert done.handoff.provenance["provenance"]["translate"]
+
+
+def test_translation_is_asked_for_on_the_command_line(histobridge, images, options, tmp_path, monkeypatch):
+    """Without the option the profile decides."""
+    seen = []
+
+    def train(training, *_, **__):
+        seen.append(training.profile.refinement.syndiff)
+        raise UserError("Seen enough.")
+
+    monkeypatch.setattr(pipeline, "train_model", train)
+    given = ["--um-per-px", 0.1, "--source-manifest", options.source_manifest, "--profile", "smoke", "--work-at", 0.1]
+    for number, option in enumerate((["--translate"], ["--no-translate"], [])):
+        assert histobridge("label", images, *given, "--out", tmp_path / str(number), *option)[0] == 2
+    assert seen == [True, False, training_profile("smoke").refinement.syndiff]
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):
@@ -333,10 +387,10 @@ def test_the_scale_is_confirmed_or_replaced(monkeypatch, tmp_path, images, sourc
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     found, source = scan_folder(images, 0.1, report=quiet), load_source("", source, tmp_path, None)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: default)
-    suggested = pipeline.choose_scale(source, found, tmp_path, None, cli._confirm)
+    suggested = settled_scale.choose_scale(source, found, tmp_path, None, cli._confirm)
     monkeypatch.setattr("typer.prompt", lambda text, default, type: 0.123)
-    assert pipeline.choose_scale(source, found, tmp_path, None, cli._confirm) == 0.123
-    assert suggested == pipeline.choose_scale(source, found, tmp_path, None, None)
+    assert settled_scale.choose_scale(source, found, tmp_path, None, cli._confirm) == 0.123
+    assert suggested == settled_scale.choose_scale(source, found, tmp_path, None, None)
 
 
 @pytest.mark.parametrize(
@@ -377,10 +431,11 @@ def test_results_may_lie_in_the_folder_of_the_images_but_not_around_them(images,
         apply_model(folder / "out", folder, folder / "out", um_per_px=0.1)
 
 
-def test_the_page_is_self_contained(labelled, chromium, tmp_path):
+@pytest.mark.parametrize("kind", ["labelled", "translated"])
+def test_the_page_is_self_contained(kind, request, chromium, tmp_path):
     """In another folder it shows every picture, without a message in the console and without a request."""
     page, messages = chromium.new_page(viewport={"width": 1280, "height": 800}), []
-    alone = shutil.copy(labelled[1].page, tmp_path / "alone.html")
+    alone = shutil.copy(request.getfixturevalue(kind)[1].page, tmp_path / "alone.html")
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda r: messages.append(r.url) if not r.url.startswith(("file:///", "data:")) else None)
@@ -388,7 +443,7 @@ def test_the_page_is_self_contained(labelled, chromium, tmp_path):
     page.locator("#table-review td a").first.click()
     page.locator(".tag.right", has_text="Uncertainty").wait_for()
     assert page.locator(".side.left .canvas img").count() == 2  # a label lies upon its image
-    for layer in ("image", "translation", "label", "uncertainty"):
+    for layer in ("image", "label", "uncertainty", *(["translation"] if kind == "translated" else [])):
         page.locator("select[name=left]").select_option(layer)
         assert page.evaluate(
             "[...document.querySelectorAll('.side.left img')].every(i => i.complete && i.naturalWidth > 9)"
@@ -458,7 +513,7 @@ def test_killed_at_any_step_it_ends_with_the_same_labels(labelled, images, sourc
     out, command = tmp_path / "out", [sys.executable, "-u", "-c", MAIN, "label", str(images)]
     command += ["--out", str(out), "--um-per-px", "0.1", "--source-manifest", str(source), "--profile", "smoke"]
     command += ["--work-at", "0.1", "--yes"]
-    for step in ("[3/", "[4/", "[6/", "[7/"):
+    for step in ("[3/", "[4/", "[5/"):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
             assert any(line.startswith(step) for line in running.stdout)
             running.kill()

@@ -36,6 +36,16 @@ def test_a_model_comes_back_as_it_was_saved(tmp_path, drawn, tiny_segmenter, tin
     assert of_translations == (model.label(image)[1] != labeller.label(image)[1]).any()
 
 
+def test_a_model_without_a_translator_comes_back_without_one(tmp_path, drawn, tiny_model):
+    """It labels as before and holds no weights but those of its segmenters."""
+    model, image = replace(tiny_model, translator=None), drawn["sem"][0][0]
+    model.save(tmp_path)
+    found = Model.load(tmp_path)
+    assert found.translator is None and found.fingerprint == model.fingerprint
+    np.testing.assert_array_equal(found.label(image)[0], model.label(image)[0])
+    assert [path.name[:9] for path in tmp_path.glob("*.pt")] == ["segmenter"]
+
+
 def test_a_folder_without_a_readable_model_is_an_error_that_says_what_to_do(tmp_path):
     """No model, a damaged card, and a card of another format."""
     with pytest.raises(UserError, match="holds no model"):

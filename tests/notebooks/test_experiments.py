@@ -1,4 +1,4 @@
-"""Notebooks 06 and 07, run by papermill with the smallest settings."""
+"""Notebooks 06, 07 and 08, run by papermill with the smallest settings."""
 
 import json
 
@@ -12,7 +12,7 @@ from histobridge_study.execute import notebook_folder
 
 
 def execute(name, folder, **parameters) -> list[dict]:
-    """Run a notebook in the profile smoke; return its executed cells."""
+    """Run a notebook, in the profile smoke if none is named; return its executed cells."""
     given = {"profile": "smoke", "out": str(folder), **parameters}
     papermill.execute_notebook(
         notebook_folder() / f"{name}.ipynb", folder / "run.ipynb", given, progress_bar=False, kernel_name="python3"
@@ -29,12 +29,23 @@ def test_the_simulated_shift_is_scored_drawn_and_written(tmp_path):
     assert (tmp_path / "simulated_shift.png").exists()
 
 
-def test_the_curve_of_corrections_is_written(tmp_path):
-    """There is a row for the start, for each number of corrections and for the bound."""
-    execute("07_corrections", tmp_path)
-    curve = pd.read_csv(tmp_path / "corrections.csv")
-    assert curve["corrected"].tolist() == [0, 1, 2, 4, -1]
-    assert curve[["axon", "myelin", "dice"]].stack().between(0, 1).all()
+def test_the_costs_of_annotation_are_computed_and_kept(tmp_path, tiny_study):
+    """Notebook 07 needs the translators of notebook 02, and keeps its table for the report."""
+    cell = {"pair": "phantom-sem", "profile": "tiny", "study": str(tiny_study), "data": str(tmp_path / "data")}
+    execute("02_translate", tmp_path, **cell)
+    execute("07_corrections", tmp_path, **cell)
+    (table,) = tmp_path.rglob("corrections.csv")
+    rows = pd.read_csv(table)
+    assert set(rows["start"]) == {"refined", "nothing"} and set(rows["role"]) == {"corrected", "scored"}
+
+
+def test_the_known_translation_is_measured_drawn_and_written(tmp_path):
+    """One variant and modality: a row a translator, direction and tissue, and a figure."""
+    execute("08_known_translation", tmp_path, modalities=["bf"], variants=["compact"], steps=2)
+    rows = pd.read_csv(tmp_path / "known_translation.csv")
+    assert rows.groupby(["variant", "translator"]).size().unique().tolist() == [8]
+    assert set(rows["translator"]) == {"none", "histogram", "fourier", "cycle", "syndiff"}
+    assert (tmp_path / "known_translation.png").exists()
 
 
 def test_mistyped_parameters_are_refused():

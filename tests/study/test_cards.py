@@ -75,16 +75,16 @@ def test_a_job_sees_the_card_of_a_free_place(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("places", "pairs", "threads", "gpu"),
+    ("places", "pairs", "folds", "threads", "gpu"),
     [
-        ([], ("phantom-sem", "phantom-bf"), {"translate": 8, "label": 4}, {"translate": 0, "label": 0}),
-        (["0"] * 2, ("phantom-sem", "phantom-bf"), {"translate": 8, "label": 8}, {"translate": 1, "label": 1}),
-        (["0", "1"] * 4, ("phantom-sem",), {"translate": 16, "label": 8}, {"translate": 8, "label": 1}),
+        ([], ("phantom-sem", "phantom-bf"), (0, 1), {"translate": 4, "label": 4}, {"translate": 0, "label": 0}),
+        (["0"] * 2, ("phantom-sem", "phantom-bf"), (0, 1), {"translate": 8, "label": 8}, {"translate": 1, "label": 1}),
+        (["0", "1"] * 4, ("phantom-sem",), (0,), {"translate": 16, "label": 16}, {"translate": 8, "label": 1}),
     ],
 )
-def test_jobs_ask_for_places_and_threads(tmp_path, places, pairs, threads, gpu):
+def test_jobs_ask_for_places_and_threads(tmp_path, places, pairs, folds, threads, gpu):
     """As many jobs at once as there are places share the cores; a single translator takes two cards."""
-    grid = Grid("smoke", pairs, ("transductive",), (0, 1), out=str(tmp_path / "out"))
+    grid = Grid("smoke", pairs, ("transductive",), folds, out=str(tmp_path / "out"))
     on_cards = {"card_places": places, "gpu": 1} if places else {}
     config = write_json(tmp_path / "config.json", {**grid.config, "cores": 16, **on_cards})
     command = [sys.executable, "-m", "snakemake", "--snakefile", WORKFLOW / "Snakefile", "--configfile", config]

@@ -8,27 +8,33 @@ import pytest
 
 from histobridge_study.analysis.claims import (
     FAR,
-    HOLDS,
     MODERATE,
     NEAR,
     PAIRS,
-    REFUTED,
-    UNDECIDED,
     adaptation_can_be_best,
+    adaptation_is_not_behind,
     claims,
     pretrained_fails,
     quality_falls_with_distance,
     reconstruction_follows_dice,
-    refined_nears_the_bound,
+    refined_nears_the_reference,
+    syndiff_earns_its_place,
     trivial_control_suffices,
     tutorship_is_best,
+    tutorship_is_not_behind,
 )
 from histobridge_study.analysis.tables import CLASSES, DICE_COLUMNS, image_values
+from histobridge_study.analysis.verdicts import DESCRIPTIVE, HOLDS, REFUTED, UNDECIDED
 
 METHODS = {"tutor": ("tutorship", "syndiff"), "adapt": ("adaptation", "syndiff"), "pre": ("pretrained", "none")}
-METHODS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "bound": ("supervised", "none")}
-METHODS |= {"refined": ("refined", "syndiff")}
-NOISE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six images: a lead that is not significant
+METHODS |= {"invert": ("adaptation", "invert"), "cycle": ("adaptation", "cycle"), "fair": ("reference", "none")}
+METHODS |= {
+    "refined": ("refined", "syndiff"),
+    "plain": ("refined", "invert-histogram"),
+    "plain+": ("refined", "histogram"),
+}
+METHODS |= {f"by {name}": ("tutorship", name) for name in ("cycle", "cyclegan", "cut")}
+NOISE = np.array([0.06, -0.05, 0.04, -0.06, 0.05, -0.03])  # added to six subjects: a lead that is not significant
 SMALL = np.array([0.01, 0.03, 0.01, 0.03, 0.01, 0.03])  # a lead of about 0.02
 
 
@@ -120,7 +126,7 @@ def test_the_pretrained_model_fails_below_a_half(axon, myelin, verdict):
 def test_quality_falls_from_pair_to_pair(near, moderate, far, verdict):
     """Both steps must go down; a step up refutes. Only the better of SynDiff's strategies counts."""
     parts = [
-        (pair, {"tutor": dice, "adapt": 0.1, "bound": 0.9, "cycle": 0.9, "pre": 0.9})
+        (pair, {"tutor": dice, "adapt": 0.1, "fair": 0.9, "cycle": 0.9, "pre": 0.9})
         for pair, dice in zip(PAIRS, (near, moderate, far), strict=True)
     ]
     assert quality_falls_with_distance(values(*parts)).verdict == verdict
@@ -167,8 +173,8 @@ def test_reconstruction_follows_dice_if_ranks_agree(ssim, verdict):
 
 
 def test_a_rank_correlation_needs_cells():
-    """Five cells are too few and six are enough; the supervised bound is not a cell."""
-    methods = {"pre": 0.1, "invert": 0.2, "cycle": 0.3, "bound": 0.9}
+    """Five cells are too few and six are enough; a reference is not a cell."""
+    methods = {"pre": 0.1, "invert": 0.2, "cycle": 0.3, "fair": 0.9}
     trips = [round_trips(pair, none=0.1, invert=0.2, cycle=0.3) for pair in PAIRS[:2]]
     found, both = values(*((pair, methods) for pair in PAIRS[:2])), pd.concat(trips)
     assert reconstruction_follows_dice(found, both).verdict == HOLDS
@@ -191,8 +197,8 @@ def test_a_rank_correlation_needs_cells():
     ],
 )
 def test_a_trivial_control_equals_unless_syndiff_is_ahead_by_more_than_is_negligible(tutor, invert, pre, verdict):
-    """SynDiff's best is compared with the best control; `cycle`, which is learned, and the bound are not controls."""
-    methods = {"tutor": tutor, "adapt": 0.1, "invert": invert, "pre": pre, "cycle": 0.95, "bound": 0.95}
+    """SynDiff's best is compared with the best control; `cycle`, which is learned, and references are not controls."""
+    methods = {"tutor": tutor, "adapt": 0.1, "invert": invert, "pre": pre, "cycle": 0.95, "fair": 0.95}
     assert trivial_control_suffices(values(("p", methods)), "p").verdict == verdict
 
 
@@ -210,27 +216,114 @@ NEAR_ENOUGH, TOO_FAR = 0.95 * 0.8 + 0.01, 0.95 * 0.8 - 0.01
 @pytest.mark.parametrize(
     ("axon", "myelin", "verdict"),
     [
-        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9, "bound": 0.8}, HOLDS),
-        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": TOO_FAR, "bound": 0.8}, REFUTED),
-        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.95 * 0.8 + NOISE, "bound": 0.8}, UNDECIDED),
-        ({"refined": NEAR_ENOUGH, "bound": 0.8}, {"refined": 0.9}, UNDECIDED),
-        ({"refined": TOO_FAR, "bound": 0.8}, {"bound": 0.8}, REFUTED),  # the missing row cannot change this
-        ({"tutor": 0.9, "bound": 0.8}, {"tutor": 0.9, "bound": 0.8}, UNDECIDED),
+        ({"refined": NEAR_ENOUGH, "fair": 0.8}, {"refined": 0.9, "fair": 0.8}, HOLDS),
+        ({"refined": NEAR_ENOUGH, "fair": 0.8}, {"refined": TOO_FAR, "fair": 0.8}, REFUTED),
+        ({"refined": NEAR_ENOUGH, "fair": 0.8}, {"refined": 0.95 * 0.8 + NOISE, "fair": 0.8}, UNDECIDED),
+        ({"refined": NEAR_ENOUGH, "fair": 0.8}, {"refined": 0.9}, UNDECIDED),
+        ({"refined": TOO_FAR, "fair": 0.8}, {"fair": 0.8}, REFUTED),  # the missing row cannot change this
+        ({"tutor": 0.9, "fair": 0.8}, {"tutor": 0.9, "fair": 0.8}, UNDECIDED),
+        ({"refined": TOO_FAR, "plain": 0.8, "fair": 0.8}, {"refined": TOO_FAR, "plain": 0.8, "fair": 0.8}, HOLDS),
     ],
 )
-def test_refined_is_near_at_a_share_of_the_bound_in_both_classes(axon, myelin, verdict):
-    """A class below 0.95 of the bound refutes the claim; an open or missing one leaves it undecided."""
-    found = refined_nears_the_bound(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
+def test_refined_is_near_at_a_share_of_the_fair_reference_in_both_classes(axon, myelin, verdict):
+    """A class below 0.95 of it refutes the claim; the better of with and without SynDiff counts."""
+    found = refined_nears_the_reference(values(("p", axon, ["axon"]), ("p", myelin, ["myelin"])), "p")
     assert found.verdict == verdict
 
 
-def test_refined_and_the_bound_are_compared_on_the_images_of_both():
-    """An image that the bound has not scored is left out."""
-    found = values(("p", {"refined": [0.1, *[0.8] * 5], "bound": [np.nan, *[0.8] * 5]}))
-    near = refined_nears_the_bound(found, "p")
+def test_refined_and_the_reference_are_compared_on_the_images_of_both():
+    """An image that the reference has not scored is left out."""
+    found = values(("p", {"refined": [0.1, *[0.8] * 5], "fair": [np.nan, *[0.8] * 5]}))
+    near = refined_nears_the_reference(found, "p")
     assert near.verdict == HOLDS
-    assert near.evidence.startswith("axon: refined 0.800 less 0.95 of 0.800 = +0.040 ")
+    assert near.evidence.startswith("axon: refined syndiff 0.800 less 0.95 of reference 0.800 = +0.040 ")
     assert "(5 subjects)" in near.evidence
+
+
+@pytest.mark.parametrize(
+    ("syndiff", "invert", "verdict"),
+    [
+        (0.75, 0.7, HOLDS),
+        (0.7, 0.7, HOLDS),
+        (0.7 + SMALL - 0.02, 0.7, HOLDS),
+        (0.69, 0.7, REFUTED),
+        (0.7 + NOISE, 0.7, UNDECIDED),  # it may be behind by more than matters
+        (0.7, np.nan, UNDECIDED),
+    ],
+)
+def test_not_behind_is_level_or_ahead(syndiff, invert, verdict):
+    """An interval that lies below 0 refutes; to hold, it may not reach below a difference that matters."""
+    found = adaptation_is_not_behind(values(("p", {"adapt": syndiff, "invert": invert})), "p")
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("rivals", "verdict"),
+    [
+        ({"by cycle": 0.7, "by cyclegan": 0.6, "by cut": 0.5}, HOLDS),
+        ({"by cycle": 0.7, "by cyclegan": 0.75, "by cut": 0.5}, REFUTED),
+        ({"by cycle": 0.7}, UNDECIDED),  # the others have not run
+    ],
+)
+def test_the_tutorship_of_syndiff_has_three_learned_rivals(rivals, verdict):
+    """Its own cycle generators, CycleGAN and CUT; one that teaches better refutes the claim."""
+    assert tutorship_is_not_behind(values(("p", {"tutor": 0.7} | rivals)), "p").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ((0.005, 0.005, -0.1), HOLDS),  # two of three are enough, and just as much is asked for
+        ((0.0049, 0.005, 0.0), REFUTED),
+        ((0.01, 0.01, None), HOLDS),  # the third pair cannot change it
+        ((0.01, None, 0.0), UNDECIDED),
+        ((0.0, 0.0, None), REFUTED),
+        ((None, None, None), UNDECIDED),
+    ],
+)
+def test_syndiff_earns_its_place_on_two_of_three_pairs(gains, verdict):
+    """The gain is the mean of both classes; the control of matched greys is that of the polarity of the pair."""
+    parts = [
+        (pair, {"refined": 0.7 + gain, control: 0.7})
+        for pair, gain, control in zip(PAIRS, gains, ("plain+", "plain", "plain+"), strict=True)
+        if gain is not None
+    ]
+    found = values(*parts) if parts else values((NEAR, {"tutor": 0.7}))
+    assert syndiff_earns_its_place(found).verdict == verdict
+
+
+def test_the_rule_averages_classes_and_counts_subjects_equally():
+    """+0.02 axon and -0.01 myelin gain 0.005; a subject with a hundred images weighs no more than one with one."""
+    pairs = [(pair, {"refined": 0.72, "plain": 0.7}, ["axon"]) for pair in PAIRS]
+    pairs += [(pair, {"refined": 0.69, "plain": 0.7}, ["myelin"]) for pair in PAIRS]
+    assert syndiff_earns_its_place(values(*pairs)).verdict == HOLDS
+    lopsided = [(pair, {"refined": [0.69, 0.69, 0.69, 0.72, 0.72, 0.72], "plain": 0.7}) for pair in PAIRS]
+    found = values(*lopsided)
+    assert syndiff_earns_its_place(found).verdict == HOLDS
+    crowded = found.assign(subject=found["subject"].replace({f"subject{n}": "subject3" for n in (4, 5)}))
+    assert syndiff_earns_its_place(crowded).verdict == REFUTED  # three subjects lose, one gains
+
+
+@pytest.mark.parametrize("pre", [0.1, 0.9])
+def test_below_five_subjects_there_is_no_verdict(pre):
+    """Whatever the numbers, they are descriptive, and the evidence shows their range."""
+    few = values(("p", {"tutor": [0.7, 0.8, 0.9, *[np.nan] * 3], "adapt": 0.6, "pre": pre, "invert": 0.2}))
+    for found in (tutorship_is_best(few, "p"), trivial_control_suffices(few, "p")):
+        assert found.verdict == DESCRIPTIVE
+        assert found.why.startswith("too few subjects for: ")
+    assert "= +0.200 (3 subjects, +0.100 to +0.300)" in tutorship_is_best(few, "p").evidence
+    assert pretrained_fails(few.dropna(), "p").verdict != DESCRIPTIVE  # the pre-trained model has scored all six
+
+
+def test_a_pair_with_few_subjects_leaves_the_order_descriptive():
+    """Three subjects of one pair are too few; the other pairs may contradict the claim all the same."""
+    few = {"tutor": [0.5, 0.5, 0.5, *[np.nan] * 3]}
+    assert quality_falls_with_distance(
+        values((NEAR, {"tutor": 0.8}), (MODERATE, {"tutor": 0.7}), (FAR, few))
+    ).verdict == (DESCRIPTIVE)
+    assert quality_falls_with_distance(
+        values((NEAR, {"tutor": 0.6}), (MODERATE, {"tutor": 0.7}), (FAR, few))
+    ).verdict == (REFUTED)
 
 
 def test_evidence_is_composed_from_the_rows():
@@ -278,20 +371,22 @@ def test_each_claim_is_tested_on_its_pair():
         *(HOLDS, REFUTED),  # the pre-trained model fails on SEM, not on BF
         *(HOLDS, UNDECIDED),  # 0.8, 0.7, 0.6; a single cell of reconstruction
         *(HOLDS, REFUTED, REFUTED),  # trivial controls
-        *[UNDECIDED] * 3,  # `refined` has not run
+        *(HOLDS, HOLDS, HOLDS),  # adaptation is not behind the negative
+        *[UNDECIDED] * 3,  # no other learned translator has run
+        *[UNDECIDED] * 4,  # `refined` has not run
     ]
 
 
-def test_refined_rows_change_no_claim_of_the_paper():
-    """The rows of `refined` affect only its own claims."""
-    methods = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4, "bound": 0.8}
+def test_rows_of_refined_and_anatomy_change_no_claim_of_the_paper():
+    """They affect only their own claims."""
+    methods = {"tutor": 0.7, "adapt": 0.6, "pre": 0.3, "invert": 0.4, "fair": 0.8}
     trips = pd.concat([round_trips(pair, none=0.1, invert=0.2, syndiff=0.3) for pair in PAIRS])
     without = claims(pd.concat([rows(pair, methods) for pair in PAIRS]), trips)
     for dice, verdict in ((0.99, HOLDS), (0.01, REFUTED)):
         found = claims(pd.concat([rows(pair, methods | {"refined": dice}) for pair in PAIRS]), trips)
-        pd.testing.assert_frame_equal(found[:-3], without[:-3])
-        assert found["verdict"][-3:].tolist() == [verdict] * 3
-    assert [pair in claim for pair, claim in zip(PAIRS, found["claim"][-3:], strict=True)] == [True] * 3
+        pd.testing.assert_frame_equal(found[:-4], without[:-4])
+        assert found["verdict"][-4:].tolist() == [*[verdict] * 3, UNDECIDED]
+    assert [pair in claim for pair, claim in zip(PAIRS, found["claim"][-4:-1], strict=True)] == [True] * 3
 
 
 def test_other_protocols_and_splits_stay_out():

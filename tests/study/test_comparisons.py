@@ -1,113 +1,136 @@
-"""Paired tests: which methods are compared, on which images, and the notes on too few images."""
+"""Differences between methods: paired by subject, on the images of both, and only where the study asks."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_tables import rows
 
-from histobridge_study.analysis.comparisons import best_method, paired_overview, paired_tests
+from histobridge_study.analysis.comparisons import (
+    BOTH,
+    best_method,
+    differences,
+    differences_overview,
+    paired_lead,
+    paired_subjects,
+    with_both,
+    without_syndiff,
+)
+from histobridge_study.analysis.references import reference_overview, reference_shares
 from histobridge_study.analysis.tables import image_values
 
-
-def family(n: int, **dice: float) -> pd.DataFrame:
-    """Return rows of `n` images: SynDiff's tutorship from 0.7 upwards, and others that differ from it by `dice`."""
-    images = 0.7 + np.arange(n) / 100
-    found = [rows(list(images), strategy="tutorship", translator="syndiff")]
-    for method, less in dice.items():
-        strategy, translator = method.split("_")
-        found.append(rows(list(images + less * (1 + np.arange(n))), strategy=strategy, translator=translator))
-    return pd.concat(found)
+TUTOR, ADAPT = ("tutorship", "syndiff"), ("adaptation", "syndiff")
 
 
-def test_the_best_syndiff_strategy_is_compared_with_every_label_free_row():
-    """It is compared with SynDiff's other strategy, controls and the pre-trained model, but not with the bound."""
-    found = family(
-        8, adaptation_syndiff=-0.01, adaptation_invert=0.01, pretrained_none=-0.02, supervised_none=0.1, tutorship_x=0.0
-    )
-    tests = paired_tests(found)
-    assert tests[["best", "strategy", "translator"]].values.tolist() == [
-        ["tutorship", "pretrained", "none"],
-        ["tutorship", "adaptation", "invert"],
-        ["tutorship", "adaptation", "syndiff"],
-        ["tutorship", "tutorship", "x"],
+def of(method: tuple[str, str], *subjects: list[float], classes=("axon",), **others) -> pd.DataFrame:
+    """Return rows of a method from the Dice of the images of each subject, in one fold."""
+    found = [
+        rows([dice], strategy=method[0], translator=method[1], **{"class": c}, **others).assign(
+            subject=f"s{n}", image=f"s{n}i{i}"
+        )
+        for c in classes
+        for n, images in enumerate(subjects)
+        for i, dice in enumerate(images)
     ]
-    assert tests["median_difference"].tolist() == pytest.approx([0.09, -0.045, 0.045, 0])
-    assert tests["effect"].tolist() == pytest.approx([1, -1, 1, 0])
-    assert tests["p"].tolist() == pytest.approx([2 / 256, 2 / 256, 2 / 256, 1])
-    assert tests["p_holm"].tolist() == pytest.approx([8 / 256, 8 / 256, 8 / 256, 1])
-    assert tests["note"].tolist() == [""] * 4
+    return pd.concat(found, ignore_index=True)
 
 
-def test_the_best_is_chosen_by_mean():
-    """The best method is that of SynDiff's two with the higher mean, even if a control is better."""
-    assert best_method(image_values(family(6, adaptation_syndiff=0.01, adaptation_invert=0.1))) == (
-        "adaptation",
-        "syndiff",
-    )
+def test_a_difference_is_taken_on_the_images_that_both_have():
+    """An image that is missing or undefined in one method counts in neither."""
+    one = of(TUTOR, [0.5, 0.9], [0.7, np.nan])
+    other = of(ADAPT, [0.4], [0.5, 0.1])
+    pairs = paired_subjects(image_values(pd.concat([one, other])), TUTOR, ADAPT)
+    assert pairs.values.tolist() == [pytest.approx([0.5, 0.4]), pytest.approx([0.7, 0.5])]
+
+
+def test_subjects_count_equally_in_a_difference():
+    """Three images of one subject and one of another: the mean of two differences."""
+    both = pd.concat([of(TUTOR, [0.6, 0.6, 0.6], [0.9]), of(ADAPT, [0.5, 0.5, 0.5], [0.5])])
+    assert paired_lead(image_values(both), TUTOR, ADAPT).value == pytest.approx((0.1 + 0.4) / 2)
+
+
+def test_the_best_is_chosen_over_subjects():
+    """Many good images of one subject do not make a method the best, and classes count equally."""
+    both = pd.concat([of(TUTOR, [0.9, 0.9, 0.9], [0.1]), of(ADAPT, [0.6, 0.6, 0.6], [0.6])])
+    assert best_method(image_values(both)) == ADAPT
     assert best_method(image_values(rows([0.5]))) is None
 
 
-def test_refined_is_compared_but_never_chosen_as_best():
-    """All methods are compared with the better of the paper's strategies, even if `refined` is much better."""
-    tests = paired_tests(family(8, refined_syndiff=0.01, adaptation_syndiff=-0.01))
-    assert tests[["best", "strategy", "translator"]].values.tolist() == [
-        ["tutorship", "adaptation", "syndiff"],
-        ["tutorship", "refined", "syndiff"],
+def test_the_mean_of_both_classes_needs_both():
+    """An image of which one class is undefined has none."""
+    values = with_both(image_values(of(TUTOR, [0.4, 0.8], classes=("axon", "myelin"))))
+    assert values[values["class"] == BOTH]["dice"].tolist() == pytest.approx([0.4, 0.8])
+    axon = image_values(pd.concat([of(TUTOR, [0.4]), of(TUTOR, [np.nan], classes=("myelin",))]))
+    assert BOTH not in set(with_both(axon)["class"])
+
+
+@pytest.mark.parametrize("translator", ["histogram", "invert-histogram"])
+def test_refined_without_syndiff_is_that_of_the_polarity_of_the_pair(translator):
+    """It is the one that has rows."""
+    values = image_values(of(("refined", translator), [0.5]))
+    assert without_syndiff(values) == ("refined", translator)
+
+
+QUESTIONS = [
+    "does SynDiff improve refined?",
+    "adaptation: ahead of negative or matched greys?",
+    "tutorship: at least SynDiff's cycle?",
+    "tutorship: better than no translation?",
+    "tutorship or adaptation?",
+    "refined: more than views and anatomy?",
+    "how far is refined from the fair reference?",
+    "how far is refined from the fair reference?",
+]
+
+
+def every_method() -> pd.DataFrame:
+    """Return rows of five subjects and both classes of the methods that questions name, and of one that none names."""
+    methods = [
+        ("pretrained", "none"),
+        ("randomised", "none"),
+        ("pretrained-anatomy", "invert"),
+        ("adaptation", "invert"),
     ]
-    assert tests["median_difference"].tolist() == pytest.approx([0.045, -0.045])
-    assert paired_tests(rows([0.5, 0.6], strategy="refined", translator="syndiff")).empty
+    methods += [ADAPT, ("tutorship", "cycle"), TUTOR, ("refined", "syndiff"), ("refined", "invert-histogram")]
+    methods += [("reference", "none")]
+    images = [[0.5], [0.6], [0.7], [0.8], [0.9]]
+    parts = [
+        of(m, *[[d + n / 100 for d in image] for image in images], classes=("axon", "myelin"))
+        for n, m in enumerate(methods)
+    ]
+    return pd.concat(parts).assign(masks=4)
 
 
-def test_families_are_corrected_separately():
-    """Two classes with one comparison each need no correction."""
-    one = family(6, pretrained_none=-0.01)
-    tests = paired_tests(pd.concat([one, one.assign(**{"class": "myelin"})]))
-    assert tests["class"].tolist() == ["axon", "myelin"]
-    assert tests["p_holm"].tolist() == tests["p"].tolist() == pytest.approx([2 / 64] * 2)
+def test_only_questions_of_the_study_are_answered():
+    """A question is asked where both methods have rows; all pairs of methods would be a hunt."""
+    table = differences(every_method(), profile="cpu")
+    assert table["question"].drop_duplicates().tolist() == list(dict.fromkeys(QUESTIONS))
+    assert len(table) == len(QUESTIONS) * 3  # axon, myelin, both
+    gain = table[(table["question"] == QUESTIONS[0]) & (table["class"] == BOTH)].iloc[0]
+    assert gain[["one", "other"]].tolist() == ["refined with compact SynDiff", "refined without SynDiff"]
+    assert gain[["difference", "low", "high", "least", "most"]].tolist() == pytest.approx([-0.01] * 5)
+    assert gain["subjects"] == 5
 
 
-def test_only_images_that_both_have_are_compared():
-    """An image that is missing or undefined in one method is left out of the comparison."""
-    found = family(8, pretrained_none=-0.01)
-    lacking = (found["strategy"] == "pretrained") & (found["image"] == "image0")
-    undefined = (found["strategy"] == "tutorship") & (found["image"] == "image1")
-    found.loc[undefined, "dice"] = np.nan
-    assert paired_tests(found[~lacking])["images"].item() == 6
+def test_the_overview_shows_an_interval_or_the_range_of_few_subjects():
+    """Brackets hold an interval over five subjects, parentheses the range over two."""
+    five = every_method()
+    both = differences(pd.concat([five, five[five["subject"].isin(["s0", "s1"])].assign(pair="tem-bf")]))
+    text = differences_overview(both).set_index(["pair", "question"])["axon"]
+    assert text["tem-sem", QUESTIONS[0]] == "-0.010 [-0.010, -0.010]"
+    assert text["tem-bf", QUESTIONS[0]] == "-0.010 (-0.010 to -0.010)"
 
 
-def test_subjects_are_counted_beside_images():
-    """The number of subjects is reported, because the test treats images as independent."""
-    found = family(6, pretrained_none=-0.01).assign(subject=list("aabbbb") * 2)
-    assert paired_tests(found)[["images", "subjects"]].values.tolist() == [[6, 2]]
+def test_without_rows_there_is_no_difference():
+    """Empty rows give an empty table with its columns."""
+    assert differences_overview(differences(rows([0.5])[:0])).empty
 
 
-@pytest.mark.parametrize(
-    ("n", "others", "note"),
-    [
-        (5, {"pretrained_none": -0.01}, "5 images: p cannot reach 0.05"),
-        (6, {"pretrained_none": -0.01}, ""),
-        (
-            6,
-            {"pretrained_none": -0.01, "adaptation_invert": -0.02},
-            "6 images, 2 comparisons: p_holm cannot reach 0.05",
-        ),
-    ],
-)
-def test_too_few_images_are_flagged(n, others, note):
-    """The row keeps its p and gets a note that no outcome could be significant."""
-    tests = paired_tests(family(n, **others))
-    assert set(tests["note"]) == {note}
-    assert (tests["p_holm"] >= 0.05).all() == bool(note)
-
-
-def test_without_syndiff_there_is_nothing_to_test():
-    """Rows without SynDiff give an empty table, not an error."""
-    assert paired_tests(rows([0.5, 0.6])).empty
-
-
-def test_the_overview_shows_signs_and_small_p():
-    """Differences are shown with a sign, and a p below 0.001 is not shown as 0.000."""
-    tests = paired_tests(family(12, pretrained_none=-0.01, adaptation_invert=0.01))
-    text = paired_overview(tests)[["median_difference", "effect", "p", "images"]].values.tolist()
-    assert text == [["+0.065", "+1.000", "< 0.001", "12"], ["-0.065", "-1.000", "< 0.001", "12"]]
-    assert paired_overview(paired_tests(family(5, pretrained_none=-0.01)))["p"].item() == "0.062"
+def test_the_share_of_the_reference_is_taken_by_subject():
+    """0.6 of 0.8 and 0.9 of 0.9 are shares of 75 and 100 %, whatever the number of images."""
+    both = pd.concat([of(("refined", "histogram"), [0.6, 0.6], [0.9]), of(("reference", "none"), [0.8, 0.8], [0.9])])
+    shares = reference_shares(both)
+    assert shares["share"].tolist() == pytest.approx([0.75, 1])
+    text = reference_overview(both.assign(masks=7)).iloc[0]
+    assert text["axon"] == "87.5% (2 subjects, 75.0% to 100.0%)"
+    assert text["share of"] == "supervised reference, 7 images" and text["method"] == "refined without SynDiff"
+    assert reference_shares(rows([0.5])).empty and reference_overview(rows([0.5])).empty

@@ -9,7 +9,8 @@ import yaml
 from histobridge.config import TRANSLATOR_CLASSES
 from histobridge.data.manifest import dataset_names
 from histobridge.errors import UserError
-from histobridge_study.config import load_study
+from histobridge_study.config import IN_FULL_ALONE, load_study
+from histobridge_study.grid import Grid
 from histobridge_study.parameters import Parameters, parameters_of
 from histobridge_study.runs import open_run
 
@@ -45,6 +46,7 @@ def test_the_study_of_the_package_is_whole():
         ({"pairs": {"a": {}}}, r"pairs\.a\.source"),
         ({"profiles": {"a": {"training": "warp"}}}, r"no training profile 'warp'.*cpu"),
         ({"profiles": {"a": {"training": "cpu", "folds": 0}}}, r"profiles\.a"),
+        ({"profiles": {"a": {"training": "cpu", "comparison": "long"}}}, r"profiles\.a"),
     ],
 )
 def test_a_wrong_entry_of_the_study_is_refused_by_name(changed, entries, message):
@@ -71,10 +73,22 @@ def test_a_profile_replaces_settings_of_the_training_that_it_names(changed):
 
 
 def test_a_registered_translator_can_be_named(changed, monkeypatch):
-    """The names are those of the registry when the file is read; such a translator is a control."""
+    """The names are those of the registry when the file is read."""
     monkeypatch.setitem(TRANSLATOR_CLASSES, "mine", "somewhere:Mine")
     study = load_study(changed(translators=["none", "mine", "cycle", "syndiff"]))
-    assert study.controls == ("none", "mine")
+    assert study.translators[:2] == ("none", "mine")
+
+
+def test_a_short_comparison_leaves_out_what_is_slow():
+    """The blurred controls go, and learned translators but SynDiff; the study itself stays as it is."""
+    study = load_study()
+    short = study.for_profile("phantom").translators
+    assert set(study.translators) - set(short) == set(IN_FULL_ALONE) & set(study.translators)
+    assert {"none", "invert", "histogram", "invert-histogram", "cycle", "syndiff"} <= set(short)
+    for name in ("smoke", "cpu", "gpu"):
+        assert study.for_profile(name).translators == study.translators
+    assert open_run(GOOD | {"profile": "phantom"}).study.translators == short
+    assert Grid("phantom").study.translators == short
 
 
 def test_manifests_beside_the_study_file_come_first(tiny_study):

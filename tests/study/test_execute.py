@@ -48,7 +48,7 @@ def test_progress_names_the_job_and_counts_the_steps(finished):
 def test_every_strategy_is_in_the_table(finished, tiny_study):
     """There is one row an image and class of every method, with a Dice in 0..1."""
     rows = collected(finished[0], tiny_study).rows["dice"]
-    methods = {("pretrained", "none"), ("supervised", "none")}
+    methods = {("pretrained", "none"), ("supervised", "none"), ("reference", "none")}
     methods |= {(strategy, "syndiff") for strategy in ("adaptation", "tutorship", "refined")}
     assert set(zip(rows["strategy"], rows["translator"], strict=True)) == methods
     assert rows["dice"].between(0, 1).sum() > 100
@@ -59,7 +59,7 @@ def test_a_finished_study_runs_nothing_again(finished, in_a_process):
     ended = in_a_process("study", finished[0])
     assert ended.returncode == 0, ended.stdout
     assert "step 1 of" not in ended.stdout
-    assert "mean over images, ± SD over folds" in ended.stdout and "05_report.html" in ended.stdout
+    assert "mean over subjects" in ended.stdout and "05_report.html" in ended.stdout
 
 
 def test_a_finished_stage_is_skipped(tmp_path):

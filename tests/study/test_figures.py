@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from matplotlib_scalebar.scalebar import ScaleBar
@@ -31,14 +32,15 @@ UNCERTAINTY = np.broadcast_to(np.linspace(0, 1, 80, dtype=np.float32), MASK.shap
 CROP = (slice(6, 66), slice(10, 70))  # the central 60 px
 DICE = {  # (axon, myelin), not in the order of `tables.DISPLAY_ORDER`
     ("tutorship", "syndiff"): (0.77, 0.69),
-    ("supervised", "none"): (0.87, 0.80),
+    ("reference", "none"): (0.87, 0.80),
     ("adaptation", "a-new-one"): (0.50, 0.40),
     ("adaptation", "syndiff"): (0.76, 0.69),
     ("adaptation", "invert"): (0.72, 0.67),
     ("pretrained", "none"): (0.21, 0.01),
 }
 RECIPES = ("refined", "without SynDiff", "without anatomy")
-ORDERED = ["pretrained", "adaptation, invert", "adaptation, syndiff", "adaptation, a-new-one", "tutorship, syndiff"]
+ORDERED = ["pretrained (tutorship none)", "adaptation with invert", "adaptation with compact SynDiff"]
+ORDERED += ["adaptation with a-new-one", "tutorship with compact SynDiff", "reference"]
 
 
 # --- Tables as the study makes them ---------------------------------------------------------------------
@@ -59,14 +61,18 @@ def evidence(keep: list[float], invert: list[float]) -> pd.DataFrame:
     return rows.explode(["image", "enclosure"], ignore_index=True).astype({"enclosure": float})
 
 
-def dice(pairs=("tem-sem",), protocols=("transductive",), *, sd: float = 0.02, methods=DICE) -> pd.DataFrame:
-    """A table as `tables.dice_table` makes it."""
+SUBJECTS = ("s1", "s2", "s3", "s4", "s5")
+SPREAD = (-0.02, -0.01, 0, 0.01, 0.02)  # of the subjects about the mean
+
+
+def dice(pairs=("tem-sem",), protocols=("transductive",), *, methods=DICE, subjects=SUBJECTS) -> pd.DataFrame:
+    """Rows of `dice.csv`: one image of each subject, in one fold."""
     rows = []
     for pair, protocol, (strategy, translator) in product(pairs, protocols, methods):
         for name, mean in zip(("axon", "myelin"), DICE[strategy, translator], strict=True):
-            cell = (pair, protocol, "development", translator, strategy, name, mean, sd, 5)
-            row = dict(zip([*CELL_KEYS, "mean", "sd", "folds"], cell, strict=True))
-            rows.append(row | {"image_mean": mean - 0.01 * (strategy == "supervised")})
+            cell = dict(zip(CELL_KEYS, (pair, protocol, "development", translator, strategy, name), strict=True))
+            of_subject = zip(subjects, SPREAD, strict=False)
+            rows += [cell | {"subject": s, "image": s, "fold": 0, "dice": mean + off} for s, off in of_subject]
     return pd.DataFrame(rows)
 
 
@@ -94,21 +100,23 @@ def calibration(pairs: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def ablation(pairs: tuple[str, ...]) -> pd.DataFrame:
-    """A table as `tables.ablation_table` makes it: myelin is lower by 0.1, and each recipe by 0.01."""
+    """Rows of `ablation.csv`: in two folds each recipe loses 0.01 more than the one before, myelin 0.1 more."""
     key = {"protocol": "transductive", "split": "development"}
     return pd.DataFrame(
-        {"pair": pair, **key, "recipe": recipe, "class": name, "mean": 0.9 - 0.01 * n - 0.1 * m, "sd": 0.02}
+        {"pair": pair, **key, "recipe": recipe, "class": name, "fold": fold, "subject": subject, "image": subject}
+        | {"dice": 0.9 + off - (0.01 * n + 0.1 * m) * (n > 0)}
         for pair, (n, recipe), (m, name) in product(pairs, enumerate(RECIPES), enumerate(("axon", "myelin")))
+        for fold, (subject, off) in product(range(2), zip(SUBJECTS, SPREAD, strict=True))
     )
 
 
-def measurements(pairs: tuple[str, ...], images: int = 7) -> pd.DataFrame:
+def measurements(pairs: tuple[str, ...], subjects: int = 7) -> pd.DataFrame:
     """Paired measures: the label exceeds the expert by 10 %, 20 %, 30 % and so on."""
     key = {"protocol": "transductive", "split": "development", "translator": "invert", "strategy": "adaptation"}
     expert = {measure: 60000 if measure == DENSITY else 0.4 for measure in MEASURES}
     return pd.DataFrame(
-        {"pair": pair, **key, "subject": "a", "image": str(n), "measure": m, "expert": x, "label": x * (1 + 0.1 * n)}
-        for pair, n, (m, x) in product(pairs, range(1, images + 1), expert.items())
+        {"pair": pair, **key, "subject": str(n), "measure": m, "expert": x, "label": x * (1 + 0.1 * n)}
+        for pair, n, (m, x) in product(pairs, range(1, subjects + 1), expert.items())
     )
 
 
@@ -124,7 +132,13 @@ def single_fibres() -> pd.DataFrame:
 
 def scored(pairs: tuple[str, ...]) -> pd.DataFrame:
     """Label-free scores of two methods of each pair, equal to their true Dice."""
-    return pd.DataFrame({"pair": pair, "dice": d, **dict.fromkeys(SCORES, d)} for pair in pairs for d in (0.2, 0.8))
+    key = {"protocol": "transductive", "split": "development", "translator": "syndiff"}
+    methods = (("adaptation", 0.2), ("tutorship", 0.8))
+    return pd.DataFrame(
+        {"pair": pair, **key, "strategy": s, "dice": d, **dict.fromkeys(SCORES, d)}
+        for pair in pairs
+        for s, d in methods
+    )
 
 
 def shifts(modalities: tuple[str, ...]) -> pd.DataFrame:
@@ -156,9 +170,9 @@ PLOTS = [
     (plotting.pseudo_labels, (IMAGE, MASK, {"pretrained": SHIFTED}), {"dice": {"pretrained": "axon 0.77"}}),
     (plotting.losses, (training(),), {}),
     (plotting.polarity, (evidence([0.5, 0.6], [0.7, math.nan]),), {}),
-    (plotting.dice_bars, (dice(("tem-sem", "tem-bf"), ("inductive", "transductive")),), {}),
-    (plotting.dice_bars, (dice(sd=math.nan),), {}),
-    (plotting.ablation_bars, (ablation(("tem-sem",)),), {}),
+    (plotting.dice_dots, (dice(("tem-sem", "tem-bf"), ("inductive", "transductive")),), {}),
+    (plotting.dice_dots, (dice(subjects=SUBJECTS[:2]),), {"profile": "gpu"}),
+    (plotting.ablation_dots, (ablation(("tem-sem",)),), {}),
     (plotting.simulated_shift_lines, (shifts(("sem",)),), {}),
     (plotting.reconstruction_bars, (round_trips(),), {}),
     (plotting.bland_altman_panels, (measurements(("tem-sem",)),), {}),
@@ -214,10 +228,10 @@ def test_a_plot_changes_nothing_and_is_legible_in_print(draw, arguments, options
         (lambda: plotting.losses(training(0)), "no rows"),
         (lambda: plotting.translations([("a", {"image": IMAGE})], um_per_px=0), "pixel of 0 µm"),
         (lambda: plotting.pseudo_labels(IMAGE, MASK, {"a": MASK[:, 1:]}), r"'a' has shape \(72, 79\)"),
-        (lambda: plotting.dice_bars(dice(methods=[("supervised", "none")])), "no label-free strategies"),
+        (lambda: plotting.dice_dots(dice(methods=[("reference", "none")])), "no label-free strategies"),
         (lambda: plotting.uncertainty_panels(IMAGE, MASK, UNCERTAINTY, tiles()[:0]), "no tiles"),
         (lambda: plotting.uncertainty_panels(IMAGE, MASK, UNCERTAINTY[:, 1:], tiles()), "'uncertainty' has shape"),
-        (lambda: plotting.ablation_bars(ablation(("a",)).drop(columns="recipe")), "the table of the ablation"),
+        (lambda: plotting.ablation_dots(ablation(("a",)).drop(columns="recipe")), "the rows of the ablation"),
         (lambda: plotting.bland_altman_panels(measurements(("a",))[:0]), "no rows in the table of measurements"),
         (lambda: plotting.Example({}, example().target, (0.1, 0.1)), "source of an example has no 'image'"),
         (lambda: plotting.Example({"image": IMAGE, "mask": MASK[1:]}, {}, (0.1, 0.1)), r"'mask' has shape \(71, 80\)"),
@@ -294,41 +308,52 @@ def test_polarity_names_the_decision(keep, invert, decision):
 # --- Scores ---------------------------------------------------------------------------------------------
 
 
+def marks(axes) -> list[np.ndarray]:
+    """The places of the dots of subjects and of the diamonds of means, class by class."""
+    return [collection.get_offsets() for collection in axes.collections if isinstance(collection, PathCollection)]
+
+
 def test_dice_has_a_column_a_pair_and_a_row_a_protocol():
-    """Strategies stand in the order of `tables.DISPLAY_ORDER`, unknown ones last."""
-    figure = plotting.dice_bars(dice(("tem-sem", "tem-bf"), ("transductive", "inductive")))
+    """Methods stand in the order of the tables, unknown ones last, and references apart, after a gap."""
+    figure = plotting.dice_dots(dice(("tem-sem", "tem-bf"), ("transductive", "inductive")), profile="cpu")
     assert titles(figure) == ["tem-sem", "tem-bf", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["transductive\ndevelopment", "inductive\ndevelopment"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ORDERED
-    assert legend_words(figure) == ["myelin", "axon", "supervised reference"]
+    assert figure.axes[0].get_yticks().tolist() == [0, 1, 2, 3, 4, 6]
+    assert legend_words(figure)[:3] == ["myelin", "axon", "a subject"]
 
 
-@pytest.mark.parametrize("sd", [0.02, math.nan])
-def test_dice_dots_stand_at_the_mean(sd):
-    """Whiskers and bands span one SD and are absent for a single fold; the reference is its mean over images."""
-    (axes,) = plotting.dice_bars(dice(sd=sd)).axes
-    for container, (name, colour) in zip(axes.containers, CLASS_COLOURS.items(), strict=True):
-        dots, _, (whiskers,) = container
-        number = ("axon", "myelin").index(name)
-        means = {", ".join(key).replace(", none", ""): value[number] for key, value in DICE.items()}
-        reference = means.pop("supervised") - 0.01
-        assert {ORDERED[round(y)]: x for x, y in zip(*dots.get_data(), strict=True)} == means
-        dashed = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-        assert dots.get_color() == colour and reference in dashed
+@pytest.mark.parametrize("few", [False, True])
+def test_every_subject_is_a_dot_and_the_mean_a_diamond(few):
+    """Whiskers are the interval over subjects, and absent for two of them; the diamonds of references are open."""
+    rows = dice(subjects=SUBJECTS[: 2 if few else 5])
+    (axes,) = plotting.dice_dots(rows, profile="cpu").axes
+    for number, name in enumerate(CLASS_COLOURS):
+        dots, diamonds = marks(axes)[2 * number : 2 * number + 2]
+        of_class = rows[rows["class"] == name]
+        assert sorted(dots[:, 0]) == pytest.approx(sorted(of_class["dice"]))
+        means = of_class.groupby(["strategy", "translator"])["dice"].mean()
+        assert sorted(diamonds[:, 0]) == pytest.approx(sorted(means))
+        _, _, (whiskers,) = axes.containers[number]
         spans = [
-            np.ptp(segment[:, 0]) for segment in whiskers.get_segments() if np.isfinite(segment).all() and len(segment)
+            np.ptp(segment[:, 0]) for segment in whiskers.get_segments() if segment.size and np.isfinite(segment).all()
         ]
-        np.testing.assert_allclose(spans, [] if math.isnan(sd) else 2 * sd)
+        assert spans == ([] if few else pytest.approx([0.024] * len(DICE), abs=0.003))
+    faces = [c.get_facecolors() for c in axes.collections if isinstance(c, PathCollection)][1]
+    assert [tuple(face[:3]) == to_rgb("white") for face in faces].count(True) == 1
 
 
-def test_ablation_has_a_panel_a_pair_and_a_row_a_recipe():
-    """Dots stand at the mean Dice, the complete strategy in the first row."""
-    figure = plotting.ablation_bars(ablation(("tem-sem", "tem-bf")))
-    assert titles(figure) == ["tem-sem", "tem-bf"] and legend_words(figure) == list(CLASS_COLOURS)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RECIPES)
+def test_ablation_shows_the_difference_of_each_fold_and_subject():
+    """A panel a pair, a row a recipe; paired differences have no spread where all subjects lose the same."""
+    figure = plotting.ablation_dots(ablation(("tem-sem", "tem-bf")))
+    assert titles(figure) == ["tem-sem", "tem-bf"]
+    assert legend_words(figure)[:3] == [*CLASS_COLOURS, "a fold and subject"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(RECIPES[1:])
     for axes, (number, name) in product(figure.axes, enumerate(CLASS_COLOURS)):
-        means = [0.9 - 0.1 * (name == "myelin") - 0.01 * n for n in range(len(RECIPES))]
-        assert axes.containers[number][0].get_xdata().tolist() == pytest.approx(means)
+        dots, diamonds = marks(axes)[2 * number : 2 * number + 2]
+        lost = [-0.01 * n - 0.1 * (name == "myelin") for n in (1, 2)]
+        assert diamonds[:, 0].tolist() == pytest.approx(lost)
+        assert sorted(dots[:, 0]) == pytest.approx(sorted(np.repeat(lost, 10)))
 
 
 def test_simulated_shift_has_a_panel_a_modality():
@@ -388,9 +413,10 @@ def test_label_free_scores_have_a_panel_each_and_every_pair():
     panels = [axes for axes in plotting.label_free_score_scatter(scored(pairs)).axes if axes.collections]
     assert [axes.get_xlabel() for axes in panels] == [name.replace("_", " ") for name in SCORES]
     assert all(len(axes.collections) == len(pairs) for axes in panels)
+    assert {axes.get_title("left") for axes in panels} == {"1.00 / 0.00 / 0.00"}  # equal Dice above 0.5: no order
 
 
-def test_bland_altman_shows_each_image_the_bias_and_its_limits():
+def test_bland_altman_shows_each_subject_the_bias_and_its_limits():
     """Points are (mean, difference); lines are 0, the bias and bias ± 1.96 SD, which the title repeats."""
     table = measurements(("tem-sem",))
     panels = [axes for axes in plotting.bland_altman_panels(table).axes if axes.collections]
@@ -449,13 +475,12 @@ def test_translation_examples_have_a_row_a_pair():
 
 
 def test_pseudo_label_examples_have_a_row_a_pair():
-    """Image, translation, three labels and the expert mask; Dice of the chosen translator and of the reference."""
+    """Image, translation, three labels and the expert mask; Dice of the chosen translator."""
     target = example().target
     figure = plotting.pseudo_label_examples(PAIRS, dice(), side=60)
     labels = [overlay(target["image"], target[name]) for name in (*STRATEGIES, "truth")]
     for shown, picture in zip(pictures(figure), (target["image"], target["translation"], *labels), strict=True):
         np.testing.assert_allclose(shown, picture[CROP])
-    bars = [[bar.get_width() for bar in c] for c in figure.axes[-1].containers if hasattr(c, "patches")]
-    assert bars == [[0.01, 0.69, 0.69], [0.21, 0.76, 0.77]]  # myelin, axon; pretrained, adaptation, tutorship
-    assert [line.get_xdata()[0] for line in figure.axes[-1].lines if line.get_linestyle() == "--"] == [0.79, 0.86]
-    assert titles(figure)[-1] == "Dice, 5 folds"
+    _, myelin, _, axon = (offsets[:, 0].tolist() for offsets in marks(figure.axes[-1]))
+    assert sorted(myelin) == pytest.approx([0.01, 0.69, 0.69]) and sorted(axon) == pytest.approx([0.21, 0.76, 0.77])
+    assert titles(figure)[-1] == "Dice"

@@ -50,9 +50,10 @@ def test_one_of_many_steps_is_normal_and_one_of_four_is_not():
 
 
 def test_a_walk_begins_in_noise_and_ends_at_the_last_guess(tiny_syndiff, image):
-    """Levels fall from T to 0; an untrained generator predicts its condition, or the negative of it."""
+    """Levels fall from T to 0; with the shortcut an untrained generator predicts ± its condition."""
+    settings = tiny_syndiff.model_copy(update={"condition_shortcut": True})
     for sign in (1, -1):
-        stops = lesson.walk(SynDiff(tiny_syndiff, sign=sign), image, "L", seed=1)
+        stops = lesson.walk(SynDiff(settings, sign=sign), image, "L", seed=1)
         assert [stop.level for stop in stops] == [4, 3, 2, 1, 0]
         assert abs(np.corrcoef(stops[0].noisy.ravel(), image.ravel())[0, 1]) < 0.1
         assert np.allclose(stops[-1].noisy, stops[-2].guess, atol=1e-6)

@@ -30,10 +30,10 @@ def test_near_and_far_targets_keep_their_contrast(mirror, tmp_path, pair, seed):
         label.source_segmenter(run),
         run.data.scored_images,
     )
-    student = tutor(run.data.training_examples, syndiff, label.student_fit(run, source), seed=run.seed)
+    student = tutor(run.data.training_examples, syndiff, label.student_fit(run, source), seed=run.translator_seed)
     predict = {
         ("pretrained", "none"): partial(pretrained, segmenter=source),
-        ("adaptation", "syndiff"): partial(adapt, translator=syndiff, segmenter=source, seed=run.seed),
+        ("adaptation", "syndiff"): partial(adapt, translator=syndiff, segmenter=source, seed=run.translator_seed),
         ("tutorship", "syndiff"): student.predict,
     }
     labels = {method: {s.name: of(s.image) for s in images} for method, of in predict.items()}

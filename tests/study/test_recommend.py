@@ -51,6 +51,15 @@ def test_folds_count_once_in_the_correlation():
     assert row[["correlation", "within"]].tolist() == pytest.approx([1, 1])
 
 
+def test_the_correlation_is_given_among_harder_choices():
+    """Failures are easily told apart; among plausible methods, and without `refined`, the order may be wrong."""
+    rows = known([1, 2, 9, 4, 3], [0.1, 0.2, 0.9, 0.6, 0.7])
+    rows.loc[2, "strategy"] = "refined"
+    row = evaluate_scores(rows).set_index("score").loc[DECIDING_SCORE]
+    assert row["correlation"] == pytest.approx(0.9)
+    assert row["plausible"] == pytest.approx(0.5) and row["plausible_of_others"] == pytest.approx(-1)
+
+
 def test_choices_without_refined_are_evaluated_separately():
     """`refined` is always chosen; the errors among the other methods are reported to the user."""
     rows = known([3, 2, 1], [0.9, 0.5, 0.8])
@@ -62,9 +71,11 @@ def test_choices_without_refined_are_evaluated_separately():
     assert text.endswith("Without refined, which optimises this score, it was in 0% and lost 0.300.")
 
 
-def test_truth_is_the_mean_over_images_and_classes():
+def test_truth_is_the_mean_over_subjects_and_classes():
     """Methods without a true Dice are left out."""
-    dice = pd.DataFrame([{**KEY, "fold": 0, "strategy": "a", "translator": "x", "dice": d} for d in (0.2, 0.4)])
+    row = {**KEY, "fold": 0, "strategy": "a", "translator": "x", "class": "axon"}
+    images = (("s", "1", 0.1), ("s", "2", 0.3), ("t", "3", 0.4))
+    dice = pd.DataFrame([{**row, "subject": s, "image": i, "dice": d} for s, i, d in images])
     found = with_true_dice(scored(a_x=0.5, b_x=0.7), dice)
     assert found[["strategy", "dice"]].values.tolist() == [["a", pytest.approx(0.3)]]
 

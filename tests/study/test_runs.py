@@ -60,7 +60,9 @@ def with_steps(run, **steps):
         (with_parameters, dict(protocol="inductive"), set(STAGES)),
         (with_pair, dict(polarity=-1), set(STAGES)),
         (with_study, dict(translators=("syndiff",)), set(STAGES)),
-        (with_parameters, dict(fold=1), {DATA, LABEL, REFINE}),
+        (with_parameters, dict(fold=1), set(STAGES)),  # of another seed of the translators
+        (with_parameters, dict(fold=3), {DATA, LABEL, REFINE}),  # of the same again
+        (with_profile, dict(comparison="short"), {LABEL, REFINE}),
         (with_parameters, dict(out="elsewhere", data="elsewhere"), set()),
         (with_pair, dict(shift="reworded", protocols=("inductive",)), set()),
         (with_profile, dict(run_folds=(1,), pairs=("tem-sem",)), set()),
@@ -86,12 +88,28 @@ def test_another_version_makes_every_stage_anew(run, monkeypatch):
     assert all(open_run(GOOD).stage(name).key != keys[name] for name in STAGES)
 
 
-def test_a_translator_serves_all_folds_unless_it_must_not_see_one(run):
-    """A transductive translator is shared by the folds, an inductive one belongs to its own."""
-    for protocol, shared in (("transductive", True), ("inductive", False)):
-        runs = (with_parameters(run, protocol=protocol, fold=fold) for fold in range(2))
-        folders = {one.stage(TRANSLATE).folder for one in runs}
-        assert len(folders) == (1 if shared else 2)
+def test_three_translators_serve_five_folds_unless_they_must_not_see_one(run):
+    """Transductive folds share the translators of a seed; an inductive fold has its own, of the same seeds in turn."""
+    for protocol, count in (("transductive", 3), ("inductive", 5)):
+        runs = [with_parameters(run, protocol=protocol, fold=fold) for fold in range(5)]
+        assert [one.translator_seed for one in runs] == [0, 1, 2, 0, 1]
+        assert [one.fold_seed for one in runs] == [0, 1, 2, 3, 4]
+        folders = [one.stage(TRANSLATE).folder for one in runs]
+        assert len(set(folders)) == count
+        assert [f.parent.name for f in folders[2:4]] == (
+            ["seed2", "seed0"] if protocol == "transductive" else ["fold2", "fold3"]
+        )
+
+
+def test_every_row_says_the_seed_of_its_translators(run):
+    """Seeds of profile and parameters are added, so that the spread over seeds can be told from that over folds."""
+    assert with_parameters(run, fold=4, seed=10).key == {
+        "pair": "phantom-sem",
+        "protocol": "transductive",
+        "split": "development",
+        "fold": 4,
+        "translator_seed": 11,
+    }
 
 
 def test_a_stage_is_finished_once_it_has_its_record(run):

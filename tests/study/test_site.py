@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from histobridge.errors import UserError
-from histobridge_study.analysis.tables import dice_overview, missing_cells, planned_cells
+from histobridge_study.analysis.planned import missing_cells, planned_cells
+from histobridge_study.analysis.tables import dice_overview
 from histobridge_study.config import load_study
 from histobridge_study.report.site import MARK, sources, write_site
 from histobridge_study.report.site.contents import Arrays, Contents, Fold, Section, methods_of
@@ -33,6 +34,7 @@ PRIVATE = "/home/somebody/project"
 def dice_rows(fold, methods) -> pd.DataFrame:
     """Rows of Dice that differ from image to image."""
     key = {"pair": PAIR, "protocol": "transductive", "split": "development", "fold": fold}
+    key |= {"translator_seed": fold, "masks": 0}
     rows = [
         {**key, "strategy": s, "translator": t, "image": name, "subject": of, "class": c, "dice": mean + n / 100}
         for (s, t), mean in methods.items()
@@ -76,16 +78,17 @@ def contents(drawn, tmp_path_factory) -> Contents:
         scored, uncertainty = rows[number], {} if number else unsure
         by_method = dict.fromkeys(methods_of(scored), labels)
         arrays = Arrays(every, truth, {"syndiff": every}, by_method, uncertainty)
-        return Fold(PAIR, "transductive", "development", number, scored, lambda: arrays, **more)
+        return Fold(PAIR, "transductive", "development", number, scored, lambda: arrays, "smoke", **more)
 
     dice = pd.concat(rows)
-    planned = planned_cells([(PAIR, "transductive", 0)], ["none", "invert", "syndiff"])
+    strategies = ("pretrained", "adaptation", "tutorship", "refined", "supervised")
+    planned = planned_cells([(PAIR, "transductive", 0)], ["none", "invert", "syndiff"], strategies=strategies)
     return Contents(
         profile="smoke",
         facts={"pairs": "1"},
         pairs={PAIR: load_study().pairs[PAIR]},
         folds=[fold(0, notebooks=notebooks, review_order=pd.DataFrame(tiles)), fold(1)],
-        dice=dice_overview(dice, interval=True, bold=True, missing=missing_cells(dice, planned)),
+        dice=dice_overview(dice, profile="smoke", bold=True, missing=missing_cells(dice, planned)),
         claims=pd.DataFrame([{"claim": "A claim.", "evidence": "0.7", "verdict": "does not hold", "why": "Because."}]),
         sections=[Section("Trust", "Calibration of `refined`.", pd.DataFrame([{"pair": PAIR, "error": 0.123}]))],
         provenance=[Section("Stages", "Every stage.", pd.DataFrame([{"stage": "03_label", "commit": "abc"}]))],
@@ -276,7 +279,7 @@ def test_a_number_opens_its_pictures_and_its_notebook(open_page):
         row.locator("a", has_text="03_label").click()
         assert page.locator("h1").inner_text() == "03_label"
     with open_page("index.html") as page:
-        page.locator("#table-dice tbody tr", has_text="tutorship").locator("td.bar a").first.click()
+        page.locator("#table-dice tbody tr", has_text="tutorship with").locator("td.bar a").first.click()
         page.wait_for_selector(".stage img")
         assert page.locator("[name=method]").input_value() == "tutorship-syndiff"
 
@@ -313,7 +316,7 @@ def test_tables_sort_by_number_and_filter(open_page):
             page.keyboard.press(key)
             assert column(page, "review", "top px") == rows
             assert head.get_attribute("aria-sort") == order
-        page.locator("#table-images input").fill("sem-a1 TUTORSHIP")
+        page.locator("#table-images input").fill("sem-a1 TUTORSHIP with")
         assert column(page, "images", "image") == ["sem-a1"] * 2
         assert page.locator("#table-images output").inner_text() == "2 of 36 rows"
     with open_page("index.html") as page:

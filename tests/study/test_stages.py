@@ -14,15 +14,17 @@ from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.metrics.review import review_order
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import supervised, tutor
+from histobridge.strategies.tta import View
 from histobridge.translators import Control
+from histobridge_study import run_data
 from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.analysis.tables import DICE_COLUMNS
 from histobridge_study.runs import Run, open_run
-from histobridge_study.stages import label, refine, translate
+from histobridge_study.stages import baselines, label, references, refine, translate
 from histobridge_study.stages.measure import measure_labels
 
 PAIR = "phantom-sem"
-KEYS = ["pair", "protocol", "split", "fold"]
+KEYS = ["pair", "protocol", "split", "fold", "translator_seed"]
 BLIND = (slice(64), slice(64))  # the uppermost left tile
 
 
@@ -36,16 +38,39 @@ def data():
 # --- Trainings --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def begin(tmp_path, tiny_segmenter, data):
-    """A function that opens fold 0 of a drawn pair, with segmenters of hundredths of a second."""
+def few(run: Run) -> Run:
+    """Leave two images of L, two of U with masks to learn from, and one left out, each the corner of an image."""
+    data = run.data
+    sides = {
+        "source_images": [s for s in data.source_images if s.subject in data.split.source_train][:2],
+        "target_images": [s for s in data.target_images if s.subject in data.split.target_train][:2]
+        + data.supervised_images[:1],
+    }
+    for name, samples in sides.items():
+        vars(data)[name] = [replace(s, image=s.image[:64, :64]) for s in samples]
+    for name in ("source_masks", "target_masks"):
+        vars(data)[name] = {key: mask[:64, :64] for key, mask in getattr(data, name).items()}
+    return run
 
-    def open_pair(pair: str) -> Run:
+
+@pytest.fixture
+def begin(tmp_path, tiny_segmenter, data, monkeypatch):
+    """A function that opens fold 0 of a drawn pair, with segmenters of hundredths of a second."""
+    true_masks, opened = run_data.load_masks, []
+
+    def masks_of(dataset, *args, **options):  # drawn once
+        return opened[-1].target_masks if dataset.name == PAIR else true_masks(dataset, *args, **options)
+
+    monkeypatch.setattr(run_data, "load_masks", masks_of)
+
+    def open_pair(pair: str, **changes) -> Run:
         run = open_run({"pair": pair, "profile": "smoke", "out": str(tmp_path)})
+        changes |= {"segmenter": tiny_segmenter, "student_steps": 3, "polarity_segmenter": None}
+        profiles = {"smoke": run.profile.model_copy(update=changes)}
+        run = replace(run, study=run.study.model_copy(update={"profiles": profiles}))
         vars(run.data).update({name: images for name, images in data.items() if "source" in name or pair == PAIR})
-        tiny = {"segmenter": tiny_segmenter, "student_steps": 3, "polarity_segmenter": None}
-        profiles = {"smoke": run.profile.model_copy(update=tiny)}
-        return replace(run, study=run.study.model_copy(update={"profiles": profiles}))
+        opened.append(run.data)
+        return run
 
     return open_pair
 
@@ -81,6 +106,83 @@ def test_students_and_the_reference_continue_from_the_source_segmenter(begin, tr
         ("student, fold 0", source.fingerprint, 3),
         ("self-training, fold 0", student.fingerprint, run.profile.refinement.steps),
     ]
+
+
+def test_the_pretrained_model_is_the_student_of_untranslated_images(begin, trained):
+    """It is trained as long as any student, so that no row wins by its budget; the student of `none` is recalled."""
+    run = begin(PAIR)
+    source = label.source_segmenter(run)
+    pretrained = label.pretrained_segmenter(run, source)
+    assert trained[1:] == [("student, fold 0", source.fingerprint, 3)]
+    assert tutor(run.data.training_examples, Control("none"), label.student_fit(run, source)).fingerprint == (
+        pretrained.fingerprint
+    )
+    assert len(trained) == 2
+
+
+def test_baselines_have_the_budget_of_a_student(begin, trained):
+    """One continues from the source segmenter, the other takes all steps at once; no pair trains them anew."""
+    for pair in (PAIR, "phantom-bf"):
+        run = begin(pair)
+        source = label.source_segmenter(run)
+        baselines.randomised_segmenter(run, source)
+        baselines.renormalised_segmenter(run)
+    (_, (name, start, steps), (other, _, all_steps)) = trained
+    assert (name, start, steps) == ("randomised student, fold 0", source.fingerprint, 3)
+    assert (other, all_steps) == ("segmenter with batch norm, fold 0", 6 + 3)
+
+
+@pytest.mark.parametrize(("sign", "name"), [(1, "none"), (-1, "invert")])
+def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, sign, name):
+    """It is shown negatives where translators invert the contrast, with four views, in a short comparison too."""
+    run = few(begin(PAIR, comparison="short"))
+    source = label.source_segmenter(run)
+    translators = {"none": Control("none"), "invert": Control("invert"), "syndiff": SimpleNamespace(sign=sign)}
+    labels = baselines.baseline_labels(run, translators, source, source)
+    assert list(labels) == [("pretrained-anatomy", name)]
+    labeller = baselines.pretrained_with_anatomy(run, translators[name], source)
+    assert len(labeller.views) == 4 and labeller.anatomy
+    image = run.data.scored_images[0]
+    expected = labeller.predict(image.image if sign == 1 else 1 - image.image)
+    np.testing.assert_array_equal(labels["pretrained-anatomy", name][image.name], expected)
+
+
+def test_references_have_what_refined_has(begin, trained):
+    """All its steps from the same start, four views and anatomy; they label subjects of which they saw no mask."""
+    run = few(begin(PAIR))
+    matched = Control("invert-histogram")
+    matched.fit([s.image for s in run.data.source_images], [s.image for s in run.data.target_images])
+    labels = references.reference_labels(run, {"invert-histogram": matched, "syndiff": SimpleNamespace(sign=-1)})
+    source, steps = label.source_segmenter(run).fingerprint, 3 + run.profile.refinement.steps
+    reference = ("supervised reference, fold 0", source, steps)
+    assert trained[1:3] == [reference, reference]
+    assert [(name, taken) for name, _, taken in trained[3:]] == [("student, fold 0", 3), ("self-training, fold 0", 15)]
+    assert list(labels) == [(name, "none") for name in ("reference", "reference-synthetic", "reference-refined")]
+    for masks in labels.values():
+        assert list(masks) == [sample.name for sample in run.data.supervised_images]
+    labeller = references.reference_labeller(run, run.data.supervised_examples())
+    assert labeller.anatomy and labeller.views[:2] == (View(), View(1.0, 2, True)) and len(labeller.views) == 4
+
+
+def test_without_masks_there_is_no_reference(begin, monkeypatch):
+    """Fewer than two images with masks teach nothing."""
+    run = begin(PAIR)
+    monkeypatch.setattr(type(run.data), "supervised_examples", lambda data: data.source_examples[:1])
+    assert references.reference_labels(run, {}) == {}
+
+
+def test_a_mask_that_was_given_gets_no_pseudo_label(begin, monkeypatch):
+    """Images of U with expert masks are labelled examples, and only the others take part unlabelled."""
+    run = begin(PAIR)
+    masked, given = run.data.supervised_examples(), {}
+    monkeypatch.setattr(refine, "student_fit", lambda *_: None)
+    monkeypatch.setattr(refine, "source_segmenter", lambda *_: None)
+    monkeypatch.setattr(refine, "refine", lambda examples, images, *_, **options: given.update(options, images=images))
+    refine.refined_labeller(run, {"syndiff": SimpleNamespace(sign=1)}, masked=masked)
+    held_out = {sample.name for sample in run.data.supervised_images}
+    expected = [sample.image for sample in run.data.seen_images if sample.name in held_out]
+    assert given["labelled"] is masked and len(given["images"]) == len(expected) > 0
+    assert all(np.array_equal(*pair) for pair in zip(given["images"], expected, strict=True))
 
 
 def test_what_l_alone_teaches_is_trained_once_for_all_pairs(begin, trained):
@@ -163,9 +265,22 @@ def test_labels_come_back_from_the_folder_of_their_stage(run):
     assert label.worst_image(rows) in truth
 
 
+def test_a_row_says_how_many_masks_of_the_target_were_seen(run):
+    """For references it is the number of images of other subjects, for strategies 0; references stand last."""
+    truth = dict(list(run.data.target_masks.items())[:1])
+    methods = [("reference", "none"), ("refined", "syndiff"), ("supervised", "none"), ("vote", "none")]
+    labels = label.write_labels(run.stage(label.STAGE), dict.fromkeys(methods, truth))
+    assert [name for name, _ in labels] == ["vote", "refined", "supervised", "reference"]
+    seen = label.dice_rows(run, labels).groupby("strategy")["masks"].unique().map(list).to_dict()
+    n = len(run.data.supervised_examples())
+    assert n > 1 and seen == {"reference": [n], "refined": [0], "supervised": [n], "vote": [0]}
+    assert label.dice_rows(run, {("refined", "syndiff"): truth})["masks"].tolist() == [0, 0]
+
+
 def test_refined_labels_and_their_uncertainty_are_written(run):
     """A map is 0 where the label is certain, and in the tile one minus the softened 0.4, to the 8 bits of a PNG."""
     masks, unsure = refine.label_scored_images(run, KnowsMost(run))
+    label.write_labels(run.stage(refine.STAGE), {refine.METHOD: masks})
     assert masks.keys() == unsure.keys() == {sample.name for sample in run.data.scored_images}
     shown, others = 0.4 ** (1 / TEMPERATURE), 2 * 0.3 ** (1 / TEMPERATURE)
     for values in unsure.values():
@@ -203,7 +318,7 @@ def test_the_trust_of_a_labeller_that_knows_where_it_errs(run):
     assert tables["reliability"]["n"].sum() == sum(mask.size for mask in masks.values())
     assert tables.keys() == {"reliability", "sparsification", "trust"}
     for name, table in tables.items():
-        assert table[KEYS].drop_duplicates().values.tolist() == [[PAIR, "inductive", "development", 0]]
+        assert table[KEYS].drop_duplicates().values.tolist() == [[PAIR, "inductive", "development", 0, 0]]
         pd.testing.assert_frame_equal(pd.read_csv(run.stage(refine.STAGE).folder / f"{name}.csv"), table)
 
 
@@ -215,23 +330,21 @@ def test_labels_are_measured_beside_the_expert_masks(run):
     assert set(of_images.index) == {(strategy, name) for strategy in ("expert", "pretrained") for name in truth}
     pd.testing.assert_frame_equal(of_images.loc["expert"], of_images.loc["pretrained"])
     for name, table in zip(("fibres", "morphometrics"), tables, strict=True):
-        assert table.columns[:8].tolist() == [*KEYS, "strategy", "translator", "image", "subject"]
+        assert table.columns[:9].tolist() == [*KEYS, "strategy", "translator", "image", "subject"]
         pd.testing.assert_frame_equal(pd.read_csv(run.stage(label.STAGE).folder / f"{name}.csv"), table)
 
 
-TRANSLATORS = {"syndiff": SimpleNamespace(sign=1), "histogram": SimpleNamespace(sign=1)}
+TRANSLATORS = {"syndiff": SimpleNamespace(sign=1)}
 
 
 @pytest.fixture
 def recipes(monkeypatch):
-    """The recipes that were asked for, in order; each knows the truth but for a corner, the next a larger one."""
-    asked, labeller = [], refine.refined_labeller
+    """The options that were asked for, in order; each knows the truth but for a corner, the next a larger one."""
+    asked = []
 
-    def of(run, translators, *, recipe):
-        if recipe == "without SynDiff" and "histogram" not in translators:
-            return labeller(run, translators, recipe=recipe)
-        asked.append(recipe)
-        side = 32 * list(refine.ABLATION).index(recipe)
+    def of(run, translators, **options):
+        side = 32 * len(asked)
+        asked.append(options)
         return KnowsMost(run, blind=(slice(side), slice(side)))
 
     monkeypatch.setattr(refine, "refined_labeller", of)
@@ -241,16 +354,19 @@ def recipes(monkeypatch):
 def test_an_ablation_scores_every_recipe_once(run, recipes):
     """There is a row an image and class of each, in the order of the recipes; the second time the table is read."""
     table, n = refine.ablate(run, TRANSLATORS), 2 * len(run.data.scored_images)
-    assert set(table.columns) == {*DICE_COLUMNS, "recipe", "git_commit", "settings_hash"}
+    assert {*DICE_COLUMNS, "recipe", "git_commit", "settings_hash"} <= set(table.columns)
     assert table["recipe"].tolist() == [name for name in refine.ABLATION for _ in range(n)]
     assert set(zip(table["strategy"], table["translator"], strict=True)) == {refine.METHOD}
     dice = table.groupby("recipe", sort=False)["dice"].mean()
     assert dice.iloc[0] == 1 and dice.is_monotonic_decreasing and dice.is_unique
     pd.testing.assert_frame_equal(refine.ablate(run, TRANSLATORS), table)
-    assert recipes == list(refine.ABLATION)
+    assert recipes == list(refine.ABLATION.values())
 
 
-def test_a_recipe_without_a_teacher_is_left_out(run, recipes):
-    """A study without the control of matched grey values has no students without SynDiff."""
-    refine.ablate(run, {"syndiff": TRANSLATORS["syndiff"]})
-    assert recipes == [name for name in refine.ABLATION if name != "without SynDiff"]
+@pytest.mark.parametrize(("sign", "matched"), [(1, "histogram"), (-1, "invert-histogram")])
+def test_refined_without_syndiff_is_a_row_of_matched_greys(run, recipes, sign, matched):
+    """It is named by the control of that polarity; a study that lacks the control has no such row."""
+    syndiff = {"syndiff": SimpleNamespace(sign=sign)}
+    assert refine.without_syndiff(run, syndiff) == {} and not recipes
+    assert list(refine.without_syndiff(run, syndiff | {matched: None})) == [("refined", matched)]
+    assert recipes == [{"syndiff": False}]

@@ -1,4 +1,4 @@
-"""Tables: mean ± SD, undefined values, the order of rows, missing cells and costs."""
+"""Tables: subjects as units, spread of trainings, undefined values, the order of rows, and costs."""
 
 import math
 
@@ -10,20 +10,19 @@ from histobridge_study.analysis.tables import (
     DICE_COLUMNS,
     DISPLAY_ORDER,
     TRANSLATION_KEYS,
-    ablation_overview,
-    ablation_table,
+    complete_rows,
     cost_table,
     dice_overview,
     dice_table,
     image_values,
     markdown,
-    missing_cells,
-    planned_cells,
+    subject_values,
     translation_overview,
     trust_overview,
 )
 
 CELL = {"pair": "tem-sem", "protocol": "transductive", "translator": "none", "strategy": "pretrained"}
+CELL |= {"translator_seed": 0, "masks": 0}
 CELL |= {"split": "development", "subject": "a", "class": "axon", "iou": 0, "n_true": 1, "n_predicted": 1, "f1_50": 1}
 
 
@@ -44,23 +43,115 @@ def round_trips(*, ssim: list[float], **others) -> pd.DataFrame:
     return pd.DataFrame({"ssim": ssim, "image": [f"image{i}" for i in range(len(ssim))]}).assign(**cell | rest | others)
 
 
-def test_images_are_averaged_before_folds():
-    """Folds have equal weight: (mean(0.2, 0.4, 0.6) + 0.8) / 2, not the mean of four images."""
-    table = dice_table(rows([0.2, 0.4, 0.6], [0.8]))
-    assert table[["mean", "sd", "folds"]].values.tolist() == [pytest.approx([0.6, 0.4 / math.sqrt(2), 2])]
+def subjects(*dice: float, **others) -> pd.DataFrame:
+    """Return rows of one image of each subject, in one fold."""
+    return pd.concat([rows([d], **others).assign(subject=f"s{i}", image=f"i{i}") for i, d in enumerate(dice)])
 
 
-def test_the_spread_is_the_sample_standard_deviation_over_folds():
-    """Differences within a fold do not count; folds give the SD with n - 1."""
-    assert dice_table(rows([0.1, 0.9], [0.5, 0.5]))["sd"].item() == pytest.approx(0)
-    assert dice_table(rows([0.4], [0.5], [0.6]))["sd"].item() == pytest.approx(0.1)
-    assert np.isnan(dice_table(rows([0.4, 0.6]))["sd"].item())
+def test_subjects_count_equally_whatever_their_images():
+    """Three images of one subject and one of another: (mean(0.2, 0.4, 0.6) + 0.8) / 2, not the mean of four images."""
+    two = pd.concat([rows([0.2, 0.4, 0.6]), rows([0.8]).assign(subject="b", image="other")])
+    row = dice_table(two).iloc[0]
+    assert (row["mean"], row["subjects"], row["images"]) == (pytest.approx(0.6), 2, 4)
+    assert (row["least"], row["most"]) == pytest.approx((0.4, 0.8))
+
+
+def test_an_image_is_averaged_over_folds_before_its_subject():
+    """Scored twice it counts once: mean(0.9, mean(0.4, 0.6)), not the mean of three rows."""
+    both = pd.concat([rows([0.4, 0.9]), rows([0.6]).assign(fold=1)])
+    values = image_values(both)
+    assert dict(zip(values["image"], values["dice"], strict=True)) == pytest.approx({"image0": 0.5, "image1": 0.9})
+    assert subject_values(both)["dice"].item() == dice_table(both)["mean"].item() == pytest.approx(0.7)
+
+
+def test_folds_do_not_narrow_the_interval():
+    """The interval depends on the subjects alone; five folds of the same give the same."""
+    one = subjects(0.2, 0.4, 0.5, 0.6, 0.8)
+    five = pd.concat([one.assign(fold=fold) for fold in range(5)])
+    ends = ["mean", "low", "high", "subjects"]
+    assert dice_table(one)[ends].values.tolist() == dice_table(five)[ends].values.tolist()
+    assert dice_table(five)["sd_folds"].item() == pytest.approx(0)
+
+
+def test_fewer_than_five_subjects_have_no_interval():
+    """The overview says how many there are; from five on it shows the interval."""
+    assert np.isnan(dice_table(subjects(0.2, 0.8, 0.2, 0.8))["low"].item())
+    assert dice_overview(subjects(0.2, 0.8))["axon"].item() == "0.500 (2 subjects)"
+    assert dice_overview(rows([0.2]))["axon"].item() == "0.200 (1 subject)"
+    assert dice_overview(subjects(*[0.5] * 5))["axon"].item() == "0.500 [0.500, 0.500]"
+
+
+SEEDS = {"translator": "syndiff", "strategy": "tutorship"}
+
+
+def test_spread_over_folds_and_over_translator_seeds_are_told_apart():
+    """Folds 0 and 3 share seed 0: their SD is pooled with that of folds 1 and 4, and seeds differ in their means."""
+    found = rows([0.4], [0.6], [0.9], [0.5], [0.8], **SEEDS)
+    table = dice_table(found.assign(translator_seed=found["fold"] % 3)).iloc[0]
+    within = math.sqrt((0.1**2 / 2 + 0.2**2 / 2) / 2)
+    assert table["sd_folds"] == pytest.approx(within)
+    assert table["sd_seeds"] == pytest.approx(np.std([0.45, 0.7, 0.9], ddof=1))
+
+
+def test_a_classical_translator_has_no_seeds():
+    """All its folds are one: it learns nothing that a seed could change."""
+    found = rows([0.4], [0.6], [0.8], translator="invert", strategy="adaptation")
+    table = dice_table(found.assign(translator_seed=found["fold"])).iloc[0]
+    assert table["sd_folds"] == pytest.approx(0.2) and np.isnan(table["sd_seeds"])
+
+
+def test_a_single_fold_or_seed_has_no_spread():
+    """Both are NaN, and a dash in the overview."""
+    assert dice_table(rows([0.4, 0.6], **SEEDS))[["sd_folds", "sd_seeds"]].isna().all(axis=None)
+    assert dice_overview(rows([0.4, 0.6]))["SD over folds"].item() == "–"
+
+
+def test_folds_that_score_different_images_have_no_spread():
+    """So it is for references: the differences between their folds are those between animals."""
+    parts = [
+        rows([0.9], strategy="reference"),
+        rows([0.3], strategy="reference").assign(fold=1, image="b", subject="b"),
+    ]
+    table = dice_table(pd.concat(parts)).iloc[0]
+    assert table["mean"] == pytest.approx(0.6) and table["folds"] == 2
+    assert np.isnan([table["sd_folds"], table["sd_seeds"]]).all()
+
+
+def test_the_overview_has_spread_in_columns_of_its_own():
+    """All scores of a method stand in one cell, in the order of their columns."""
+    both = pd.concat([rows([0.5], [0.7]), rows([0.3], [0.3], **{"class": "myelin"})])
+    found = dice_overview(both).iloc[0]
+    assert found["SD over folds"] == "0.141 / 0.000 / 0.000" and found["SD over seeds"] == "–"
+    assert found["axon"] == "0.600 (1 subject)"
 
 
 def test_undefined_images_are_left_out_and_counted():
     """NaN is left out of the mean and counted as undefined; a fold with nothing else is not counted."""
     row = dice_table(rows([0.4, np.nan], [0.6], [np.nan])).iloc[0]
     assert (row["mean"], row["folds"], row["undefined"]) == (pytest.approx(0.5), 2, 2)
+
+
+def test_rows_of_an_older_version_are_read():
+    """They had one seed of translators and did not count masks."""
+    old = rows([0.4], [0.6]).drop(columns=["translator_seed", "masks"])
+    assert set(complete_rows(old)) == set(DICE_COLUMNS)
+    assert dice_table(old)["sd_folds"].item() == pytest.approx(0.2 / math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("masks", "name"),
+    [([12, 12], "supervised reference, 12 images"), ([10, 13], "supervised reference, 10 to 13 images")],
+)
+def test_a_reference_is_named_by_the_masks_it_has_seen(masks, name):
+    """They may differ from fold to fold."""
+    found = rows([0.5], [0.5], strategy="reference")
+    assert dice_overview(found.assign(masks=masks))["method"].item() == name
+
+
+def test_syndiff_is_compact_unless_its_published_size_is_trained():
+    """The profile decides the name."""
+    for profile, name in (("cpu", "compact SynDiff"), ("gpu", "SynDiff, published size")):
+        assert dice_overview(rows([0.5], **SEEDS), profile=profile)["method"].item() == f"tutorship with {name}"
 
 
 def test_a_class_nowhere_defined_is_a_dash():
@@ -73,16 +164,16 @@ def test_cells_are_not_mixed(column):
     """Rows that differ in pair, protocol, split, translator or strategy are averaged separately."""
     other = {"translator": "syndiff", "strategy": "tutorship"}.get(column, "other")
     table = dice_overview(pd.concat([rows([0.2]), rows([0.8], **{column: other})]))
-    assert sorted(table["axon"]) == ["0.200", "0.800"]
+    assert sorted(table["axon"]) == ["0.200 (1 subject)", "0.800 (1 subject)"]
 
 
 def test_an_overview_has_a_column_for_each_class():
     """Axon and myelin of one method are columns of one row."""
     table = dice_overview(pd.concat([rows([0.5], [0.7]), rows([0.3], [0.3], **{"class": "myelin"})]))
-    assert table[["axon", "myelin"]].values.tolist() == [["0.600 ± 0.141", "0.300 ± 0.000"]]
+    assert table[["axon", "myelin"]].values.tolist() == [["0.600 (1 subject)", "0.300 (1 subject)"]]
 
 
-def test_rows_are_sorted_from_baseline_to_bound():
+def test_rows_are_sorted_from_baseline_to_references():
     """Within a strategy they are sorted from the simplest translator to SynDiff, not alphabetically."""
     pairs = [(t, s) for s in DISPLAY_ORDER["strategy"] for t in DISPLAY_ORDER["translator"]]
     shuffled = [rows([0.5], translator=t, strategy=s) for t, s in sorted(pairs)]
@@ -118,37 +209,13 @@ def test_translators_are_sorted_as_in_the_table_of_dice():
     assert translation_overview(pd.concat(shuffled))["translator"].tolist() == DISPLAY_ORDER["translator"]
 
 
-def test_the_interval_is_over_images_not_folds():
-    """The interval depends on the images and does not shrink with the number of folds."""
-    one, five = dice_table(rows([0.2, 0.8])), dice_table(rows(*[[0.2, 0.8]] * 5))
-    ends = ["image_mean", "low", "high"]
-    assert one[ends].values.tolist() == five[ends].values.tolist() == [pytest.approx([0.5, 0.2, 0.8])]
-    assert five["sd"].item() == 0
-
-
-def test_an_image_has_its_mean_over_folds():
-    """The value of an image is the mean over the folds that scored it."""
-    values = image_values(pd.concat([rows([0.4, 0.9]), rows([0.6]).assign(fold=1)]))
-    assert dict(zip(values["image"], values["dice"], strict=True)) == pytest.approx({"image0": 0.5, "image1": 0.9})
-
-
-def test_folds_that_score_other_images_have_two_means():
-    """The mean over folds is (0.9 + 0.3) / 2, over images 0.5; the overview shows both."""
-    found = rows([0.9], []).pipe(lambda one: pd.concat([one, rows([], [0.3, 0.3]).assign(image=["b", "c"])]))
-    assert dice_table(found)[["mean", "image_mean"]].values.tolist() == [pytest.approx([0.6, 0.5])]
-    assert dice_overview(found, interval=True)["axon"].item() == "0.600 ± 0.424 [0.300, 0.900] around 0.500"
-
-
-def test_an_overview_shows_intervals_when_asked():
-    """The interval follows the mean; one image has no interval."""
-    assert dice_overview(rows([0.2, 0.8]), interval=True)["axon"].item() == "0.500 [0.200, 0.800]"
-    assert dice_overview(rows([0.2]), interval=True)["axon"].item() == "0.200"
+BOLD = ["**0.100", "**0.700", "**0.700", "0.200", "0.900"]
 
 
 def test_the_best_label_free_cell_is_bold():
-    """Controls can be best, the supervised bound cannot, and equal rounded means are all bold."""
+    """Controls can be best, a reference cannot, and equal rounded means are all bold."""
     parts = [
-        rows([0.9], strategy="supervised"),
+        rows([0.9], strategy="reference"),
         rows([0.7], strategy="adaptation", translator="invert"),
         rows([0.70004], strategy="tutorship", translator="syndiff"),
         rows([0.2]),
@@ -156,36 +223,8 @@ def test_the_best_label_free_cell_is_bold():
         rows([0.1], pair="tem-bf"),
     ]
     found = dice_overview(pd.concat(parts), bold=True)
-    assert sorted(found["axon"]) == ["**0.100**", "**0.700**", "**0.700**", "0.200", "0.900"]
-    assert sorted(found["myelin"]) == ["**0.300**", "–", "–", "–", "–"]
-
-
-def ablation(**folds: list[list[float]]) -> pd.DataFrame:
-    """Return rows of ablation.csv from the Dice of the images of each fold, by recipe."""
-    parts = [rows(*dice, strategy="refined", translator="syndiff").assign(recipe=name) for name, dice in folds.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_an_ablation_keeps_the_order_of_its_recipes():
-    """Images are averaged before folds; one fold has no SD."""
-    table = ablation_table(ablation(whole=[[0.2, 0.4, 1.2], [0.8]], less=[[0.5]], bare=[[0.1], [0.1]]))
-    assert table["recipe"].tolist() == ["whole", "less", "bare"]
-    assert table["mean"].tolist() == pytest.approx([0.7, 0.5, 0.1])
-    assert table["folds"].tolist() == [2, 1, 2]
-    assert table["sd"].tolist() == pytest.approx([0.2 / math.sqrt(2), math.nan, 0], nan_ok=True)
-
-
-def test_an_ablation_overview_has_a_column_for_each_class():
-    """Recipes keep their order and pairs are not mixed."""
-    axon = ablation(whole=[[0.6], [0.8]], less=[[0.5]])
-    both = pd.concat([axon, axon.assign(**{"class": "myelin"}, dice=0.25), axon.assign(pair="tem-bf", dice=0.1)])
-    found = ablation_overview(both)
-    assert found[["pair", "recipe", "folds", "axon", "myelin"]].fillna("").values.tolist() == [
-        ["tem-sem", "whole", 2, "0.700 ± 0.141", "0.250 ± 0.000"],
-        ["tem-sem", "less", 1, "0.500", "0.250"],
-        ["tem-bf", "whole", 2, "0.100 ± 0.000", ""],
-        ["tem-bf", "less", 1, "0.100", ""],
-    ]
+    assert sorted(found["axon"]) == [f"{cell} (1 subject){cell[:2] if cell[0] == '*' else ''}" for cell in BOLD]
+    assert sorted(found["myelin"]) == ["**0.300 (1 subject)**", "–", "–", "–", "–"]
 
 
 def test_trust_is_over_folds():
@@ -198,62 +237,6 @@ def test_trust_is_over_folds():
     bf, sem = found.drop(columns=["protocol", "split"]).values.tolist()
     assert sem == ["tem-sem", "0.200 ± 0.141", "0.020 ± 0.014", "0.200 ± 0.000", "0.400 ± 0.141", "0.500 ± 0.000"]
     assert bf == ["tem-bf", "0.500", "0.020", "0.200", "0.400", "1.000"]
-
-
-CELLS = [("tem-sem", "transductive", fold) for fold in (0, 1)]
-PLANNED = planned_cells(CELLS, ["none", "syndiff"], strategies=["pretrained", "tutorship"])
-
-
-def test_a_plan_is_a_grid():
-    """Every cell is combined with every method: seven translators twice, twice `none`, and `refined` with SynDiff."""
-    plan = planned_cells(CELLS, DISPLAY_ORDER["translator"])
-    assert len(plan) == len(plan.drop_duplicates()) == 2 * (7 + 7 + 1 + 1 + 1)
-    assert set(plan[plan["strategy"] == "refined"]["translator"]) == {"syndiff"}
-    assert "refined" not in set(planned_cells(CELLS, ["none", "invert"])["strategy"])
-
-
-def test_a_complete_study_lacks_nothing():
-    """Nothing is missing, and the overview does not mention folds."""
-    found = pd.concat([rows([0.5], [0.5]), rows([0.5], [0.5], strategy="tutorship", translator="syndiff")])
-    missing = missing_cells(found, PLANNED)
-    assert missing.empty
-    assert dice_overview(found, missing=missing)["axon"].tolist() == ["0.500 ± 0.000"] * 2
-
-
-def test_missing_cells_are_named():
-    """Each incomplete cell is listed with the folds it lacks, and the overview shows it."""
-    missing = missing_cells(rows([0.5]), PLANNED)
-    assert missing[["strategy", "folds", "planned", "why"]].values.tolist() == [
-        ["pretrained", "1", 2, "not run"],
-        ["tutorship", "0, 1", 2, "not run"],
-    ]
-    overview = dice_overview(pd.concat([rows([0.5]), rows([0.6], **{"class": "myelin"})]), missing=missing)
-    assert overview[["strategy", "axon", "myelin"]].values.tolist() == [
-        ["pretrained", "0.500 (1 of 2 folds)", "0.600 (1 of 2 folds)"],
-        ["tutorship", "not run", "not run"],
-    ]
-
-
-def test_an_unavailable_pair_is_one_line():
-    """Its reason is `data not available` instead of `not run`."""
-    plan = planned_cells([("tem-macaque", "transductive", 0), CELLS[0]], ["none", "syndiff"])
-    missing = missing_cells(rows([0.5]), plan, unavailable=["tem-macaque"])
-    overview = dice_overview(rows([0.5]), missing=missing)
-    assert overview[["pair", "strategy", "axon"]].values.tolist() == [
-        ["tem-macaque", "all", "data not available"],
-        ["tem-sem", "pretrained", "0.500"],
-        ["tem-sem", "adaptation", "not run"],
-        ["tem-sem", "tutorship", "not run"],
-        ["tem-sem", "refined", "not run"],
-        ["tem-sem", "supervised", "not run"],
-    ]
-
-
-def test_before_the_first_run_everything_is_missing():
-    """Without rows the overview lists the planned cells with all score columns."""
-    empty = rows([0.5])[:0]
-    overview = dice_overview(empty, interval=True, bold=True, missing=missing_cells(empty, PLANNED))
-    assert overview[["pair", "axon", "myelin"]].values.tolist() == [["tem-sem", "not run", "not run"]]
 
 
 def test_costs_are_summed_over_folds():

@@ -16,9 +16,10 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import Labeller, refine, teachers
+from histobridge.strategies.refined import MATCHED, Labeller, refine, teachers, with_views
 
 __all__ = [
+    "MATCHED",
     "Examples",
     "Labeller",
     "TranslatorRecipe",
@@ -29,4 +30,5 @@ __all__ = [
     "teachers",
     "translate_examples",
     "tutor",
+    "with_views",
 ]

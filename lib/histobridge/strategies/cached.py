@@ -16,7 +16,7 @@ from histobridge.io.kept import fits_seal, kept, seal, unseal
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.basic import Examples
-from histobridge.translators import Domain, SynDiff, Translator
+from histobridge.translators import Domain, Translator
 
 
 def fit_segmenter(cache: Cache, untrained: Segmenter, examples: Examples, *, name: str) -> Segmenter:
@@ -38,12 +38,21 @@ def fit_segmenter(cache: Cache, untrained: Segmenter, examples: Examples, *, nam
     return _trained(folder, untrained, images, masks, name=name)[0]
 
 
-def fit_syndiff(
-    cache: Cache, untrained: SynDiff, source: list[np.ndarray], target: list[np.ndarray]
-) -> tuple[SynDiff, pd.DataFrame]:
-    """Train SynDiff (resuming), or recall it; return it with the losses of every step."""
+def fit_translator(
+    cache: Cache, untrained: Translator, source: list[np.ndarray], target: list[np.ndarray]
+) -> tuple[Translator, pd.DataFrame]:
+    """Train a translator (resuming), or recall it; return it with the losses of every step.
+
+    Parameters
+    ----------
+    cache : Cache
+    untrained : Translator
+        One of those in `config.LEARNED`: its settings, sign and seed decide the result, together with the images.
+    source, target : list of ndarray, float32 [H, W] in 0..1
+        Images of L and of U.
+    """
     start = {"settings": untrained.settings.of_training(), "sign": untrained.sign, "seed": untrained.seed}
-    folder = cache.folder("models/syndiff", **start, images=digest(source, target))
+    folder = cache.folder(f"models/{untrained.name}", **start, images=digest(source, target))
     trained, losses = _trained(folder, untrained, source, target)
     trained.settings = untrained.settings  # the file may be of a training for other sampling steps
     return trained, losses

@@ -117,6 +117,7 @@ def scores(
     source: Segmenter,
     fit: Fit,
     *,
+    to_u: str = "syndiff",
     seed: int = 0,
     report: Report | None = None,
 ) -> pd.DataFrame:
@@ -131,11 +132,13 @@ def scores(
     images : sequence of ndarray, float32 [H, W] in 0..1
         Of the unlabelled domain U.
     translators : mapping
-        By name: those of the methods, and `syndiff`.
+        By name: those of the methods, and `to_u`.
     source : Segmenter
         Of L.
     fit : callable
         Continues from `source` on examples, for `REVERSE_STEPS` steps.
+    to_u : str
+        Name of the translator that shows L in the appearance of U, for `reverse`.
     seed : int
         Of the noise that translations start from.
     report : callable, optional
@@ -148,7 +151,7 @@ def scores(
     """
     report, masks = report or ThrottledProgress(), [mask for _, mask in examples]
     trips = {name: _round_trip(examples, translators[name], source, seed) for name in {name for _, name in methods}}
-    of_l_in_u = [image for image, _ in translate_examples(examples, translators["syndiff"], seed=seed)]
+    of_l_in_u = [image for image, _ in translate_examples(examples, translators[to_u], seed=seed)]
     rows = []
     for (strategy, translator), made in methods.items():
         report(f"scoring {strategy} with {translator}")

@@ -8,7 +8,7 @@
 4. *Self-training*: a student continues from the first one, on all translations of L and on the images of U with the
    labels found so far. Its labels then replace them, for a few rounds.
 
-No mask of U is ever given.
+No mask of U is ever given, unless a reference is asked for (`labelled`).
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def refine(
     translators: Sequence[Translator],
     fit: FitFrom,
     *,
+    labelled: Examples = (),
     rounds: int = 2,
     augment: bool = True,
     anatomy: bool = True,
@@ -121,6 +122,8 @@ def refine(
         Each teaches a student; see `teachers`.
     fit : callable
         `fit(examples)` trains a student; `fit(examples, start)` continues from another segmenter.
+    labelled : sequence of (image, mask)
+        Of U, with expert masks, from which every student learns too. With any, the labeller is a reference.
     rounds : int
         Of self-training.
     augment, anatomy : bool
@@ -129,17 +132,30 @@ def refine(
         Of the noise that translations start from.
     """
     synthetic = [translate_examples(examples, translator, seed=seed) for translator in translators]
-    everything = [example for translated in synthetic for example in translated]
-    labeller = Labeller(tuple(fit(translated) for translated in synthetic), anatomy=anatomy)
+    everything = [example for translated in synthetic for example in translated] + list(labelled)
+    labeller = Labeller(tuple(fit([*translated, *labelled]) for translated in synthetic), anatomy=anatomy)
 
     if augment:
-        zoom = _zoom(everything, _pseudo_labels(images, labeller))
-        labeller = replace(labeller, views=tta_views(zoom))
+        labeller = with_views(labeller, everything, images)
 
     for _ in range(rounds):
         student = fit(everything + _pseudo_labels(images, labeller), labeller.segmenters[0])
         labeller = replace(labeller, segmenters=(student,))
     return labeller
+
+
+def with_views(labeller: Labeller, learned: Examples, images: Sequence[np.ndarray]) -> Labeller:
+    """Return a labeller with test-time augmentation, which sees axons in `images` as large as in what it learned from.
+
+    Parameters
+    ----------
+    labeller : Labeller
+    learned : sequence of (image, mask)
+        What its segmenters have learned from.
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Like those that it will label, whose axons it measures by itself.
+    """
+    return replace(labeller, views=tta_views(_zoom(learned, _pseudo_labels(images, labeller))))
 
 
 def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matched: bool = True) -> list[Translator]:
@@ -150,7 +166,7 @@ def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matche
     translators : dict
         By name, with `syndiff` among them. A missing control is left out.
     syndiff, matched : bool
-        Which of the two are wanted; the ablation takes one away.
+        Which of the two are wanted. `refined` without SynDiff has a row of its own; the ablation takes the other away.
     """
     wanted = {"syndiff": syndiff, MATCHED[translators["syndiff"].sign]: matched}
     return [translators[name] for name, want in wanted.items() if want and name in translators]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +12,22 @@ from histobridge.classes import BACKGROUND
 from histobridge.config import SegmenterSettings
 from histobridge.training.crops import CropSource
 from histobridge.training.philox import Draws
+
+
+class Greys(NamedTuple):
+    """Ranges from which the change of grey values is drawn: logarithm of gamma, contrast, brightness, SD of noise."""
+
+    log_gamma: tuple[float, float]
+    contrast: tuple[float, float]
+    brightness: tuple[float, float]
+    noise: tuple[float, float]
+
+
+ORDINARY = Greys((-0.8, 0.8), (0.6, 1.25), (-0.15, 0.15), (0, 0.06))
+WIDE = Greys((-1.2, 1.2), (0.3, 1.5), (-0.3, 0.3), (0, 0.12))
+"""With `SegmenterSettings.randomise`."""
+MOST_BLUR = 2.0
+"""Largest standard deviation (px) of the blur with `SegmenterSettings.randomise`."""
 
 
 def augmented_crops(pairs: CropSource, s: SegmenterSettings, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -35,7 +53,8 @@ def augmented_crops(pairs: CropSource, s: SegmenterSettings, draws: Draws) -> tu
     image = weights @ crops[:, :1] @ weights.T
     nearest = ((torch.arange(s.crop, device=side.device) + 0.5) * side / s.crop).long()
     mask = crops[:, 1:, nearest][..., nearest]
-    return _blank(_jitter(image, draws), mask, s.blank, draws)
+    image = _jitter(_randomise(image, draws), draws, WIDE) if s.randomise else _jitter(image, draws)
+    return _blank(image, mask, s.blank, draws)
 
 
 def resizing_weights(side: Tensor, most: int, crop: int) -> Tensor:
@@ -52,12 +71,38 @@ def resizing_weights(side: Tensor, most: int, crop: int) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-def _jitter(image: Tensor, draws: Draws) -> Tensor:
+def _jitter(image: Tensor, draws: Draws, greys: Greys = ORDINARY) -> Tensor:
     """Vary gamma, contrast, brightness and noise, widely enough to cover images darker than all training images."""
     n = len(image)
-    image = image.clamp(0, 1) ** torch.exp(_per_image(n, -0.8, 0.8, draws))
-    image = (image - 0.5) * _per_image(n, 0.6, 1.25, draws) + 0.5 + _per_image(n, -0.15, 0.15, draws)
-    return image + _per_image(n, 0, 0.06, draws) * draws.normal(*image.shape)
+    image = image.clamp(0, 1) ** torch.exp(_per_image(n, *greys.log_gamma, draws))
+    image = (image - 0.5) * _per_image(n, *greys.contrast, draws) + 0.5 + _per_image(n, *greys.brightness, draws)
+    return image + _per_image(n, *greys.noise, draws) * draws.normal(*image.shape)
+
+
+def _randomise(image: Tensor, draws: Draws) -> Tensor:
+    """Turn half of the images into negatives, and blur each by a Gaussian of 0 to `MOST_BLUR` px."""
+    n, _, height, width = image.shape
+    image = torch.where(_per_image(n, 0, 1, draws) < 0.5, 1 - image, image)
+    sigma = _per_image(n, 0, MOST_BLUR, draws)
+    return blurring_weights(sigma, height) @ image @ blurring_weights(sigma, width).mT
+
+
+def blurring_weights(sigma: Tensor, side: int) -> Tensor:
+    """Return the weights float [n, 1, side, side] that blur rows or columns of `side` px by Gaussians.
+
+    As a matrix, because a filter has a width that depends on sigma, and a graph has one shape. The weights of every
+    pixel sum to one, at the border too.
+
+    Parameters
+    ----------
+    sigma : Tensor, float [n, 1, 1, 1]
+        Standard deviations, px; 0 changes nothing.
+    side : int
+    """
+    place = torch.arange(side, device=sigma.device)
+    squared = (place[:, None] - place[None]) ** 2
+    weights = torch.exp(-0.5 * squared / sigma.clamp(min=0.01) ** 2)
+    return weights / weights.sum(-1, keepdim=True)
 
 
 def _blank(image: Tensor, mask: Tensor, share: float, draws: Draws) -> tuple[Tensor, Tensor]:

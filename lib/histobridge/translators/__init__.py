@@ -7,6 +7,10 @@
 `invert-histogram`       the negative, then matched
 `histogram-blur`         blurred as much as the other domain (`blur.py`), then matched
 `invert-histogram-blur`  the negative, blurred as much as the other domain, then matched
+`fourier`                amplitudes of low frequencies from the other domain (`fourier.py`)
+`invert-fourier`         the negative, with amplitudes of low frequencies from the other domain
+`cyclegan`               CycleGAN by itself
+`cut`                    contrastive unpaired translation (CUT)
 `cycle`                  the non-diffusive generators of SynDiff: a CycleGAN
 `syndiff`                the diffusive generators of SynDiff: T steps from noise
 =======================  ===========================================================================================

@@ -1,8 +1,11 @@
 """The networks of SynDiff (Özbey et al., arXiv 2207.08208): diffusive and non-diffusive generators, discriminators.
 
-Both generators are a `UNet`, with or without an embedding of noise level and latent. They add its output to plus or
-minus their input and start with an output of zero: in unpaired translation the start decides whether the contrast is
-kept or inverted, and no loss corrects a wrong start (see `histobridge.strategies.polarity`).
+Both generators are a `UNet`, with or without an embedding of noise level and latent. A non-diffusive generator F adds
+its output to plus or minus its input, and the output starts at zero: in unpaired translation the start decides whether
+the contrast is kept or inverted, and no loss corrects a wrong start (see `histobridge.strategies.polarity`). A
+diffusive generator G needs no such start, because it learns the polarity from the pairs that F makes: its prediction
+is the output of its network. If G added its condition too, it would begin as the exact inverse of F, and return every
+real image.
 
 Shapes: images are [B, 1, H, W] in -1..1; H and W must be multiples of `stem * 2 ** (levels - 1)`.
 """
@@ -124,6 +127,8 @@ class UNet(nn.Module):
         Levels with self-attention; 0 is the finest.
     embedding : int
         Length of the embedding that controls the norms; 0 for a network without one.
+    zero : bool
+        Whether the output starts at zero, as a correction to something else does.
     """
 
     def __init__(
@@ -136,6 +141,7 @@ class UNet(nn.Module):
         stem: int = 1,
         attention: Sequence[int] = (),
         embedding: int = 0,
+        zero: bool = False,
     ):
         super().__init__()
         self.stem, self.blocks = stem, blocks
@@ -152,11 +158,12 @@ class UNet(nn.Module):
             channels = outside
         self.last_norm = nn.GroupNorm(_groups(channels), channels)
         self.last = nn.Conv2d(channels, stem**2, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # the residual starts at zero
-        nn.init.zeros_(self.last.bias)
+        if zero:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """Map [B, inside, H, W] to a residual [B, 1, H, W]."""
+        """Map [B, inside, H, W] to [B, 1, H, W]."""
         h = self.first(F.pixel_unshuffle(x, self.stem))  # [B, width, H / stem, W / stem]
         skips = []
         for i, stage in enumerate(self.down):
@@ -173,12 +180,12 @@ class UNet(nn.Module):
 
 
 class Generator(nn.Module):
-    """Non-diffusive generator F: sign * image + residual(image)."""
+    """Non-diffusive generator F: sign * image + residual(image), or without a `sign` (0) the output of its network."""
 
     def __init__(self, sign: int, **unet):
         super().__init__()
         self.register_buffer("sign", torch.tensor(float(sign)))
-        self.unet = UNet(1, **unet)
+        self.unet = UNet(1, zero=bool(sign), **unet)
 
     def forward(self, image: Tensor) -> Tensor:
         """Translate `image` [B, 1, H, W]."""
@@ -186,14 +193,17 @@ class Generator(nn.Module):
 
 
 class DiffusiveGenerator(nn.Module):
-    """Diffusive generator G(x_{t+1}, y, t, z): the clean image x_0 from a noisy one and its condition y."""
+    """Diffusive generator G(x_{t+1}, y, t, z): the clean image x_0 from a noisy one and its condition y.
+
+    With a `sign` other than 0 it adds plus or minus its condition to the output of its network, which starts at zero.
+    """
 
     def __init__(self, sign: int, latent: int, embedding: int, **unet):
         super().__init__()
         self.register_buffer("sign", torch.tensor(float(sign)))
         self.latent = latent
         self.embed = Embedding(unet["width"], latent, embedding)
-        self.unet = UNet(2, embedding=embedding, **unet)
+        self.unet = UNet(2, embedding=embedding, zero=bool(sign), **unet)
 
     def forward(self, noisy: Tensor, condition: Tensor, level: Tensor, latent: Tensor) -> Tensor:
         """Predict x_0 [B, 1, H, W] from noisy image and condition [B, 1, H, W], level int64 [B], latent [B, latent]."""

@@ -12,8 +12,9 @@ step from level t + 1 to level t, with levels 0 (clean) to T (noise).
 Departures from the published training
 --------------------------------------
 Every network runs once per step: the discriminators reuse the images that were made for the generators' losses. One
-optimiser serves all generators, and one all discriminators. Generators start as plus or minus the identity, with
-CycleGAN's identity loss where the contrast is kept.
+optimiser serves all generators, and one all discriminators. By default the non-diffusive generators start as plus or
+minus the identity; the setting `start_f` gives them random weights, as published. The diffusive generators start at
+random.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def build_generators(s: SynDiffSettings, sign: int) -> nn.ModuleDict:
     """Return the generators G_L, G_U (diffusive) and F_L, F_U (non-diffusive)."""
     wide = dict(width=s.width, multipliers=s.multipliers, blocks=s.blocks, attention=s.attention, stem=s.stem)
     slim = dict(width=s.cycle_width, multipliers=s.cycle_multipliers, blocks=s.blocks, stem=s.stem)
-    nets = {f"G_{d}": DiffusiveGenerator(sign, s.latent, s.embedding, **wide) for d in "LU"}
-    nets |= {f"F_{d}": Generator(sign, **slim) for d in "LU"}
+    sign_g, sign_f = sign * s.condition_shortcut, sign * (s.start_f == "identity")
+    nets = {f"G_{d}": DiffusiveGenerator(sign_g, s.latent, s.embedding, **wide) for d in "LU"}
+    nets |= {f"F_{d}": Generator(sign_f, **slim) for d in "LU"}
     return place(nn.ModuleDict(nets))
 
 
@@ -68,8 +70,8 @@ class Batch(NamedTuple):
         Real images x_0.
     level : Tensor, int64 [B]
         Noise levels t, 0..T-1.
-    noise_t, noise_next, noise_posterior : Tensor, float [B, 1, crop, crop]
-        Standard normal noise for x_t, for x_{t+1}, and for the posterior.
+    noise_t, noise_next, noise_posterior, noise_condition : Tensor, float [B, 1, crop, crop]
+        Standard normal noise for x_t, for x_{t+1}, for the posterior, and for the condition.
     latent : Tensor, float [B, latent]
         Standard normal z.
     """
@@ -79,6 +81,7 @@ class Batch(NamedTuple):
     noise_t: Tensor
     noise_next: Tensor
     noise_posterior: Tensor
+    noise_condition: Tensor
     latent: Tensor
 
     def part(self, which: slice) -> Batch:
@@ -103,7 +106,7 @@ def draw(images: dict[str, CropSource], s: SynDiffSettings, draws: Draws) -> dic
     batch = {}
     for d in "LU":
         crops = images[d].draw(s.crop, n, draws)
-        noises = draws.normal(3, *crops.shape)
+        noises = draws.normal(4, *crops.shape)
         batch[d] = Batch(crops, draws.integers(s.diffusion_steps, n), *noises, draws.normal(n, s.latent))
     return batch
 
@@ -209,7 +212,8 @@ class SynDiffTraining:
         for weight, loss, pair in zip(weights, losses, pairs, strict=True):
             with self.fabric.autocast():
                 loss.update(self._critic_losses(pair))
-            penalty = sum(gradient_energy(self.critics[n], p.real, p.level) for n, p in pair.items()) if penalise else 0
+            diffusive = [(self.critics[name], pair[name]) for name in ("DG_L", "DG_U")]
+            penalty = sum(gradient_energy(critic, p.real, p.level) for critic, p in diffusive) if penalise else 0
             self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + 0.5 * self.settings.r1 * penalty))
         self._update(self.critic_optimiser)
 
@@ -247,10 +251,11 @@ class SynDiffTraining:
         # condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
         l1 = []
         for d, other in ("U", "L"), ("L", "U"):
-            x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
+            x_0, t, noise_t, noise_next, noise_posterior, noise_condition, z = part[d]
             x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
             x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
-            predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
+            y = partner[other] + s.condition_noise * noise_condition  # what F hides in it is lost in the noise
+            predicted = G[d](x_next, y, t + 1, z)  # G(x_{t+1}, y, t + 1, z)
             fake_t = posterior(self.schedule, predicted, x_next, t + 1, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
             real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
             pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
@@ -315,13 +320,17 @@ class SynDiffTraining:
 _NETWORKS, _OPTIMISERS = ("generators", "critics", "average"), ("generator_optimiser", "critic_optimiser")
 
 
-def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor | None) -> Tensor:
-    """Return the squared gradient of the logits on real images, as in R1 (Mescheder et al., arXiv 1801.04406).
+def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor) -> Tensor:
+    """Return the squared gradient of the logits by the real x_t, as in R1 (Mescheder et al., arXiv 1801.04406).
 
+    As published, the noisier x_{t+1} (the second channel) counts as given, and the critics of the cycle have no
+    penalty.
     Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images: the
     penalty then does not depend on the size of the crop.
     """
-    real = real.detach().requires_grad_(True)
-    logits = critic.forward(real, level).float()  # a compiled network has no second derivative: not by `__call__`
-    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    x_t, x_next = real.detach().split(1, dim=1)
+    x_t.requires_grad_(True)
+    # A compiled network has no second derivative: not by `__call__`.
+    logits = critic.forward(torch.cat([x_t, x_next], 1), level).float()
+    (gradient,) = torch.autograd.grad(logits.sum(), x_t, create_graph=True)
     return gradient.square().sum() / logits.numel()

@@ -54,7 +54,7 @@ def write_bids_files(folder: Path, images: pd.DataFrame) -> None:
 
 
 def _description() -> dict:
-    text = "Labels of axons and myelin by unpaired modality translation, with instances, polygons and uncertainty"
+    text = "Labels of axons and myelin learned from another microscope, with instances, polygons and uncertainty"
     return {
         "Name": "Axons and myelin labelled by histobridge",
         "BIDSVersion": VERSION,

@@ -1,55 +1,73 @@
-"""Is one method better than another? Paired Dice of images, a signed-rank test and Holm's correction.
-
-A method is a strategy with a translator.
-"""
+"""Differences between methods, paired by subject: only those that a question of the study asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
-from histobridge_study.analysis.statistics import holm, signed_rank, smallest_p
-from histobridge_study.analysis.tables import FAMILY_KEYS, PUBLISHED_STRATEGIES, Method, image_values, in_display_order
+from histobridge.config import CONTROLS, REFINED
+from histobridge_study.analysis.methods import (
+    ADAPTATION,
+    FAIR_REFERENCE,
+    MATCHED,
+    NEGATIVE_OR_MATCHED,
+    OTHER_LEARNED,
+    PRETRAINED,
+    TUTORSHIP,
+    WITH_SYNDIFF,
+    Method,
+    method_words,
+    translator_words,
+)
+from histobridge_study.analysis.statistics import Interval, difference_text, mean_interval
+from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, FAMILY_KEYS, image_values
 
-LEVEL = 0.05
-TEST_COLUMNS = [*FAMILY_KEYS, "best", "strategy", "translator", "images", "subjects"]
-TEST_COLUMNS += ["median_difference", "effect", "p", "p_holm", "note"]
+BOTH = "both"  # the mean of both classes
+DIFFERENCE_COLUMNS = [*FAMILY_KEYS, "question", "one", "other", "one_mean", "other_mean"]
+DIFFERENCE_COLUMNS += ["difference", "low", "high", "least", "most", "subjects"]
 
 
-def paired_tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare the better of the paper's SynDiff strategies with every other label-free method, image by image.
-
-    A family of tests is one pair, protocol, split and class. The better strategy has the higher mean over images; it is
-    chosen on the images it is tested on, which favours it.
+def differences(rows: pd.DataFrame, *, profile: str = "") -> pd.DataFrame:
+    """Answer the questions of the study with differences in Dice, paired by subject.
 
     Returns
     -------
     DataFrame
-        Columns `TEST_COLUMNS`: `best` (strategy), the `strategy` and `translator` it is compared with, the number of
-        `images` that both have and of their `subjects`; the `median_difference` in Dice (positive: SynDiff is better),
-        the rank-biserial `effect`, `p` of the signed-rank test, `p_holm` corrected within the family, and a `note`
-        where too few images make p < 0.05 impossible. Images of one subject are not independent: p is too small if
-        subjects have many images, and the interval in `dice_table`, which draws subjects, is the better guide.
+        Columns `DIFFERENCE_COLUMNS`, a row for each experiment, question and class (and the mean of `both`): the names
+        of the methods, their means over the subjects that both have, the mean `difference` (`one` less `other`) with
+        its interval `low` to `high`, NaN below five subjects, and the range over subjects, `least` to `most`. The best
+        of several methods is chosen on the images on which it is compared, which favours it.
     """
-    label_free = image_values(rows[rows["strategy"] != "supervised"])
-    tests = [test for _, family in label_free.groupby(FAMILY_KEYS) for test in _family_tests(family)]
-    return in_display_order(pd.DataFrame(tests, columns=TEST_COLUMNS))
+    found = []
+    for experiment, values in with_both(image_values(rows)).groupby(EXPERIMENT_KEYS):
+        for question, one, other in _questions(values[values["class"] == BOTH]):
+            for class_ in (*CLASSES, BOTH):
+                row = _difference(values[values["class"] == class_], one, other)
+                names = [method_words(*method, profile=profile) for method in (one, other)]
+                found.append([*experiment, class_, question, *names, *row])
+    return pd.DataFrame(found, columns=DIFFERENCE_COLUMNS)
 
 
-def paired_overview(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of `paired_tests` as text; a p below 0.001 is shown as such, not as 0."""
-    text = tests.astype({"images": str, "subjects": str})
-    for column in ("median_difference", "effect"):
-        text[column] = [f"{value:+.3f}" for value in tests[column]]
-    for column in ("p", "p_holm"):
-        text[column] = ["< 0.001" if value < 0.001 else f"{value:.3f}" for value in tests[column]]
-    return text
+def differences_overview(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `differences` as text, a column for each class."""
+    cells = [difference_text(*row) for row in table[["difference", "low", "high", "least", "most"]].to_numpy()]
+    keys = [*EXPERIMENT_KEYS, "question", "one", "other", "subjects"]
+    wide = table.assign(cell=cells, subjects=table["subjects"].astype(str))
+    wide = wide.pivot(index=keys, columns="class", values="cell").reindex(wide[keys].drop_duplicates())
+    wide = wide.reindex(columns=[*CLASSES, BOTH]).rename(columns={BOTH: "mean of both"})
+    return wide.reset_index().rename_axis(columns=None).fillna("–")
 
 
 def best_method(values: pd.DataFrame, translators: Collection[str] = ("syndiff",)) -> Method | None:
-    """Return the (strategy, translator) with the highest mean among rows of `image_values`, None if there is none."""
-    mean = values[values["translator"].isin(translators)].groupby(["strategy", "translator"])["dice"].mean().dropna()
+    """Return the (strategy, translator) with the highest mean over subjects, None if there is none.
+
+    `values` are rows of `tables.image_values`; several classes count equally.
+    """
+    chosen = values[values["translator"].isin(translators)]
+    subjects = chosen.groupby(["strategy", "translator", "class", "subject"])["dice"].mean()
+    mean = subjects.groupby(["strategy", "translator", "class"]).mean().groupby(["strategy", "translator"]).mean()
+    mean = mean.dropna()
     return mean.idxmax() if len(mean) else None
 
 
@@ -58,36 +76,57 @@ def method_rows(values: pd.DataFrame, method: Method) -> pd.DataFrame:
     return values[(values["strategy"] == method[0]) & (values["translator"] == method[1])]
 
 
-def paired_dice(values: pd.DataFrame, one: Method, other: Method) -> pd.DataFrame:
-    """Return Dice `one` and `other` of the images of a family that both methods have, by `subject` and `image`."""
+def paired_subjects(values: pd.DataFrame, one: Method, other: Method) -> pd.DataFrame:
+    """Return Dice `one` and `other` by `subject`, from rows of `image_values` of one family.
+
+    The value of a subject is its mean over the images that both methods have.
+    """
     sides = [method_rows(values, method).set_index(["subject", "image"])["dice"] for method in (one, other)]
-    return pd.concat(sides, axis=1, join="inner", keys=["one", "other"]).dropna()
+    images = pd.concat(sides, axis=1, join="inner", keys=["one", "other"]).dropna()
+    return images.groupby("subject").mean()
 
 
-def _family_tests(family: pd.DataFrame) -> list[dict]:
-    best = best_method(family[family["strategy"].isin(PUBLISHED_STRATEGIES)])
-    if best is None:
-        return []
-    others = family.groupby(["strategy", "translator"]).groups
-    tests = [_test(family, best, other) for other in others if other != best]
-    for test, p_holm in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test |= {"p_holm": p_holm, "note": _note(test["images"], len(tests))}
-    return tests
+def paired_lead(values: pd.DataFrame, one: Method, other: Method) -> Interval:
+    """Return the mean over subjects of the Dice of `one` less that of `other`; arguments as of `paired_subjects`."""
+    pairs = paired_subjects(values, one, other)
+    return mean_interval(pairs["one"] - pairs["other"])
 
 
-def _test(family: pd.DataFrame, best: Method, other: Method) -> dict:
-    pairs = paired_dice(family, best, other)
-    test = signed_rank(pairs["one"] - pairs["other"])
-    compared = {"best": best[0], "strategy": other[0], "translator": other[1]}
-    counts = {"images": test.n, "subjects": pairs.index.get_level_values("subject").nunique()}
-    numbers = {"median_difference": test.median, "effect": test.effect, "p": test.p}
-    return {**family[FAMILY_KEYS].iloc[0], **compared, **counts, **numbers}
+def with_both(values: pd.DataFrame) -> pd.DataFrame:
+    """Append to rows of `image_values` the mean of both classes of each image, as the class `both`."""
+    keys = [name for name in values if name not in ("class", "dice")]
+    wide = values[values["class"].isin(CLASSES)].pivot(index=keys, columns="class", values="dice")
+    mean = wide.reindex(columns=CLASSES).mean(axis=1, skipna=False).dropna().rename("dice").reset_index()
+    return pd.concat([values, mean.assign(**{"class": BOTH})], ignore_index=True)
 
 
-def _note(images: int, comparisons: int) -> str:
-    """Return a remark if no outcome with so few images could be significant."""
-    if smallest_p(images) >= LEVEL:
-        return f"{images} images: p cannot reach {LEVEL}"
-    if smallest_p(images) * comparisons >= LEVEL:
-        return f"{images} images, {comparisons} comparisons: p_holm cannot reach {LEVEL}"
-    return ""
+def without_syndiff(values: pd.DataFrame) -> Method:
+    """Return the method `refined` without SynDiff: the matched greys that the polarity of the pair asks for."""
+    return best_method(values[values["strategy"] == REFINED], MATCHED) or (REFINED, MATCHED[0])
+
+
+def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
+    """Yield each question with its two methods, where rows of one experiment and class have both."""
+    present = set(zip(values["strategy"], values["translator"], strict=True))
+    syndiff, plain = WITH_SYNDIFF, without_syndiff(values)
+    adaptations, tutorships = (values[values["strategy"] == method[0]] for method in (ADAPTATION, TUTORSHIP))
+    classical = [name for name in CONTROLS if name != "none"]
+    asked = [
+        ("does SynDiff improve refined?", syndiff, plain),
+        ("adaptation: ahead of negative or matched greys?", ADAPTATION, best_method(adaptations, NEGATIVE_OR_MATCHED)),
+        ("tutorship: ahead of the best classical control?", TUTORSHIP, best_method(tutorships, classical)),
+        *((f"tutorship: at least {translator_words(t)}?", TUTORSHIP, ("tutorship", t)) for t in OTHER_LEARNED),
+        ("tutorship: better than no translation?", TUTORSHIP, PRETRAINED),
+        ("tutorship or adaptation?", TUTORSHIP, ADAPTATION),
+        *(("refined: more than views and anatomy?", plain, ("pretrained-anatomy", t)) for t in ("none", "invert")),
+        ("how far is tutorship from its reference?", TUTORSHIP, ("supervised", "none")),
+        *(("how far is refined from the fair reference?", refined, FAIR_REFERENCE) for refined in (syndiff, plain)),
+    ]
+    yield from ((question, one, other) for question, one, other in asked if {one, other} <= present)
+
+
+def _difference(values: pd.DataFrame, one: Method, other: Method) -> list:
+    pairs = paired_subjects(values, one, other)
+    lead = mean_interval(pairs["one"] - pairs["other"])
+    means = pairs["one"].mean(), pairs["other"].mean()
+    return [*means, lead.value, lead.low, lead.high, lead.least, lead.most, len(pairs)]

@@ -1,4 +1,4 @@
-"""What the experiments on drawn tissue share (notebooks 06 and 07): their parameters, and how they write results."""
+"""The experiment on drawn tissue (notebook 06): its parameters, and how it writes results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
-from histobridge.config import Strict, TrainingProfile, training_profile
+from histobridge.config import Strict, SynDiffSettings, TrainingProfile, training_profile
 from histobridge.display.drawing import save_figure
 from histobridge.io.files import write_json, write_table
 from histobridge_study.parameters import parameters_of
@@ -46,8 +46,26 @@ class ShiftExperiment(Experiment):
     steps: list[float]
 
 
+class TranslationExperiment(Experiment):
+    """The parameters of notebook 08: also the steps, the modalities, and the variants of SynDiff to compare."""
+
+    steps: int = Field(ge=1)
+    modalities: list[str]
+    variants: list[str]
+
+    @property
+    def translator(self) -> SynDiffSettings:
+        """The settings of SynDiff, before a variant changes one."""
+        return self.settings.translator.model_copy(update={"steps": self.steps})
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where trained translators are remembered."""
+        return Path(self.out, "cache", "known_translation")
+
+
 def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
-    """Check the parameters of notebook 06 or 07, `globals()` in a notebook, and return them.
+    """Check the parameters of notebook 06, `globals()` in a notebook, and return them.
 
     Raises
     ------

@@ -1,16 +1,16 @@
-"""Bootstrap intervals, the Wilcoxon signed-rank test and Holm's correction: arrays in, numbers out.
+"""Bootstrap intervals over subjects, and rank correlation: arrays in, numbers out.
 
-The unit of all statistics is the image, because folds share their images: the spread over five folds describes five
-trainings, not other images. Images of one subject resemble each other, so where there are enough subjects the bootstrap
-draws subjects, each with all its images (a cluster bootstrap).
+The unit of all statistics is the subject. Folds share their images, so that their spread describes trainings and not
+other animals; images and patches of one subject resemble each other and may overlap.
 
 With few units a percentile interval is too narrow. If all of five subjects have the same sign, the interval excludes 0,
-and by chance alone that happens once in 16 times. An interval of five subjects is an indication, not a proof.
+and by chance alone that happens once in 16 times. An interval of five subjects is an indication, not a proof; below
+five there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,79 +18,61 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
-MIN_SUBJECTS = 5  # fewer have hardly any distinct resamples (10 of three subjects): images are drawn instead
+MIN_SUBJECTS = 5  # fewer have hardly any distinct resamples (10 of three subjects)
 
 
 class Interval(NamedTuple):
-    """An estimate and its 95 % percentile bootstrap interval, NaN where fewer than two units could be drawn.
+    """An estimate with its 95 % percentile bootstrap interval `low` to `high`, NaN where there are too few units.
 
-    `resampled` names what was drawn: "8 images" instead of "5 subjects" means that there were too few subjects.
+    `least` and `most` are the range of the units themselves, and `units` says how many there are.
     """
 
     value: float
     low: float
     high: float
-    resampled: str
+    least: float
+    most: float
+    units: str
+
+    def text(self, form: str = ".3f") -> str:
+        """Return the value with its interval, or with its range where there is no interval.
+
+        >>> mean_interval([0.2, 0.4]).text()
+        '0.300 (2 subjects, 0.200 to 0.400)'
+        """
+        if not np.isnan(self.low):
+            return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}] ({self.units})"
+        span = "" if np.isnan(self.least) else f", {self.least:{form}} to {self.most:{form}}"
+        return f"{self.value:{form}} ({self.units}{span})"
 
 
-class SignedRank(NamedTuple):
-    """A Wilcoxon signed-rank test of paired differences: their number and median, effect size in -1..1, two-sided p."""
+def mean_interval(values: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the mean of one value for each subject, float [subjects], with its interval; NaN is left out.
 
-    n: int
-    median: float
-    effect: float
-    p: float
-
-
-class _Units(NamedTuple):
-    """The units that the bootstrap draws: the sum and the number of the values of each."""
-
-    sums: np.ndarray
-    counts: np.ndarray
-    name: str
-
-    @classmethod
-    def of(cls, values: np.ndarray, subjects: np.ndarray) -> _Units:
-        values, subjects = np.asarray(values, dtype=float), np.asarray(subjects)
-        defined = ~np.isnan(values)
-        values, (names, owner) = values[defined], np.unique(subjects[defined], return_inverse=True)
-        if len(names) < MIN_SUBJECTS:
-            return cls(values, np.ones(len(values)), "images")
-        return cls(np.bincount(owner, values), np.bincount(owner).astype(float), "subjects")
-
-    def mean(self, drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        return self.sums[drawn].sum(axis=axis) / self.counts[drawn].sum(axis=axis)
-
-    @property
-    def overall_mean(self) -> float:
-        return float(self.mean(np.arange(len(self.sums)))) if len(self.sums) else np.nan
-
-    def __str__(self) -> str:
-        return f"{len(self.sums)} {self.name}"
-
-
-def mean_interval(values: np.ndarray, subjects: np.ndarray, *, seed: int = 0) -> Interval:
-    """Return the mean of one value per image, float [images], with its interval; NaN is left out.
-
-    From `MIN_SUBJECTS` subjects on, the bootstrap draws subjects, each with all its images. Otherwise it draws images
-    as if they were independent, and the interval is too narrow if they are not.
-
-    >>> mean_interval([0.5, 0.5, 1.0, np.nan], ["a", "a", "b", "b"])
-    Interval(value=0.6666666666666666, low=0.5, high=1.0, resampled='3 images')
+    >>> mean_interval([0.5, 0.5, 0.5, 0.5, 1.0, np.nan])[:3]
+    (0.6, 0.5, 0.8)
     """
-    units = _Units.of(values, subjects)
-    low, high = _percentiles((len(units.sums),), units.mean, seed)
-    return Interval(units.overall_mean, low, high, str(units))
+    values = _defined(values)
+    if not len(values):
+        return Interval(*[np.nan] * 5, subjects_text(0))
+    low, high = _percentiles(_resampled_means(values, seed)) if len(values) >= MIN_SUBJECTS else (np.nan, np.nan)
+    ends = float(values.min()), float(values.max())
+    return Interval(float(values.mean()), low, high, *ends, subjects_text(len(values)))
 
 
-def difference_interval(
-    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], *, seed: int = 0
-) -> Interval:
-    """Return the mean of `first` less that of `second`, independent sets of (values, subjects), with its interval."""
-    one, other = _Units.of(*first), _Units.of(*second)
-    sizes = len(one.sums), len(other.sums)
-    low, high = _percentiles(sizes, lambda i, j, axis: one.mean(i, axis) - other.mean(j, axis), seed)
-    return Interval(one.overall_mean - other.overall_mean, low, high, f"{one}, {other}")
+def difference_interval(first: np.ndarray, second: np.ndarray, *, seed: int = 0) -> Interval:
+    """Return the mean of `first` less that of `second`, each one value for each subject of its own, with its interval.
+
+    The subjects of both sides are drawn independently. There is no range: subjects are not paired.
+    """
+    one, other = _defined(first), _defined(second)
+    units = f"{subjects_text(len(one))} and {subjects_text(len(other))}"
+    if not len(one) or not len(other):
+        return Interval(*[np.nan] * 5, units)
+    low = high = np.nan
+    if min(len(one), len(other)) >= MIN_SUBJECTS:
+        low, high = _percentiles(_resampled_means(one, seed) - _resampled_means(other, seed + 1))
+    return Interval(float(one.mean() - other.mean()), low, high, np.nan, np.nan, units)
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval:
@@ -102,65 +84,55 @@ def rank_correlation(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Interval
     1.0
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    low, high = _percentiles((len(x),), lambda drawn, axis: _spearman(x[drawn], y[drawn]), seed)
-    return Interval(float(np.round(_spearman(x, y), 12)), low, high, f"{len(x)} cells")
+    units = f"{len(x)} cells"
+    if len(x) < 2:
+        return Interval(*[np.nan] * 5, units)
+    drawn = _resamples(len(x), seed)
+    low, high = _percentiles(_spearman(x[drawn], y[drawn]))
+    return Interval(float(np.round(_spearman(x, y), 12)), low, high, np.nan, np.nan, units)
 
 
-def signed_rank(differences: np.ndarray) -> SignedRank:
-    """Test whether paired differences are symmetric about 0 (Wilcoxon; exact for few).
+def difference_text(value: float, low: float, high: float, least: float, most: float) -> str:
+    """Return a mean difference with its interval in brackets or, where there is none, the range of the subjects.
 
-    The effect size is the matched-pairs rank-biserial correlation (Kerby 2014): the rank sum of the positive
-    differences less that of the negative ones, divided by the sum of both. Differences of 0 are left out of effect and
-    p; nothing but zeros gives effect 0 and p = 1. NaN is left out of everything.
-
-    >>> signed_rank([0.1, 0.2, 0.3, 0.4, 0.5])
-    SignedRank(n=5, median=0.3, effect=1.0, p=0.0625)
+    >>> difference_text(0.1, np.nan, np.nan, -0.05, 0.2)
+    '+0.100 (-0.050 to +0.200)'
     """
-    differences = np.asarray(differences, dtype=float)
-    # Rounding, so that noise of summation neither breaks ties nor hides a 0.
-    differences = np.round(differences[~np.isnan(differences)], 9)
-    nonzero = differences[differences != 0]
-    if not len(differences):
-        return SignedRank(0, np.nan, np.nan, np.nan)
-    if not len(nonzero):
-        return SignedRank(len(differences), 0.0, 0.0, 1.0)
-    ranks = stats.rankdata(np.abs(nonzero))
-    effect = (ranks * np.sign(nonzero)).sum() / ranks.sum()
-    p = stats.wilcoxon(nonzero).pvalue
-    return SignedRank(len(differences), float(np.median(differences)), float(effect), float(p))
+    if np.isnan(value):
+        return "–"
+    if np.isnan(low):
+        return f"{value:+.3f} ({least:+.3f} to {most:+.3f})"
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def smallest_p(n: int) -> float:
-    """Return the smallest two-sided p of a signed-rank test of `n` pairs, 2 / 2^n: all differences have one sign.
+def subjects_text(count: int) -> str:
+    """Return the number of subjects in words.
 
-    >>> [round(smallest_p(n), 4) for n in (5, 6)]
-    [0.0625, 0.0312]
+    >>> subjects_text(1), subjects_text(5)
+    ('1 subject', '5 subjects')
     """
-    return min(1.0, 2.0 ** (1 - n))
+    return f"{count} subject{'' if count == 1 else 's'}"
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """Return the p values [n] of one family after Holm's step-down correction; NaN is no member of the family.
-
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)  # NaN comes last
-    factors = np.isfinite(p).sum() - np.arange(len(p))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
-    return adjusted
+def _defined(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    return values[~np.isnan(values)]
 
 
-def _percentiles(sizes: tuple[int, ...], statistic: Callable, seed: int) -> tuple[float, float]:
-    """Bootstrap a statistic of the indices of drawn units, so that a unit may hold many images."""
-    if min(sizes) < 2:
-        return np.nan, np.nan
-    indices = tuple(np.arange(size) for size in sizes)
-    options = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile", "vectorized": True}
-    interval = stats.bootstrap(indices, statistic, rng=np.random.default_rng(seed), **options).confidence_interval
-    return float(interval.low), float(interval.high)
+@lru_cache(maxsize=16)
+def _resamples(units: int, seed: int) -> np.ndarray:
+    """Return the units of each resample, int [RESAMPLES, units]: the same for every mean of so many units."""
+    return np.random.default_rng((seed, units)).integers(units, size=(RESAMPLES, units))
+
+
+def _resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
+    return values[_resamples(len(values), seed)].mean(axis=1)
+
+
+def _percentiles(resampled: np.ndarray) -> tuple[float, float]:
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:

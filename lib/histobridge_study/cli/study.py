@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,9 @@ def study(
     ablation: Annotated[
         bool, typer.Option("--ablation", help="Afterwards, train `refined` without one piece at a time.")
     ] = False,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="Afterwards, score what 1, 2 and 4 corrected images are worth.")
+    ] = False,
     mirror: Mirror = None,
     data: Data = Path("data"),
     out: Out = Path("runs"),
@@ -57,6 +61,7 @@ def study(
             _fetch(grid, mirror)
             done = run_grid(grid, cores=cores)
             done &= not ablation or _ablate(grid)
+            done &= not corrections or _correct(grid)
             done &= _print_outcome(grid)
     except Ended as ended:
         with suppress(OSError):  # the terminal may be gone
@@ -139,15 +144,29 @@ def _fetch(grid, mirror: Path | None) -> None:
 
 
 def _ablate(grid) -> bool:
-    """Run the ablation of all finished runs, one after another; return whether all succeeded."""
-    from histobridge_study.stages.refine import STAGE, ablate
+    """Run the ablation of all finished runs; return whether all succeeded."""
+    from histobridge_study.stages.refine import ablate
+
+    return _add(grid, "ablation", ablate)
+
+
+def _correct(grid) -> bool:
+    """Score what corrected images are worth in all finished runs; return whether all succeeded."""
+    from histobridge_study.stages.corrections import correct
+
+    return _add(grid, "corrections", correct)
+
+
+def _add(grid, name: str, make: Callable) -> bool:
+    """Add a table to all finished runs, one after another; return whether all succeeded."""
+    from histobridge_study.stages.refine import STAGE
     from histobridge_study.stages.translate import trained_translators
 
     runs, account = grid.finished_runs(STAGE), Account()
     for number, run in enumerate(runs, 1):
-        console.print(f"[{number}/{len(runs)}] ablation of", run.title)
+        console.print(f"[{number}/{len(runs)}] {name} of", run.title)
         with account.item(run.title):
-            ablate(run, trained_translators(run))
+            make(run, trained_translators(run))
     for line in account.lines:
         console.print(line, soft_wrap=True)
     return not account.skipped
@@ -169,16 +188,17 @@ def _print_outcome(grid) -> bool:
 
 
 def _print_dice(grid) -> None:
-    from histobridge_study.analysis.tables import dice_overview
-    from histobridge_study.report.collect import collect
+    from histobridge_study.analysis.tables import SPREADS, dice_overview
+    from histobridge_study.report.collect import collect, shown
 
     places = {"out": grid.out, "data": grid.data, "study_file": grid.study_file}
-    overview = dice_overview(collect(grid.profile, seed=grid.seed, **places).rows["dice"])
+    rows = collect(grid.profile, seed=grid.seed, **places).rows["dice"]
+    overview = shown(dice_overview(rows, profile=grid.profile)).drop(columns=list(SPREADS.values()))
     for column in ("protocol", "split"):
         if overview[column].nunique() == 1:
             overview = overview.drop(columns=column)
     columns = [Column(name, overflow="fold") for name in overview.columns]  # cut short, names would be alike
-    table = Table(*columns, title="Dice, and F1 of fibres (IoU 0.5): mean over images, ± SD over folds")
+    table = Table(*columns, title="Dice, and F1 of fibres (IoU 0.5): mean over subjects")
     for row in overview.itertuples(index=False):
         table.add_row(*row)
     console.print(table)

@@ -53,9 +53,13 @@ class Tour(Strict):
 
     @property
     def syndiff(self) -> SynDiffSettings:
-        """A small SynDiff with the published losses only: an identity loss would favour one polarity."""
+        """A small SynDiff."""
         return SynDiffSettings(
-            steps=self.translator_steps, batch=4, multipliers=(1, 2), critic_multipliers=(1, 2), weight_identity=0
+            steps=self.translator_steps,
+            crop=64,
+            batch=4,
+            multipliers=(1, 2),
+            critic_multipliers=(1, 2),
         )
 
 

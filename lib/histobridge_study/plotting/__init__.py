@@ -8,6 +8,7 @@ a pixel size is not positive.
 `images`      translations, and pseudo labels beside the expert's mask
 `training`    losses, and the evidence on polarity
 `scores`      Dice and reconstruction
+`annotation`  scores and edits after some corrected images
 `calibration` uncertainty, calibration, label-free scores
 `morphometry` fibre measurements against the expert's
 `handoff`     a pseudo label as annotation tools show it
@@ -18,10 +19,12 @@ a pixel size is not positive.
 
 from histobridge.display.domains import domains
 from histobridge.display.drawing import save_figure
+from histobridge_study.plotting.annotation import annotation_curves
 from histobridge_study.plotting.calibration import calibration_curves, label_free_score_scatter, uncertainty_panels
 from histobridge_study.plotting.examples import Example, pseudo_label_examples, translation_examples, two_strategies
 from histobridge_study.plotting.handoff import handoff_panel
 from histobridge_study.plotting.images import overlays, pseudo_labels, translations
+from histobridge_study.plotting.known_translation import distance_dots
 from histobridge_study.plotting.lesson import (
     guided_walk,
     noise_levels,
@@ -32,15 +35,18 @@ from histobridge_study.plotting.lesson import (
     tissue_and_mask,
 )
 from histobridge_study.plotting.morphometry import bland_altman_panels, g_ratio_against_diameter
-from histobridge_study.plotting.scores import ablation_bars, dice_bars, reconstruction_bars, simulated_shift_lines
-from histobridge_study.plotting.training import losses, polarity
+from histobridge_study.plotting.scores import ablation_dots, dice_dots, reconstruction_bars, simulated_shift_lines
+from histobridge_study.plotting.training import critic_logits, losses, polarity
 
 __all__ = [
     "Example",
-    "ablation_bars",
+    "ablation_dots",
+    "annotation_curves",
     "bland_altman_panels",
     "calibration_curves",
-    "dice_bars",
+    "critic_logits",
+    "dice_dots",
+    "distance_dots",
     "domains",
     "g_ratio_against_diameter",
     "guided_walk",

@@ -31,6 +31,7 @@ from histobridge.display.drawing import (
 )
 from histobridge.metrics import calibration_error
 from histobridge.strategies.recommend import SCORES
+from histobridge_study.analysis.recommend import correlations
 from histobridge_study.analysis.tables import EXPERIMENT_KEYS
 
 PAIR_STYLES = tuple(zip((BLUE, VERMILLION, GREY, GREEN, PURPLE, ORANGE), "osD^vP", strict=True))
@@ -121,24 +122,29 @@ def _sparsification_panel(axes: Axes, curve: pd.DataFrame) -> None:
 def label_free_score_scatter(known: pd.DataFrame) -> Figure:
     """Show each label-free score against the true Dice: one point a run and method, one colour a pair.
 
+    The title of a panel gives the rank correlation over all methods, over plausible ones (true Dice above 0.5), and
+    over plausible ones without `refined`.
+
     Parameters
     ----------
     known : DataFrame
         From `histobridge_study.analysis.recommend.with_true_dice`.
     """
     scores = [name for name in SCORES if name in known]
-    require_columns(known, ["pair", "dice", *scores], "the table of label-free scores")
+    require_columns(known, [*EXPERIMENT_KEYS, "strategy", "translator", "dice", *scores], "the label-free scores")
     rows = -(-len(scores) // COLUMNS)
-    figure = new_figure(PAGE, 0.6 + 1.8 * rows)
+    figure = new_figure(PAGE, 0.9 + 1.8 * rows)
     grid = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
     for axes, score in zip(grid.flat, scores, strict=False):
         for (colour, marker), (pair, of) in zip(cycle(PAIR_STYLES), known.groupby("pair"), strict=False):
             axes.scatter(of[score], of["dice"], s=8, color=colour, marker=marker, alpha=0.7, linewidth=0, label=pair)
-        axes.set(xlabel=score.replace("_", " "), ylim=(0, 1))
+        found = [f"{interval.value:.2f}" for interval in correlations(known, score).values()]
+        axes.set(xlabel=score.replace("_", " "), ylim=(0, 1), title=" / ".join(found).replace("nan", "–"))
     for axes in grid.flat[len(scores) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("true Dice")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure_title(figure, "Label-free scores against the true Dice")
+    order = "all methods / true Dice above 0.5 / those without refined"
+    figure_title(figure, f"Label-free scores against the true Dice\nRank correlation: {order}")
     return figure

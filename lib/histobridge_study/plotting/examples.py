@@ -34,14 +34,15 @@ from histobridge.display.drawing import (
 from histobridge.errors import UserError
 from histobridge.io.images import middle
 from histobridge.metrics.overlap import class_scores
-from histobridge_study.analysis.tables import CELL_KEYS
+from histobridge_study.analysis.tables import CELL_KEYS, dice_table, subject_values
 from histobridge_study.plotting.scores import (
     MAX_PSNR,
     direction_handles,
-    fold_count,
     measure_bars,
     ordered_translators,
     reconstruction_scores,
+    score_handles,
+    subject_dots,
 )
 
 NO_DATA, NOT_RUN = "data not available", "not run"
@@ -200,51 +201,45 @@ def translation_examples(examples: Examples, rows: pd.DataFrame, *, side: int = 
 
 @styled
 def pseudo_label_examples(
-    examples: Examples, table: pd.DataFrame, *, translator: str = "syndiff", side: int = 128
+    examples: Examples, rows: pd.DataFrame, *, translator: str = "syndiff", side: int = 128
 ) -> Figure:
-    """Show pseudo labels beside the expert mask, one row a pair, and Dice over the folds (figure 4 of the study).
+    """Show pseudo labels beside the expert mask, one row a pair, and Dice by subject (figure 4 of the study).
 
     Parameters
     ----------
     examples : mapping of str to Example or str
         An example of every pair, or the reason why there is none; of `source` only the image is needed.
-    table : DataFrame
-        From `histobridge_study.analysis.tables.dice_table`, of one protocol and split. Bars are the mean and whiskers
-        one SD over folds; a single fold has none. Dashed lines are the supervised reference.
+    rows : DataFrame
+        Rows of `dice.csv` of one protocol and split, drawn as in `scores.dice_dots`.
     translator : str
-        The translator of the adaptation and tutorship in the bars.
+        The translator of the adaptation and tutorship whose Dice is drawn.
     side : int
         Side of the central square that is shown, in px, at most.
     """
-    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
-    require_one_setting(table, "the table of Dice")
-    table = table[table["translator"].isin(["none", translator])]
+    require_columns(rows, [*CELL_KEYS, "fold", "subject", "image", "dice"], "the rows of Dice")
+    require_one_setting(rows, "the rows of Dice")
+    rows = rows[rows["strategy"].isin(STRATEGIES) & rows["translator"].isin(["none", translator])]
     found = _found(examples, (), ("translation", *STRATEGIES, "truth"))
     side = common_side([example.target["image"] for example in found.values()], side)
-    titles = ("image of U", "U to L", *STRATEGIES, "expert mask", f"Dice, {fold_count(table)}")
+    titles = ("image of U", "U to L", *STRATEGIES, "expert mask", "Dice")
     figure, grid = _pair_grid(examples, titles, bars=1)
     for panels, (pair, example) in zip(grid, found.items(), strict=True):
         image = example.target["image"]
         labels = [overlay(image, example.target[name]) for name in (*STRATEGIES, "truth")]
         for axes, picture in zip(panels, (image, example.target["translation"], *labels), strict=False):
             panel(axes, middle(picture, side), um_per_px=example.um_per_px[1] if axes is panels[0] else None)
-        _strategy_bars(panels[-1], table[table["pair"] == pair])
+        _strategy_dots(panels[-1], rows[rows["pair"] == pair])
     _finish(grid, titles, list(found), bars=1)
-    reference = Line2D([], [], color=GREY, linestyle="--", label="supervised reference")
-    handles = [*colour_handles(CLASS_COLOURS), reference]
-    figure.legend(handles=handles, loc="outside lower right", ncols=3, fontsize=SMALL, handlelength=1.4)
+    figure.legend(handles=score_handles(), loc="outside lower right", ncols=4, fontsize=SMALL, handlelength=1.4)
     return figure
 
 
-def _strategy_bars(axes: Axes, table: pd.DataFrame) -> None:
-    """Draw the Dice of one pair: a group of bars for each strategy, the supervised reference as dashed lines."""
-    for shift, (name, colour) in zip((-0.19, 0.19), CLASS_COLOURS.items(), strict=True):
-        of_class = table[table["class"] == name].set_index("strategy")[["mean", "sd", "image_mean"]]
-        bars = of_class.reindex(STRATEGIES)
-        rows = np.arange(len(STRATEGIES)) + shift
-        axes.barh(rows, bars["mean"], xerr=bars["sd"], height=0.36, color=colour, error_kw={"linewidth": 0.8})
-        if "supervised" in of_class.index:
-            axes.axvline(of_class.loc["supervised", "image_mean"], color=colour, linestyle="--", linewidth=1)
+def _strategy_dots(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw the Dice of one pair, one row a strategy."""
+    subjects, means = (
+        part.assign(row=part["strategy"].map(STRATEGIES.index)) for part in (subject_values(rows), dice_table(rows))
+    )
+    subject_dots(axes, subjects, means)
     axes.set_yticks(range(len(STRATEGIES)), STRATEGIES)
     axes.set(ylim=(len(STRATEGIES) - 0.5, -0.5), xlim=(0, 1))
 

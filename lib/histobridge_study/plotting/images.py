@@ -58,7 +58,7 @@ def translations(
             panel(
                 panels[column],
                 middle(image, side),
-                title="" if repeated else textwrap.fill(title, letters),
+                title="" if repeated else textwrap.fill(title, letters, break_long_words=False),
                 um_per_px=size if column == 0 else None,
             )
         panels[0].set_ylabel(shorten(label, letters))

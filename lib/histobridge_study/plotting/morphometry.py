@@ -23,9 +23,9 @@ from histobridge.display.drawing import (
 from histobridge_study.analysis.bland_altman import (
     DENSITY,
     EXPERT,
-    IMAGE_KEYS,
     LIMITS_SD,
     MEASURES,
+    SUBJECT_KEYS,
     bland_altman,
     format_measure,
 )
@@ -37,9 +37,9 @@ GROUP = 10  # fibres of similar diameter in one median, at least; and at most so
 
 @styled
 def bland_altman_panels(pairs: pd.DataFrame) -> Figure:
-    """Show Bland-Altman plots: one panel a measure, one point an image, lines at the bias and the 95 % limits.
+    """Show Bland-Altman plots: one panel a measure, one point a subject, lines at the bias and the 95 % limits.
 
-    The title of a panel is bias ± 1.96 SD.
+    The title of a panel is bias ± 1.96 SD. Below five subjects there are no limits, and it tells their number.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def bland_altman_panels(pairs: pd.DataFrame) -> Figure:
         From `histobridge_study.analysis.bland_altman.best_method_pairs`: one method for each pair, protocol and split.
         Each of these has a column of panels; a single one is drawn in two rows.
     """
-    require_columns(pairs, [*IMAGE_KEYS, "measure", "label", "expert"], "the table of measurements")
+    require_columns(pairs, [*SUBJECT_KEYS, "measure", "label", "expert"], "the table of measurements")
     groups = list(pairs.groupby([*EXPERIMENT_KEYS, "strategy", "translator"], sort=False))
     figure = _one_setting(*groups[0]) if len(groups) == 1 else _many_settings(groups)
     figure.supylabel("pseudo label − expert", fontsize=8)
@@ -87,15 +87,17 @@ def _many_settings(groups: list[tuple[tuple, pd.DataFrame]]) -> Figure:
 
 def _agreement_panel(axes: Axes, pairs: pd.DataFrame, measure: str, heading: str) -> None:
     limits = bland_altman(pairs["expert"], pairs["label"])
-    bias, spread = format_measure(limits.bias, measure), format_measure(LIMITS_SD * limits.sd, measure, sign="")
-    axes.set_title(f"{heading}{bias.replace('-', '−')} ± {spread}", fontsize=SMALL)
+    reach = format_measure(LIMITS_SD * limits.sd, measure, sign="")
+    spread = f"({limits.subjects} subjects)" if np.isnan(limits.lower) else f"± {reach}"
+    bias = format_measure(limits.bias, measure).replace("-", "−")
+    axes.set_title(f"{heading}{bias} {spread}", fontsize=SMALL)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.scatter((pairs["expert"] + pairs["label"]) / 2, pairs["label"] - pairs["expert"], s=8, color="0.2", zorder=3)
-    if limits.n > 1:
+    if not np.isnan(limits.lower):
         axes.axhspan(limits.lower, limits.upper, color=VERMILLION, alpha=0.08, linewidth=0)
         for limit in (limits.lower, limits.upper):
             axes.axhline(limit, color=VERMILLION, linestyle="--", linewidth=1)
-    if limits.n:
+    if limits.subjects:
         axes.axhline(limits.bias, color=VERMILLION)
     axes.margins(0.12)
     axes.xaxis.set_major_locator(MaxNLocator(2))
@@ -112,7 +114,7 @@ def _setting_words(key: tuple[str, ...]) -> list[str]:
 
 def _agreement_handles() -> list[Line2D]:
     return [
-        Line2D([], [], color="0.2", marker="o", markersize=3, linestyle="", label="image"),
+        Line2D([], [], color="0.2", marker="o", markersize=3, linestyle="", label="subject"),
         Line2D([], [], color=GREY, linewidth=0.8, label="no difference"),
         Line2D([], [], color=VERMILLION, label="bias"),
         Line2D([], [], color=VERMILLION, linestyle="--", label="95 % limits of agreement"),

@@ -1,16 +1,22 @@
-"""Plots of scores: Dice of the strategies, of their ablation and under a simulated shift, and reconstruction."""
+"""Plots of scores: Dice of the methods, of an ablation and under a simulated shift, and reconstruction.
+
+Every dot of a Dice is a subject. A diamond is the mean over subjects, and its whiskers the 95 % interval over subjects,
+which needs five of them. How much trainings differ is no whisker: it stands in the tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from histobridge.config import REFERENCES
 from histobridge.display.drawing import (
     BLUE,
     CLASS_COLOURS,
@@ -24,7 +30,9 @@ from histobridge.display.drawing import (
     require_columns,
     styled,
 )
-from histobridge_study.analysis.tables import CELL_KEYS, DISPLAY_ORDER, EXPERIMENT_KEYS, TRANSLATION_KEYS
+from histobridge_study.analysis.ablation import ablation_differences, ablation_table
+from histobridge_study.analysis.methods import Method, label_free, method_order, method_words
+from histobridge_study.analysis.tables import CELL_KEYS, EXPERIMENT_KEYS, TRANSLATION_KEYS, dice_table, subject_values
 
 MAX_PSNR = 50  # dB: the PSNR of a control that inverts itself exactly is infinite
 MEASURES = {"ssim": "SSIM ↑", "psnr": f"PSNR ↑ (dB, cut at {MAX_PSNR})", "l1": "L1 ↓"}
@@ -36,86 +44,127 @@ STRATEGY_COLOURS = {"pretrained": GREY, "adaptation": BLUE, "tutorship": VERMILL
 
 
 @styled
-def dice_bars(table: pd.DataFrame) -> Figure:
-    """Show the Dice of every label-free strategy and control, and the supervised reference as dashed lines.
+def dice_dots(rows: pd.DataFrame, *, profile: str = "") -> Figure:
+    """Show the Dice of every method by subject; the references stand below a line and have open marks.
 
     Parameters
     ----------
-    table : DataFrame
-        From `histobridge_study.analysis.tables.dice_table`. Each pair has a column of panels, each protocol and split a
-        row. Whiskers and bands are one SD over folds; a single fold has none.
+    rows : DataFrame
+        Rows of `dice.csv`. Each pair has a column of panels, each protocol and split a row.
+    profile : str
+        Of the runs; it decides what SynDiff is called.
     """
-    require_columns(table, [*CELL_KEYS, "mean", "image_mean", "sd", "folds"], "the table of Dice")
-    methods = _distinct(table[table["strategy"] != "supervised"], ["strategy", "translator"])
-    refuse_empty(methods, "label-free strategies in the table of Dice")
-    methods = sorted(methods, key=_story_order)
-    pairs, settings = _distinct(table, EXPERIMENT_KEYS[:1]), _distinct(table, EXPERIMENT_KEYS[1:])
-    figure = new_figure(min(PAGE, 1.5 + 2.7 * len(pairs)), 1.0 + len(settings) * max(0.9, 0.25 + 0.2 * len(methods)))
+    require_columns(rows, [*CELL_KEYS, "fold", "subject", "image", "dice"], "the rows of Dice")
+    refuse_empty(label_free(rows), "label-free strategies in the rows of Dice")
+    places, labels = _method_places(rows, profile)
+    subjects, table = (_placed(values, places) for values in (subject_values(rows), dice_table(rows)))
+    pairs, settings = _distinct(rows, EXPERIMENT_KEYS[:1]), _distinct(rows, EXPERIMENT_KEYS[1:])
+    rows_high = max(places.values()) + 1
+    figure = new_figure(min(PAGE, 2.2 + 2.2 * len(pairs)), 1.1 + len(settings) * max(0.9, 0.25 + 0.16 * rows_high))
     grid = figure.subplots(len(settings), len(pairs), sharex=True, sharey=True, squeeze=False)
     for axes, (setting, pair) in zip(grid.flat, product(settings, pairs), strict=True):
-        _dice_panel(axes, table[(table[EXPERIMENT_KEYS] == [*pair, *setting]).all(axis=1)], methods)
+        of_panel = ((part[EXPERIMENT_KEYS] == [*pair, *setting]).all(axis=1) for part in (subjects, table))
+        _dice_panel(axes, *(part[here] for part, here in zip((subjects, table), of_panel, strict=True)), places)
     for axes, (pair,) in zip(grid[0], pairs, strict=True):
         axes.set_title(pair)
     for axes, setting in zip(grid[:, 0], settings, strict=True):
         axes.set_ylabel("\n".join(setting))
     for axes in grid[-1]:
         axes.set_xlabel("Dice")
-    labels = [strategy if translator == "none" else f"{strategy}, {translator}" for strategy, translator in methods]
-    grid[0, 0].set_yticks(range(len(methods)), labels)
-    grid[0, 0].set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5))
+    grid[0, 0].set_yticks(list(places.values()), labels)
+    grid[0, 0].set(xlim=(0, 1), ylim=(rows_high - 0.5, -0.5))
     grid[0, 0].xaxis.set_major_formatter("{x:g}")
-    handles = [Line2D([], [], color=c, marker="o", markersize=4, label=n) for n, c in CLASS_COLOURS.items()]
-    handles += [Line2D([], [], color=GREY, linestyle="--", label="supervised reference")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    figure_title(figure, f"Dice of label-free strategies, mean ± SD over {fold_count(table)}")
+    figure.legend(handles=score_handles(references=True), loc="outside lower center", ncols=3)
+    figure_title(figure, "Dice of every method, subject by subject")
     return figure
 
 
-def _dice_panel(axes: Axes, cells: pd.DataFrame, methods: list[tuple]) -> None:
-    """Draw the Dice of one pair, protocol and split: one row a (strategy, translator), striped for legibility."""
-    for row in range(0, len(methods), 2):
+def _method_places(rows: pd.DataFrame, profile: str) -> tuple[dict[Method, int], list[str]]:
+    """Return the row of each method, with a gap before the references, and their names."""
+    methods = sorted(_distinct(rows, ["strategy", "translator"]), key=method_order)
+    places = {method: n + (method[0] in REFERENCES) for n, method in enumerate(methods)}
+    words = [method_words(*method, profile=profile).replace("supervised reference", "reference") for method in methods]
+    return places, words
+
+
+def _placed(table: pd.DataFrame, places: dict[Method, int]) -> pd.DataFrame:
+    return table.assign(row=[places[method] for method in zip(table["strategy"], table["translator"], strict=True)])
+
+
+def _dice_panel(axes: Axes, subjects: pd.DataFrame, means: pd.DataFrame, places: dict[Method, int]) -> None:
+    """Draw the Dice of one pair, protocol and split: one row a method, striped for legibility."""
+    for row in list(places.values())[::2]:
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", linewidth=0)
-    for cell in cells[cells["strategy"] == "supervised"].to_dict("records"):
-        # Every fold of the reference scores other images, so the number to compare is its mean over images.
-        colour, mean, sd = CLASS_COLOURS[cell["class"]], cell["image_mean"], cell["sd"]
-        axes.axvline(mean, color=colour, linestyle="--", linewidth=1)
-        if sd > 0:
-            axes.axvspan(mean - sd, mean + sd, color=colour, alpha=0.12, linewidth=0)
-    free = cells[cells["strategy"] != "supervised"]
-    rows = [methods.index(method) for method in zip(free["strategy"], free["translator"], strict=True)]
-    _class_dots(axes, free.assign(row=rows))
-    if cells.empty:
+    first_reference = min((row for (strategy, _), row in places.items() if strategy in REFERENCES), default=None)
+    if first_reference is not None:
+        axes.axhline(first_reference - 1, color=GREY, linewidth=0.8)
+    subject_dots(axes, subjects, means)
+    if means.empty:
         axes.text(0.5, 0.5, "not run", color=GREY, ha="center", va="center", transform=axes.transAxes)
 
 
-def _class_dots(axes: Axes, cells: pd.DataFrame) -> None:
-    """Draw the mean ± SD of each class, two dots beside each other in the `row` of a method."""
-    for shift, (name, colour) in zip((0.15, -0.15), CLASS_COLOURS.items(), strict=True):
-        of = cells[cells["class"] == name]
-        axes.errorbar(of["mean"], of["row"] + shift, xerr=of["sd"], fmt="o", color=colour, markersize=4, label=name)
-
-
-@styled
-def ablation_bars(table: pd.DataFrame) -> Figure:
-    """Show the Dice of the complete `refined` strategy and of it without one component, mean ± SD over folds.
+def subject_dots(axes: Axes, subjects: pd.DataFrame, means: pd.DataFrame, value: str = "dice") -> None:
+    """Draw a dot for each subject, and a diamond with its interval for each mean, by class.
 
     Parameters
     ----------
-    table : DataFrame
-        From `histobridge_study.analysis.tables.ablation_table`.
+    axes : Axes
+    subjects, means : DataFrame
+        Both have `class` and `row`, the height of a method, and may have `strategy`: references get open marks.
+        `subjects` have a `value`, `means` have `mean`, `low` and `high`.
+    value : str
+        Column of the dots.
     """
-    require_columns(table, [*EXPERIMENT_KEYS, "recipe", "class", "mean", "sd"], "the table of the ablation")
+    for shift, (name, colour) in zip((0.17, -0.17), CLASS_COLOURS.items(), strict=True):
+        dots, mean = subjects[subjects["class"] == name], means[means["class"] == name]
+        axes.scatter(dots[value], dots["row"] + shift, s=6, color=colour, alpha=0.45, linewidth=0)
+        ends = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
+        axes.errorbar(mean["mean"], mean["row"] + shift, xerr=ends, fmt="none", ecolor=colour, elinewidth=1)
+        is_open = mean["strategy"].isin(REFERENCES) if "strategy" in mean else np.zeros(len(mean), bool)
+        faces = ["white" if open_mark else colour for open_mark in is_open]
+        axes.scatter(mean["mean"], mean["row"] + shift, s=9, marker="D", c=faces, edgecolors=colour, zorder=3)
+
+
+def score_handles(dot: str = "a subject", *, references: bool = False) -> list[Line2D]:
+    """Return the legend entries of `subject_dots`."""
+    mark = {"color": GREY, "linestyle": ""}
+    handles = [Line2D([], [], color=c, marker="D", markersize=4, label=name) for name, c in CLASS_COLOURS.items()]
+    handles += [Line2D([], [], marker="o", markersize=3, label=dot, **mark)]
+    handles += [Line2D([], [], color=GREY, marker="D", markersize=4, label="mean; 95 % interval from 5 subjects on")]
+    if references:
+        handles += [
+            Line2D([], [], marker="D", markersize=4, mfc="white", label="reference: has seen masks of U", **mark)
+        ]
+    return handles
+
+
+@styled
+def ablation_dots(rows: pd.DataFrame) -> Figure:
+    """Show what `refined` loses or gains without one component: the paired difference of each fold and subject.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `ablation.csv`. Each pair has a panel. A dot is a fold and subject, a diamond the mean over subjects.
+    """
+    require_columns(rows, [*EXPERIMENT_KEYS, "fold", "subject", "recipe", "class", "dice"], "the rows of the ablation")
+    differences, table = ablation_differences(rows), ablation_table(rows)
+    refuse_empty(table, "recipes with a component less in the rows of the ablation")
     pairs, recipes = table["pair"].unique(), list(table["recipe"].unique())
-    figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.1 + 0.25 * len(recipes))
-    grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
+    figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.3 + 0.3 * len(recipes))
+    grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True, sharex=True)[0]
     for axes, pair in zip(grid, pairs, strict=True):
-        cells = table[table["pair"] == pair]
-        _class_dots(axes, cells.assign(row=cells["recipe"].map(recipes.index)))
-        axes.set(title=pair, xlabel="Dice, mean ± SD")
+        parts = (part[part["pair"] == pair] for part in (differences, table))
+        dots, means = (part.assign(row=part["recipe"].map(recipes.index)) for part in parts)
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        subject_dots(axes, dots, means, "difference")
+        axes.set(title=pair, xlabel="difference in Dice")
     grid[0].set_yticks(range(len(recipes)), recipes)
     grid[0].invert_yaxis()
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure_title(figure, "Ablation of the refined strategy")
+    figure.legend(
+        handles=score_handles("a fold and subject"), loc="outside lower center", ncols=4 if len(pairs) > 2 else 2
+    )
+    figure_title(figure, "Refined without one component, less refined")
     return figure
 
 
@@ -193,8 +242,8 @@ def reconstruction_scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def ordered_translators(rows: pd.DataFrame) -> list[str]:
-    """Return the translators of a table in the order of `tables.DISPLAY_ORDER`, unknown ones last."""
-    return sorted(rows["translator"].unique(), key=lambda name: _story_order(("", name)))
+    """Return the translators of a table in the order of the tables, unknown ones last."""
+    return sorted(rows["translator"].unique(), key=lambda name: method_order(("", name)))
 
 
 def measure_bars(panels: Sequence[Axes], rows: pd.DataFrame, translators: list[str], directions: list[str]) -> None:
@@ -212,25 +261,6 @@ def measure_bars(panels: Sequence[Axes], rows: pd.DataFrame, translators: list[s
 def direction_handles(directions: list[str]) -> list[Patch]:
     """Return the legend entries of `measure_bars`, such as `L to U to L`."""
     return colour_handles(dict(zip([d.replace("->", " to ") for d in directions], DIRECTION_COLOURS, strict=False)))
-
-
-# --- Tables -------------------------------------------------------------------------------------------------
-
-
-def fold_count(table: pd.DataFrame) -> str:
-    """Return in words over how many folds a table summarises, from its column `folds`.
-
-    >>> fold_count(pd.DataFrame({"folds": [3, 5]})), fold_count(pd.DataFrame({"folds": [1]}))
-    ('3 to 5 folds', '1 fold')
-    """
-    fewest, most = table["folds"].min(), table["folds"].max()
-    return f"{most if fewest == most else f'{fewest} to {most}'} fold{'s' if most > 1 else ''}"
-
-
-def _story_order(method: tuple[str, str]) -> tuple[int, ...]:
-    """Return the place of a (strategy, translator) in `tables.DISPLAY_ORDER`; names that are not in it come last."""
-    orders = zip((DISPLAY_ORDER["strategy"], DISPLAY_ORDER["translator"]), method, strict=True)
-    return tuple(order.index(name) if name in order else len(order) for order, name in orders)
 
 
 def _distinct(table: pd.DataFrame, columns: list[str]) -> list[tuple]:

@@ -61,6 +61,31 @@ def losses(history: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
+def critic_logits(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Show how the critics of several trainings tell real images (line) from translations (dashed), as mean logits.
+
+    Where both lines lie together a critic has nothing to tell apart, and its generator nothing to learn from it.
+
+    Parameters
+    ----------
+    histories : dict of str to DataFrame
+        One row a step, by the name of the translator: `step`, and pairs of columns that begin with `logit_real` and
+        `logit_fake`; a pair has its own panel.
+    """
+    real = "logit_real"
+    pairs = [(n, h, c.removeprefix(real)) for n, h in histories.items() for c in h if c.startswith(real)]
+    figure = new_figure(PAGE, 2.3)
+    for axes, (name, history, kind) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        require_columns(history, ["step", f"logit_real{kind}", f"logit_fake{kind}"], "the training history")
+        colour = KINDS.get(kind.removeprefix("_"), GREEN)
+        _curve(axes, history, f"logit_real{kind}", colour)
+        _curve(axes, history, f"logit_fake{kind}", colour, linestyle="--")
+        axes.set(title=f"{name} {kind.removeprefix('_')}".strip(), xlabel="step")
+    figure.supylabel("mean logit of the critics", fontsize="medium")
+    return figure
+
+
 def _loss_handles(identity: bool) -> list[Line2D]:
     styles = {
         "cycle": {"color": GREEN},

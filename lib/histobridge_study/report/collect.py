@@ -8,25 +8,31 @@ from pathlib import Path
 
 import pandas as pd
 
+from histobridge.config import STRATEGIES
 from histobridge.errors import UserError
 from histobridge.io.files import read_table
 from histobridge.io.kept import fits_seal
 from histobridge.items import Account
 from histobridge_study.analysis.bland_altman import IMAGE_KEYS, MEASURES
 from histobridge_study.analysis.claims import claims
-from histobridge_study.analysis.comparisons import paired_overview, paired_tests
+from histobridge_study.analysis.comparisons import differences
+from histobridge_study.analysis.methods import LONG_STRATEGIES
+from histobridge_study.analysis.planned import missing_cells, planned_cells
+from histobridge_study.analysis.references import reference_shares
 from histobridge_study.analysis.tables import (
+    complete_rows,
     cost_table,
     dice_overview,
-    missing_cells,
-    planned_cells,
+    dice_table,
     translation_overview,
+    with_fibre_f1,
 )
 from histobridge_study.grid import Grid, runs_of_profile
 from histobridge_study.record import ADDED
 from histobridge_study.runs import Stage
 
-ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification", "ablation", "guidance")
+ROWS = ("dice", "translation", "morphometrics", "trust", "reliability", "sparsification")
+ROWS += ("ablation", "guidance", "corrections")
 """The tables that runs leave; see `collect`."""
 
 
@@ -81,7 +87,7 @@ def collect(profile: str, *, seed: int = 0, account: Account | None = None, **pl
                 stage.record()
     rows = {name: _joined(refined, name) for name in ROWS[3:] if f"{name}.csv" not in ADDED}
     rows |= {name.removesuffix(".csv"): _added(refined, name, account) for name in ADDED}
-    rows["dice"] = _concatenated([_joined(labelled, "dice"), _joined(refined, "refined")])
+    rows["dice"] = complete_rows(_concatenated([_joined(labelled, "dice"), _joined(refined, "refined")]))
     rows["translation"] = _joined(finished["02_translate"], "translation")
     measured = _concatenated([_joined(labelled, "morphometrics"), _joined(refined, "morphometrics")])
     rows["morphometrics"] = measured.drop_duplicates([*IMAGE_KEYS, "fold"]) if len(measured) else _no_measures()
@@ -98,7 +104,7 @@ def _added(stages: Iterable[Stage], name: str, account: Account) -> pd.DataFrame
     paths = {stage.run.title: stage.folder / name for stage in stages if (stage.folder / name).exists()}
     for title, path in paths.items():
         if not fits_seal(path):
-            made_by = {"ablation.csv": "study --ablation", "guidance.csv": "recommend"}[name]
+            made_by = {"guidance.csv": "recommend"}.get(name, f"study --{name.removesuffix('.csv')}")
             account.skip(title, f"{path} is not what was kept there: run `histobridge {made_by}`, which makes it anew.")
     return _concatenated([read_table(path) for path in paths.values() if fits_seal(path)])
 
@@ -131,18 +137,33 @@ def report_folder(profile: str, *, out: str = "runs", **_: str) -> Path:
 def derived_tables(
     dice: pd.DataFrame, translation: pd.DataFrame, records: list[dict], **places: str
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of the study by name: Dice, reconstruction, paired tests, claims and costs."""
+    """Return the tables of the study by name.
+
+    `table1` and `table2` are the text of Dice and reconstruction, `claims` that of the claims; `dice_table`,
+    `differences` and `reference_share` are numbers; `costs` are minutes and memory.
+    """
+    profile = records[0]["profile"]
+    overview = dice_overview(dice, profile=profile, missing=missing(profile, dice, **places))
     return {
-        "table1": dice_overview(dice, interval=True, missing=missing(records[0]["profile"], dice, **places)),
+        "table1": shown(overview),
         "table2": translation_overview(translation),
-        "tests": paired_overview(paired_tests(dice)),
+        "dice_table": dice_table(with_fibre_f1(dice)).round(6),
+        "differences": differences(dice, profile=profile).round(6),
+        "reference_share": reference_shares(dice).round(6),
         "claims": claims(dice, translation),
         "costs": cost_table(records),
     }
 
 
+def shown(overview: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `dice_overview` as it is published: the name of a method stands for strategy and translator."""
+    return overview.drop(columns=["strategy", "translator"])
+
+
 def missing(profile: str, dice: pd.DataFrame, **places: str) -> pd.DataFrame:
     """Return the cells that the study plans for a profile and that no row of Dice fills."""
     grid = Grid(profile, **places)
-    planned = planned_cells(grid.planned, grid.study.translators)
+    short = getattr(grid.settings, "comparison", "full") == "short"
+    strategies = [name for name in STRATEGIES if not (short and name in LONG_STRATEGIES)]
+    planned = planned_cells(grid.planned, grid.study.translators, strategies=strategies)
     return missing_cells(dice, planned, unavailable=grid.unavailable_pairs)

@@ -16,7 +16,7 @@ from histobridge.data.datasets import Sample
 from histobridge.errors import UserError
 from histobridge.items import Account
 from histobridge_study import plotting
-from histobridge_study.analysis.tables import dice_table, typical_image
+from histobridge_study.analysis.tables import typical_image
 from histobridge_study.grid import Grid
 from histobridge_study.plotting import Example
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN, STRATEGIES
@@ -114,8 +114,8 @@ def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     source = {"image": of_l.image, "mask": run.data.source_masks[of_l.name]}
     target = {"image": of_u.image, "truth": run.data.target_masks[of_u.name]}
     target |= {name: labels[method][of_u.name] for name, method in wanted.items() if of_u.name in labels[method]}
-    source["translation"] = translator.translate(of_l.image, "U", seed=run.seed)
-    target["translation"] = translator.translate(of_u.image, "L", seed=run.seed)
+    source["translation"] = translator.translate(of_l.image, "U", seed=run.translator_seed)
+    target["translation"] = translator.translate(of_u.image, "L", seed=run.translator_seed)
     both = (run.pair.source, run.pair.target)
     return Example(source, target, tuple(at.um_per_px for at in both), run.pair.datasets)
 
@@ -133,7 +133,7 @@ def _figures(grid: Grid, runs: dict[str, Run | None], kind: str, collected: Coll
     examples = {pair: example(run, dice, translation) if run else why_missing(grid, pair) for pair, run in runs.items()}
     figures = {f"strategies-{pair}": plotting.two_strategies(examples[pair]) for pair, run in runs.items() if run}
     figures[f"translations-{kind}"] = plotting.translation_examples(examples, translation)
-    figures[f"pseudo_labels-{kind}"] = plotting.pseudo_label_examples(examples, dice_table(dice), translator=TRANSLATOR)
+    figures[f"pseudo_labels-{kind}"] = plotting.pseudo_label_examples(examples, dice, translator=TRANSLATOR)
     first = next(run for run in runs.values() if run)
     if first.stage("04_refine").finished:
         shown = next(labelled_images(first))

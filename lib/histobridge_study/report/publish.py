@@ -10,25 +10,22 @@ import pandas as pd
 from histobridge.errors import UserError
 from histobridge.io.files import read_table, write_json, write_table, write_text
 from histobridge_study import plotting
+from histobridge_study.analysis.ablation import ablation_overview, ablation_table
+from histobridge_study.analysis.annotation_cost import cost_by_subject, cost_overview
 from histobridge_study.analysis.bland_altman import (
     IMAGE_KEYS,
     MEASURES,
-    agreement_overview,
     best_method_pairs,
     limits_of_agreement,
     pair_with_expert,
 )
+from histobridge_study.analysis.comparisons import differences_overview
 from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
-from histobridge_study.analysis.tables import (
-    DICE_COLUMNS,
-    ablation_overview,
-    ablation_table,
-    dice_overview,
-    dice_table,
-    markdown,
-    trust_overview,
-)
-from histobridge_study.report.collect import Collected, derived_tables, missing
+from histobridge_study.analysis.references import reference_overview
+from histobridge_study.analysis.tables import DICE_COLUMNS, dice_overview, markdown, trust_overview
+from histobridge_study.report import collect
+from histobridge_study.report.collect import Collected
+from histobridge_study.report.prose import with_values
 from histobridge_study.report.published import PROVENANCE, published_records, published_rows
 from histobridge_study.report.readme_tables import readme_table, speed_overview
 
@@ -87,36 +84,53 @@ def _write_rows(path: Path, table: pd.DataFrame) -> None:
 
 
 def recompute(reports: Path, readme: Path) -> None:
-    """Write every table and statistical plot that follows from the rows in `reports`, and the tables of the pages."""
+    """Write all that follows from the rows in `reports`: tables and statistical plots, and the numbers of the texts.
+
+    The texts are `readme`, the README of `reports` and the notebooks beside `readme`.
+    """
     rows, records = published_rows(reports), published_records(reports)
     dice, profile = rows["dice"], records[0]["profile"]
-    tables = derived_tables(dice, rows["translation"], records)
+    tables = collect.derived_tables(dice, rows["translation"], records)
     for name, table in tables.items():
         write_table(reports / f"{name}.csv", table)
-    plotting.save_figure(plotting.dice_bars(dice_table(dice)), reports / "dice")
+    usual = dice[dice["protocol"] == "transductive"]
+    plotting.save_figure(plotting.dice_dots(usual, profile=profile), reports / "dice")
     plotting.save_figure(plotting.reconstruction_bars(rows["translation"]), reports / "reconstruction")
     _write_refined(rows, reports)
     _write_agreement(rows, reports)
 
-    overview = dice_overview(dice, interval=True, bold=True, missing=missing(profile, dice))
-    shown = {"headline": readme_table(dice), "dice": overview.drop(columns="split"), "claims": tables["claims"]}
+    overview = dice_overview(dice, profile=profile, bold=True, missing=collect.missing(profile, dice))
+    written = {
+        "headline": readme_table(dice, profile=profile),
+        "dice": collect.shown(overview).drop(columns="split"),
+        "differences": differences_overview(tables["differences"]).drop(columns="split"),
+        "shares": reference_overview(dice, profile=profile).drop(columns="split"),
+        "claims": tables["claims"],
+    }
     if (speed := reports / "bench.csv").exists():
-        shown["speed"] = speed_overview(read_table(speed))
-    for page in (readme, reports / "README.md"):
+        written["speed"] = speed_overview(read_table(speed))
+    for page in (readme, reports / "README.md", *sorted(readme.parent.glob("notebooks/*.ipynb"))):
         if page.exists():
-            write_text(page, with_tables(page.read_text(encoding="utf-8"), shown))
+            text = page.read_text(encoding="utf-8")
+            write_text(page, with_values(with_tables(text, written), reports))
 
 
 def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     """Write what follows from the rows of stage 04 that are published."""
     if "ablation" in rows:
+        write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(6))
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))
-        plotting.save_figure(plotting.ablation_bars(ablation_table(rows["ablation"])), reports / "ablation")
+        plotting.save_figure(plotting.ablation_dots(rows["ablation"]), reports / "ablation")
+    if "corrections" in rows:
+        subjects = cost_by_subject(rows["corrections"])
+        write_table(reports / "corrections_overview.csv", cost_overview(subjects))
+        plotting.save_figure(
+            plotting.annotation_curves(subjects[subjects["split"] == "development"]), reports / "corrections"
+        )
     if "trust" in rows:
         write_table(reports / "trust_overview.csv", trust_overview(rows["trust"]))
-        plotting.save_figure(
-            plotting.calibration_curves(rows["reliability"], rows["sparsification"]), reports / "trust"
-        )
+        curves = plotting.calibration_curves(rows["reliability"], rows["sparsification"])
+        plotting.save_figure(curves, reports / "trust")
     if "guidance" in rows:
         known = with_true_dice(rows["guidance"], rows["dice"])
         write_table(reports / "guidance_overview.csv", evaluate_scores(known).round(4))
@@ -127,7 +141,7 @@ def _write_agreement(rows: dict[str, pd.DataFrame], reports: Path) -> None:
     if "morphometrics" not in rows:
         return
     pairs = pair_with_expert(rows["morphometrics"])
-    write_table(reports / "agreement.csv", agreement_overview(limits_of_agreement(pairs)))
+    write_table(reports / "agreement.csv", limits_of_agreement(pairs).round(6))
     if len(best := best_method_pairs(pairs, rows["dice"])):
         plotting.save_figure(plotting.bland_altman_panels(best), reports / "agreement")
 

@@ -10,18 +10,20 @@ import pandas as pd
 from histobridge.errors import BrokenError
 from histobridge.io.files import read_table
 from histobridge_study.analysis.bland_altman import IMAGE_KEYS
-from histobridge_study.analysis.tables import DICE_COLUMNS, EXPERIMENT_KEYS, METHOD_KEYS, TRANSLATION_KEYS
+from histobridge_study.analysis.planned import EXPERIMENT_KEYS, METHOD_KEYS
+from histobridge_study.analysis.tables import DICE_KEYS, TRANSLATION_KEYS, complete_rows
 from histobridge_study.report.collect import ROWS
 
 PROVENANCE = "provenance.json"
 NEEDED = ("dice", "translation")
 """Tables without which nothing follows."""
 KEYS = {
-    "dice": DICE_COLUMNS[:9],
+    "dice": DICE_KEYS,
     "translation": [*TRANSLATION_KEYS, "fold", "image"],
     "morphometrics": [*IMAGE_KEYS, "fold"],
     "ablation": [*METHOD_KEYS, "fold", "image", "class", "recipe"],
     "guidance": [*METHOD_KEYS, "fold"],
+    "corrections": [*EXPERIMENT_KEYS, "fold", "start", "corrected", "role", "image"],
 }
 """Columns that say what a row is of, and are never empty; those of the other tables say which run."""
 
@@ -60,6 +62,7 @@ def published_records(reports: Path) -> list[dict]:
 def _read(name: str, path: Path) -> pd.DataFrame:
     """Return one table; a file that was cut does not end with a line, or its last row lacks cells."""
     keys, rows = KEYS.get(name, [*EXPERIMENT_KEYS, "fold"]), read_table(path)
+    rows = complete_rows(rows) if name == "dice" else rows
     if not path.read_bytes().endswith(b"\n") or not set(keys) <= set(rows) or rows[keys].isna().any(axis=None):
         raise _broken(path)
     return rows

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import CONTROLS
+from histobridge.config import CONTROLS, REFINED
 from histobridge_study.analysis.comparisons import best_method
-from histobridge_study.analysis.tables import PUBLISHED_STRATEGIES, SCORE_COLUMNS, dice_overview
+from histobridge_study.analysis.methods import (
+    ADAPTATION,
+    FAIR_REFERENCE,
+    MATCHED,
+    OTHER_LEARNED,
+    PRETRAINED,
+    PUBLISHED_STRATEGIES,
+    TUTORSHIP,
+    WITH_SYNDIFF,
+)
+from histobridge_study.analysis.tables import SCORE_COLUMNS, dice_overview, image_values
 
-README_METHODS = [
-    ("pretrained", "none"),
-    ("adaptation", "syndiff"),
-    ("tutorship", "syndiff"),
-    ("refined", "syndiff"),
-    ("supervised", "none"),
-]
+README_METHODS = [PRETRAINED, ADAPTATION, TUTORSHIP, WITH_SYNDIFF, FAIR_REFERENCE]
+README_METHODS += [("pretrained-anatomy", translator) for translator in ("none", "invert")]
+README_METHODS += [(REFINED, translator) for translator in MATCHED]
 
 
-def readme_table(rows: pd.DataFrame, *, protocol: str = "transductive", split: str = "development") -> pd.DataFrame:
-    """Return text `mean ± sd` of one protocol: six rows for each pair, with the best label-free cells in bold.
+def readme_table(
+    rows: pd.DataFrame, *, profile: str = "", protocol: str = "transductive", split: str = "development"
+) -> pd.DataFrame:
+    """Return the Dice of one protocol as text, the main methods of each pair, the best label-free cells in bold.
 
-    Of the classical controls only the best is shown, by its mean Dice over images and classes. It is chosen with the
-    truth, which favours it.
+    Of the classical controls of adaptation and tutorship only the best is shown, and of the learned translators other
+    than SynDiff, by the mean Dice over subjects and classes. They are chosen with the truth, which favours them.
 
     Parameters
     ----------
     rows : DataFrame
         Columns `tables.DICE_COLUMNS`.
+    profile : str
+        Of the runs; it decides what SynDiff is called.
     """
     rows = rows[(rows["protocol"] == protocol) & (rows["split"] == split)]
     if not len(rows):
-        return pd.DataFrame(columns=["pair", "translator", "strategy", *SCORE_COLUMNS])
+        return pd.DataFrame(columns=["pair", "method", *SCORE_COLUMNS])
     shown = [_readme_rows(of_pair) for _, of_pair in rows.groupby("pair")]
-    return dice_overview(pd.concat(shown), bold=True).drop(columns=["protocol", "split"])
+    return dice_overview(pd.concat(shown), profile=profile, bold=True)[["pair", "method", *SCORE_COLUMNS]]
 
 
 def _readme_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    best_control = best_method(rows[rows["strategy"].isin(PUBLISHED_STRATEGIES)], CONTROLS)
-    methods = [*README_METHODS, best_control]
+    values = image_values(rows[rows["strategy"].isin(PUBLISHED_STRATEGIES)])
+    methods = [*README_METHODS, best_method(values, CONTROLS), best_method(values, OTHER_LEARNED)]
     return rows[[method in methods for method in zip(rows["strategy"], rows["translator"], strict=True)]]
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from histobridge.config import REFERENCES, REFINED, STRATEGIES
 from histobridge.data.datasets import Sample
 from histobridge.io.files import read_table
 from histobridge.io.masks import read_mask, write_mask
@@ -25,12 +26,20 @@ Method = tuple[str, str]
 Labels = Mapping[Method, Mapping[str, np.ndarray]]
 """Masks uint8 [H, W] by method, then by name of image."""
 
+FEWEST_MASKS = 2
+"""Images with masks that a reference needs to learn from."""
+
 
 def source_segmenter(run: Run) -> Segmenter:
     """Train (or recall) the segmenter of L on the training subjects of the fold."""
     untrained = Segmenter(run.profile.segmenter, seed=run.fold_seed)
     name = f"source segmenter of fold {run.parameters.fold}"
     return cached.fit_segmenter(run.cache, untrained, run.data.training_examples, name=name)
+
+
+def pretrained_segmenter(run: Run, source: Segmenter) -> Segmenter:
+    """Train (or recall) the segmenter of L for as many further steps as a student: it is the student of `none`."""
+    return _fit_student(run, source, run.data.training_examples)
 
 
 def student_fit(run: Run, source: Segmenter):
@@ -65,14 +74,19 @@ def write_labels(stage: Stage, labels: Labels) -> dict[Method, Mapping[str, np.n
     Returns
     -------
     dict
-        The labels, translator by translator, the supervised reference last: the order of all tables.
+        The labels in the order of all tables: by strategy, the references last, then by translator.
     """
-    translators = stage.run.study.translators
-    order = sorted(labels, key=lambda method: (method[0] == "supervised", translators.index(method[1]), method[0]))
+    order = sorted(labels, key=partial(_place, stage.run.study.translators))
     for method in order:
         for name, mask in labels[method].items():
             write_mask(stage.folder / _folder(method) / f"{name}.png", mask)
     return {method: labels[method] for method in order}
+
+
+def _place(translators: Sequence[str], method: Method) -> tuple[int, int]:
+    """Return the place of a method in tables; a strategy that is not in `STRATEGIES` stands beside `refined`."""
+    strategy = method[0] if method[0] in STRATEGIES else REFINED
+    return STRATEGIES.index(strategy), translators.index(method[1])
 
 
 def read_labels(stage: Stage) -> dict[Method, dict[str, np.ndarray]]:
@@ -94,8 +108,12 @@ def _folder(method: Method) -> str:
 
 
 def dice_rows(run: Run, labels: Labels) -> pd.DataFrame:
-    """Score pseudo labels against the expert masks; one row an image and class, columns as in reports/dice.csv."""
+    """Score pseudo labels against the expert masks; one row an image and class, columns as in reports/dice.csv.
+
+    `masks` is the number of images of U whose expert masks the method has learned from: 0 but for references.
+    """
     truth, subject = run.data.target_masks, {s.name: s.subject for s in run.data.target_images}
+    masks_of_others = len(run.data.supervised_examples()) if any(name in REFERENCES for name, _ in labels) else 0
     rows = [
         {"strategy": strategy, "translator": translator, "image": name, "subject": subject[name], **scores}
         for (strategy, translator), masks in labels.items()
@@ -103,7 +121,8 @@ def dice_rows(run: Run, labels: Labels) -> pd.DataFrame:
         if name in truth
         for scores in class_scores(truth[name], mask)
     ]
-    return pd.DataFrame(rows).assign(**run.key)
+    table = pd.DataFrame(rows)
+    return table.assign(masks=table["strategy"].isin(REFERENCES) * masks_of_others, **run.key)
 
 
 def worst_image(rows: pd.DataFrame) -> str:
@@ -123,5 +142,5 @@ def panels(run: Run, translators: dict, labels: Labels, name: str) -> tuple[np.n
             masks[key] = found[name]
             dice[key] = "  ".join(f"{r['class']} {r['dice']:.2f}" for r in class_scores(truth, found[name]))
             if strategy == "adaptation":
-                translations[key] = translators[translator].translate(sample.image, "L", seed=run.seed)
+                translations[key] = translators[translator].translate(sample.image, "L", seed=run.translator_seed)
     return sample.image, truth, masks, translations, dice

@@ -25,7 +25,7 @@ def measure_labels(run: Run, stage: str, labels: Labels) -> tuple[pd.DataFrame, 
     Returns
     -------
     fibres, images : DataFrame
-        The columns pair, protocol, split, fold, strategy, translator, image and subject, then those of
+        The columns pair, protocol, split, fold, translator_seed, strategy, translator, image and subject, then those of
         `morphometrics.fibres` and `morphometrics.fibre_summary`. The expert counts as a strategy.
     """
     labelled = {name for masks in labels.values() for name in masks}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from histobridge.config import REFERENCES
 from histobridge.io.files import read_table, write_table
 from histobridge.io.kept import kept
 from histobridge.segmenter import Segmenter
@@ -14,15 +15,18 @@ from histobridge.strategies import Examples, cached
 from histobridge.strategies.label_free import REVERSE_STEPS, candidate, scores
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import STAGE as LABELLED
-from histobridge_study.stages.label import read_labels, source_segmenter, student_fit
-from histobridge_study.stages.refine import STAGE, origin_of, refined_labeller
+from histobridge_study.stages.label import pretrained_segmenter, read_labels, source_segmenter, student_fit
+from histobridge_study.stages.refine import METHOD, STAGE, origin_of, refined_labeller, without_syndiff
 from histobridge_study.stages.translate import trained_translators
+
+BASELINES = ("randomised", "renormalised", "pretrained-anatomy")
+"""Strategies that are compared and not recommended: a score of a translator says nothing about them."""
 
 
 def score_run(run: Run) -> pd.DataFrame:
-    """Return the label-free scores of every method of a finished run, a row a method.
+    """Return the label-free scores of the methods of a finished run, a row a method.
 
-    Kept as guidance.csv in the folder of stage 04. No mask of U is used, and the supervised reference is left out.
+    Kept as guidance.csv in the folder of stage 04. No mask of U is used. References and `BASELINES` are left out.
     """
     return kept(run.stage(STAGE).folder / "guidance.csv", partial(_write_scores, run), read_table)
 
@@ -31,24 +35,26 @@ def _write_scores(run: Run, file: Path) -> None:
     labels = read_labels(run.stage(LABELLED)) | read_labels(run.stage(STAGE))
     samples, examples = run.data.scored_images, run.data.training_examples
     images, translators = [sample.image for sample in samples], trained_translators(run)
-    source, labeller = source_segmenter(run), refined_labeller(run, translators)
-    fit = student_fit(run, source)
+    labellers = {METHOD: refined_labeller(run, translators)} | without_syndiff(run, translators)
+    source = source_segmenter(run)
+    pretrained, fit = pretrained_segmenter(run, source), student_fit(run, source)
     methods = {
         method: candidate(
             method,
             examples,
             images,
             translators,
-            source,
+            pretrained,
             fit,
-            refined=labeller,
+            refined=labellers.get(method),
             labels=[masks[sample.name] for sample in samples],
-            seed=run.seed,
+            seed=run.translator_seed,
         )
         for method, masks in labels.items()
-        if method[0] != "supervised"
+        if method[0] not in (*REFERENCES, *BASELINES)
     }
-    table = scores(methods, examples, images, translators, source, partial(_reverse_fit, run, source), seed=run.seed)
+    reverse_fit = partial(_reverse_fit, run, pretrained)
+    table = scores(methods, examples, images, translators, pretrained, reverse_fit, seed=run.translator_seed)
     write_table(file, table.assign(**run.key, **origin_of(run)))
 
 

@@ -1,68 +1,97 @@
-"""Stage 04: the labels of `refined`, how sure they are, and where to look first; the ablation; label-free scores."""
+"""Stage 04: the labels of `refined`, how sure they are, and where to look first; the ablation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from histobridge.cache import digest
 from histobridge.config import REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
-from histobridge.strategies import Labeller, refine, teachers
+from histobridge.strategies import MATCHED, Examples, Labeller, refine, teachers
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
-from histobridge_study.stages.label import dice_rows, predictions, source_segmenter, student_fit, write_labels
+from histobridge_study.stages.label import Method, dice_rows, predictions, source_segmenter, student_fit
 
 STAGE = "04_refine"
 METHOD = (REFINED, "syndiff")
+"""Whose uncertainty is kept and which the ablation is about."""
 Maps = dict[str, np.ndarray]
 
 ABLATION = {
     REFINED: {},
-    "without SynDiff": {"syndiff": False},
     "without matched greys": {"matched": False},
     "without views": {"augment": False},
     "without anatomy": {"anatomy": False},
     "without self-training": {"rounds": 0},
 }
-"""What the ablation takes away, one piece at a time: arguments of `teachers` and `refine`."""
+"""What the ablation takes away, one piece at a time: options of `refined_labeller`."""
 
 
-def refined_labeller(run: Run, translators: dict[str, Translator], *, recipe: str = REFINED) -> Labeller | None:
-    """Train (or recall) the labeller of a recipe on the fold's images of L and the seen images of U.
+def refined_labeller(
+    run: Run,
+    translators: Mapping[str, Translator],
+    *,
+    syndiff: bool = True,
+    matched: bool = True,
+    masked: Examples = (),
+    **options,
+) -> Labeller:
+    """Train (or recall) a labeller of `refined` on the fold's images of L and the seen images of U.
 
-    Returns None where the study lacks the control that the recipe learns from.
+    Parameters
+    ----------
+    run : Run
+    translators : mapping
+        By name.
+    syndiff, matched : bool
+        Which students there are, see `teachers`.
+    masked : sequence of (image, mask)
+        Examples of U with expert masks, for the reference; these images then get no pseudo label.
+    **options
+        Further ones of `refine`.
     """
-    changes = dict(ABLATION[recipe])
-    chosen = teachers(translators, **{name: changes.pop(name) for name in ("syndiff", "matched") if name in changes})
-    if not chosen:
-        return None
+    known = {digest(image) for image, _ in masked}
     return refine(
         run.data.training_examples,
-        [sample.image for sample in run.data.seen_images],
-        chosen,
+        [sample.image for sample in run.data.seen_images if digest(sample.image) not in known],
+        teachers(dict(translators), syndiff=syndiff, matched=matched),
         student_fit(run, source_segmenter(run)),
-        seed=run.seed,
-        **{"rounds": run.profile.refinement.rounds, **changes},
+        labelled=masked,
+        seed=run.translator_seed,
+        **{"rounds": run.profile.refinement.rounds, **options},
     )
+
+
+def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
+    """Return the labeller of `refined` without SynDiff; none where the study lacks the control of matched greys."""
+    name = MATCHED[translators["syndiff"].sign]
+    return {(REFINED, name): refined_labeller(run, translators, syndiff=False)} if name in translators else {}
+
+
+def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
+    """Return the labeller of the default recipe: SynDiff teaches if the profile says so, or if nothing else does."""
+    others = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
+    return next(iter(others.values()), None) or refined_labeller(run, translators)
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     """Label the scored images; return masks uint8 [H, W] and uncertainty maps float32 [H, W] in 0..1 by name.
 
-    Both are written into the stage's folder; uncertainty as 8-bit PNGs, white where unsure.
+    The maps are written into the stage's folder as 8-bit PNGs, white where unsure.
     """
     stage, masks = run.stage(STAGE), {}
     for sample in run.data.scored_images:
         masks[sample.name], probabilities = labeller.label(sample.image)
         path = stage.folder / _uncertainty_file(sample.name)
         write_image(path, uncertainty(probabilities, masks[sample.name]))
-    write_labels(stage, {METHOD: masks})
     return masks, {name: read_image(stage.folder / _uncertainty_file(name)) for name in masks}
 
 
@@ -114,10 +143,10 @@ def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
 
     def score(file: Path) -> None:
         tables = []
-        for recipe in ABLATION:
-            if labeller := refined_labeller(run, translators, recipe=recipe):
-                rows = dice_rows(run, {METHOD: predictions(labeller, run.data.scored_images)})
-                tables.append(rows.assign(recipe=recipe, **origin_of(run)))
+        for recipe, changes in ABLATION.items():
+            labeller = refined_labeller(run, translators, **changes)
+            rows = dice_rows(run, {METHOD: predictions(labeller, run.data.scored_images)})
+            tables.append(rows.assign(recipe=recipe, **origin_of(run)))
         write_table(file, pd.concat(tables, ignore_index=True))
 
     return kept(run.stage(STAGE).folder / "ablation.csv", score, read_table)

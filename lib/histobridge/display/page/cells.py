@@ -10,7 +10,7 @@ import pandas as pd
 
 DECIMALS = 3
 NUMBER = re.compile(r"^<?\s*([+−-]?(?:\d+(?:\.\d+)?|∞))(?!\.?\w|-)")
-REMARK = re.compile(r"^(.*?) ((?:\[|\(\d+ of).*)$")  # an interval, or the number of folds
+REMARK = re.compile(r"^(.*?) ((?:\[|\(\d+ ).*)$")  # an interval, or the number of subjects or folds
 MISSING = "–"
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from histobridge_study.analysis.methods import method_words, split_method
 from histobridge_study.analysis.tables import in_display_order, typical_image
 from histobridge_study.config import Pair
 
 Maps = Mapping[str, np.ndarray]
 """Arrays [H, W] by name of the image."""
-FIRST_METHODS = ("refined-syndiff", "tutorship-syndiff")  # a page opens with the first of them that exists
+FIRST_METHODS = ("refined-syndiff", "refined-invert-histogram", "refined-histogram", "tutorship-syndiff")
+"""A page opens with the first of them that exists."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Fold:
     fold: int
     rows: pd.DataFrame  # of dice.csv, those of `refined` included
     load: Callable[[], Arrays]
+    profile: str = ""
     notebooks: dict[str, Path] = field(default_factory=dict)  # executed, by stage; folds may share one
     review_order: pd.DataFrame = field(default_factory=pd.DataFrame)  # tiles, empty without uncertainty
 
@@ -104,16 +107,15 @@ def methods_of(rows: pd.DataFrame) -> pd.Series:
     return rows["strategy"] + "-" + rows["translator"]
 
 
-def method_name(method: str) -> str:
-    """Return a method in words.
+def method_name(method: str, profile: str = "") -> str:
+    """Return a method in words; the profile decides what SynDiff is called.
 
     >>> method_name("tutorship-invert-histogram"), method_name("pretrained-none")
-    ('tutorship with invert-histogram', 'pretrained')
+    ('tutorship with invert-histogram', 'pretrained (tutorship none)')
     """
-    strategy, translator = method.split("-", 1)
-    return strategy if translator == "none" else f"{strategy} with {translator}"
+    return method_words(*split_method(method), profile=profile)
 
 
 def stage_of(method: str) -> str:
     """Return the stage whose notebook scores the labels of a method."""
-    return "04_refine" if method.startswith("refined") else "03_label"
+    return "04_refine" if method.startswith(("refined", "reference")) else "03_label"

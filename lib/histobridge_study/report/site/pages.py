@@ -14,13 +14,20 @@ import pandas as pd
 from histobridge.display.page import Table, environment, figure_webp, see, swipe_data, table
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
+from histobridge_study.analysis.methods import method_words
 from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, SCORE_COLUMNS, in_display_order, with_fibre_f1
 from histobridge_study.notebook_page import notebook_html
 from histobridge_study.report.site.contents import Contents, Fold, Section, method_name, stage_of
 from histobridge_study.report.site.pictures import swipe_run
 
 REPORT = "notebooks/05_report.html"
-DICE = "Dice, and F1 of fibres: mean ± SD over folds; below it the 95 % interval of the mean over images. Best in bold."
+DICE = (
+    "Dice, and F1 of fibres: mean over subjects, the best in bold; below it the 95 % interval over subjects, or their "
+)
+DICE += (
+    "number where they are fewer than five. Beside it how much trainings differ, of axon / myelin / F1: SD over folds "
+)
+DICE += "of one translator, and over its seeds; none where folds score different subjects."
 IMAGES = "Dice of every image, and F1 of its fibres. A number opens its pictures."
 REVIEWED = 10  # tiles a fold
 CONSTANT = (*EXPERIMENT_KEYS, "fold")  # columns that a table shows only where they differ
@@ -99,7 +106,7 @@ class Pages:
     def _dice_table(self, overview: pd.DataFrame) -> Table:
         """Return the Dice of methods; a number opens a typical image."""
         rows = pd.DataFrame([row | self._example(row) for row in overview.to_dict("records")])
-        return self._scored(rows, "dice", DICE, hidden=("run", "image"))
+        return self._scored(rows, "dice", DICE, hidden=("run", "image", "strategy", "translator"))
 
     def _example(self, row: dict) -> dict[str, str]:
         """Return the fold and the image that a row of the Dice table leads to, empty if it has none."""
@@ -111,7 +118,8 @@ class Pages:
 
     def _image_table(self, folds: list[Fold]) -> Table:
         """Return the Dice of every image and method; a number opens its picture."""
-        return self._scored(pd.concat(map(dice_by_image, folds)), "images", IMAGES, hidden=("run",))
+        rows = pd.concat(map(dice_by_image, folds))
+        return self._scored(rows, "images", IMAGES, hidden=("run", "strategy", "translator"))
 
     def _scored(self, rows: pd.DataFrame, id: str, caption: str, hidden: tuple[str, ...]) -> Table:
         """Return a table whose scores open pictures, and whose last column opens the executed notebook.
@@ -165,6 +173,10 @@ def dice_by_image(fold: Fold) -> pd.DataFrame:
     wide = with_fibre_f1(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
     wide = in_display_order(wide.rename_axis(columns=None)).sort_values("image", kind="stable")
     wide = wide[[*keys, *(name for name in SCORE_COLUMNS if name in wide)]]
+    words = [
+        method_words(*method, profile=fold.profile) for method in zip(wide["strategy"], wide["translator"], strict=True)
+    ]
+    wide.insert(2, "method", words)
     return wide.assign(pair=fold.pair, protocol=fold.protocol, split=fold.split, fold=fold.fold, run=fold.key)
 
 
@@ -173,7 +185,7 @@ def best(overview: pd.DataFrame) -> dict[str, str]:
     found = {}
     for class_ in (name for name in CLASSES if name in overview):
         for row in overview[overview[class_].str.startswith("**")].head(1).to_dict("records"):
-            found[class_] = f"{row[class_].strip('*').split()[0]} by {method_name(_method(row))}"
+            found[class_] = f"{row[class_].strip('*').split()[0]} by {row['method']}"
     return found
 
 

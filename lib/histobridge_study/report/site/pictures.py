@@ -11,6 +11,7 @@ import pandas as pd
 
 from histobridge.display.page import LAYERS, Picture, SwipeRun, grey_webp, heat_webp, mask_png
 from histobridge.io.files import atomic_write
+from histobridge_study.analysis.methods import split_method
 from histobridge_study.report.site.contents import Arrays, Fold, method_name, methods_of
 
 
@@ -20,7 +21,7 @@ def swipe_run(fold: Fold, to: Path, notebooks: dict[str, str]) -> tuple[SwipeRun
     `notebooks` holds the address of the executed notebook by method.
     """
     arrays, dice = fold.load(), _dice(fold.rows)
-    methods = {m: {"label": method_name(m), "translator": m.split("-", 1)[1]} for m in fold.methods}
+    methods = {m: {"label": method_name(m, fold.profile), "translator": split_method(m)[1]} for m in fold.methods}
     images = {}
     for name in sorted(set(fold.rows["image"])):
         images[name] = _pictures(arrays, name, to, f"pictures/{fold.pair}/{name}") | {"dice": dice.get(name, {})}
