@@ -96,7 +96,7 @@ class SynDiffSettings(Strict):
     ema: float = 0.998
     start_f: Literal["identity", "random"] = "identity"
     condition_shortcut: bool = False
-    condition_noise: float = Field(0.2, ge=0)
+    condition_noise: float = Field(0.0, ge=0)
     compile: bool = False
     save_every: int = 50
 

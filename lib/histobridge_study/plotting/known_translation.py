@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from histobridge.display.drawing import PAGE, new_figure, styled
 
 TITLES = {"l1": "L1 (less is nearer)", "psnr": "PSNR, dB", "ssim": "SSIM"}
+
+
+COLOURS = {"L->U": "C0", "U->L": "C1"}
 
 
 @styled
@@ -17,22 +21,30 @@ def distance_dots(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        From `analysis.known_translation.compare_variants`; both directions have a colour.
+        From `analysis.known_translation.compare_variants`. A modality has a row of panels, a direction a colour.
     """
     labels = rows["translator"].where(rows["variant"] == "control", rows["translator"] + ", " + rows["variant"])
-    rows = rows.assign(label=labels)
-    names, directions = list(labels.drop_duplicates()), sorted(rows["direction"].unique())
-    figure = new_figure(PAGE, 0.9 + 0.22 * len(names))
-    for axes, (measure, title) in zip(figure.subplots(1, len(TITLES), sharey=True), TITLES.items(), strict=True):
-        for shift, (direction, colour) in enumerate(zip(directions, ("C0", "C1"), strict=False)):
-            of_direction = rows[rows["direction"] == direction]
-            place = of_direction["label"].map(names.index) + 0.3 * shift - 0.15
-            axes.plot(of_direction[measure], place, ".", color=colour, alpha=0.35, markersize=3)
-            mean = of_direction.groupby("label")[measure].mean()
-            where = [names.index(name) + 0.3 * shift - 0.15 for name in mean.index]
-            axes.plot(mean, where, "o", color=colour, markersize=4, label=direction.replace("->", " to "))
-        axes.set(title=title, yticks=range(len(names)), yticklabels=names)
-        axes.grid(axis="x", alpha=0.3)
-    axes.invert_yaxis()
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    groups = list(rows.assign(label=labels).groupby("modality", sort=False))
+    most = max(of["label"].nunique() for _, of in groups)
+    figure = new_figure(PAGE, 0.7 + len(groups) * (0.4 + 0.2 * most))
+    grid = figure.subplots(len(groups), len(TITLES), sharey="row", squeeze=False)
+    for panels, (modality, of_modality) in zip(grid, groups, strict=True):
+        names = list(of_modality["label"].drop_duplicates())
+        for axes, measure in zip(panels, TITLES, strict=True):
+            _draw(axes, of_modality, measure, names)
+        panels[0].set(ylabel=modality, yticks=range(len(names)), yticklabels=names)
+        panels[0].invert_yaxis()
+    for axes, title in zip(grid[0], TITLES.values(), strict=True):
+        axes.set_title(title)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, measure: str, names: list[str]) -> None:
+    for shift, (direction, colour) in zip((-0.15, 0.15), COLOURS.items(), strict=True):
+        of_direction = rows[rows["direction"] == direction]
+        axes.plot(of_direction[measure], of_direction["label"].map(names.index) + shift, ".", color=colour, alpha=0.35)
+        mean = of_direction.groupby("label")[measure].mean()
+        where = [names.index(name) + shift for name in mean.index]
+        axes.plot(mean, where, "o", color=colour, markersize=4, label=direction.replace("->", " to "))
+    axes.grid(axis="x", alpha=0.3)
