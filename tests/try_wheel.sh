@@ -20,7 +20,7 @@ export OMP_NUM_THREADS=1 PATH="$work/env/bin:$PATH"
 unset PYTHONPATH
 python -c 'import histobridge, sys; assert sys.prefix in histobridge.__file__, histobridge.__file__'
 
-histobridge study --profile smoke
+histobridge study --profile smoke --pair phantom-sem --fold 0
 test -f runs/smoke/report/05_report.html
 histobridge data phantom-tem
 histobridge fetch phantom-tem
