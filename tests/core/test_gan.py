@@ -12,7 +12,7 @@ from histobridge.training.loop import train
 from histobridge.translator_settings import CutSettings, CycleGanSettings
 from histobridge.translators.cut import Cut, CutTraining, encoder_features, feature_channels, patch_nce
 from histobridge.translators.cyclegan import CycleGan, CycleGanTraining
-from histobridge.translators.gan import build_generators
+from histobridge.translators.gan import one_pass_generators
 
 TINY = dict(steps=6, save_every=2, crop=32, batch=2, width=16, multipliers=(1, 2), critic_width=16)
 TINY |= dict(critic_multipliers=(1, 2))
@@ -180,7 +180,7 @@ def test_the_contrastive_loss_of_the_start_is_lower_than_of_the_other_polarity(b
 
 def test_features_are_pixels_and_every_stage_of_the_encoder():
     """The first holds the pixels themselves; channels are those that are foretold, and all places are distinct."""
-    unet = build_generators(SETTINGS[Cut].model_copy(update={"blocks": 2}), 1)["U"].unet
+    unet = one_pass_generators(SETTINGS[Cut].model_copy(update={"blocks": 2}), 1)["U"].unet
     image = place(torch.randn(2, 1, 32, 32))
     found = encoder_features(unet, image)
     assert [f.shape[1] for f in found] == feature_channels(unet) == [4, 16, 16, 32, 32, 32]

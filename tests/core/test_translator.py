@@ -13,7 +13,7 @@ from histobridge.metrics.translation_checks import seam
 from histobridge.phantom import phantom
 from histobridge.training.device import device
 from histobridge.training.sliding_window import OVERLAP, over_windows
-from histobridge.translators import Control, Cycle, SynDiff, load_translator, translator_class
+from histobridge.translators import Control, Cycle, SynDiff, learned, load_translator, translator_class
 from histobridge.translators import syndiff as module
 from histobridge.translators.diffusion import posterior
 
@@ -33,11 +33,12 @@ def control(name: str) -> Control:
 
 def in_windows(monkeypatch, *, largest: int, overlap: int) -> None:
     """Let translators use windows of this size."""
-    monkeypatch.setattr(module, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
+    monkeypatch.setattr(learned, "over_windows", functools.partial(over_windows, largest=largest, overlap=overlap))
 
 
 def trained(settings, *, kind=SynDiff, sign: int = 1):
     """A SynDiff whose residuals are not zero, as after some training."""
+    torch.manual_seed(0)
     syndiff = kind(settings, sign=sign)
     rng = torch.Generator().manual_seed(0)
     for generator in syndiff.generators.values():

@@ -9,36 +9,36 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from histobridge.cache import digest
 from histobridge.io.progress import Report
-from histobridge.training import checkpoint as checkpoints
-from histobridge.training.crops import CropSource, check_domain, stack
-from histobridge.training.device import adam, autocast, device, place, restore_optimiser, set_rate, weight_arrays
+from histobridge.training.crops import CropSource, stack
+from histobridge.training.device import adam, autocast, device, place
 from histobridge.training.loop import DECAYS, train
 from histobridge.training.philox import Draws
 from histobridge.training.replay import Replayed, graphs_for
-from histobridge.training.sliding_window import over_windows
 from histobridge.translator_settings import GanSettings
+from histobridge.translators.adversarial import AdversarialTraining
 from histobridge.translators.base import Domain
+from histobridge.translators.learned import LearnedTranslator, translate_in_windows
 from histobridge.translators.networks import Discriminator, Generator
 
 BETAS = (0.5, 0.999)
 """Of Adam, as published for both."""
 
 
-def build_generators(s: GanSettings, sign: int) -> nn.ModuleDict:
+def one_pass_generators(s: GanSettings, sign: int) -> nn.ModuleDict:
     """Return the generators, named for the domain whose images they make; each starts as `sign` times the identity."""
     size = dict(width=s.width, multipliers=s.multipliers, blocks=s.blocks, stem=s.stem)
     return place(nn.ModuleDict({d: Generator(sign, **size) for d in "LU"}))
 
 
-class GanTraining:
+class GanTraining(AdversarialTraining):
     """Generators and critics in training (see `training.loop.Training`).
 
     Parameters
@@ -51,13 +51,14 @@ class GanTraining:
         Images of L and of U.
     """
 
+    networks = ("generators", "helpers", "critics", "average")
     to_fit = "set a smaller `batch`, `crop` or `width` of this translator in its profile"
 
     def __init__(self, settings: GanSettings, sign: int, seed: int, source: list[Tensor], target: list[Tensor]):
         torch.manual_seed(seed)
         self.settings, self.sign = settings, sign
         self.images = {"L": CropSource(source, device()), "U": CropSource(target, device())}
-        self.generators = build_generators(settings, sign)
+        self.generators = one_pass_generators(settings, sign)
         size = dict(width=settings.critic_width, multipliers=settings.critic_multipliers, stem=settings.stem)
         self.critics = place(nn.ModuleDict({d: Discriminator(1, **size) for d in "LU"}))
         self.helpers = place(self.build_helpers())
@@ -88,10 +89,7 @@ class GanTraining:
         """Train the generators, then the critics, on crops of both domains; return the losses by name."""
         s = self.settings
         rate = s.lr * DECAYS[s.decay](number, s.steps)
-        set_rate(self.generator_optimiser, rate)
-        set_rate(self.critic_optimiser, rate)
-        self.decay.fill_(min(s.ema, (1 + number) / (10 + number)))  # the average follows faster at the beginning
-        self.number.fill_(number)
+        self.begin_step(number, lr_generator=rate, lr_critic=rate, ema=s.ema)
         losses = self._step()
         return dict(zip(self._names, losses.tolist(), strict=True))
 
@@ -118,30 +116,10 @@ class GanTraining:
         loss["critic"].backward()
         _update(self.critic_optimiser)
 
-        # Moving average (EMA) of the generators' weights: these translate later.
-        with torch.no_grad():
-            average = list(self.average.parameters())
-            torch._foreach_mul_(average, self.decay)
-            torch._foreach_add_(average, torch._foreach_mul(list(self.generators.parameters()), 1 - self.decay))
-
+        self.update_average()  # these weights translate later
         loss |= {"logit_real": on_real.mean(), "logit_fake": on_fake.mean()}
         self._names = list(loss)
         return torch.stack([value.detach().float() for value in loss.values()])
-
-    def state(self) -> dict:
-        """Return weights, averaged weights and optimisers."""
-        return {name: getattr(self, name).state_dict() for name in (*_NETWORKS, *_OPTIMISERS)}
-
-    def restore(self, state: dict) -> None:
-        """Continue from what `state` returned."""
-        for name in _NETWORKS:
-            getattr(self, name).load_state_dict(state[name])
-        for name in _OPTIMISERS:
-            restore_optimiser(getattr(self, name), state[name])
-
-
-_NETWORKS = ("generators", "helpers", "critics", "average")
-_OPTIMISERS = ("generator_optimiser", "critic_optimiser")
 
 
 def _update(optimiser: torch.optim.Optimizer) -> None:
@@ -149,26 +127,11 @@ def _update(optimiser: torch.optim.Optimizer) -> None:
     optimiser.zero_grad(set_to_none=True)
 
 
-class GanTranslator:
-    """A translator of one pass: the generator of a direction.
+class GanTranslator(LearnedTranslator):
+    """A translator of one pass: the generator of a direction. The parameters are those of `LearnedTranslator`."""
 
-    Parameters
-    ----------
-    settings : GanSettings
-        Size and training.
-    sign : {1, -1}
-        The generators start as the identity (1) or as the negative (-1); `histobridge.strategies.polarity` chooses.
-    seed : int
-        The same seed, settings, images and machine give the same weights, bit for bit.
-    """
-
-    name: str
-    settings_class: type[GanSettings]
-    training_class: type[GanTraining]
-
-    def __init__(self, settings: GanSettings, *, sign: int, seed: int = 0):
-        self.settings, self.sign, self.seed = settings, sign, seed
-        self.generators = build_generators(settings, sign)
+    training_class: ClassVar[type[GanTraining]]
+    build_generators = staticmethod(one_pass_generators)
 
     def fit(
         self,
@@ -187,15 +150,14 @@ class GanTranslator:
         DataFrame
             The losses of every step, as `training.loop.train` returns them.
         """
-        for images, name in (source, "L (labelled)"), (target, "U (unlabelled)"):
-            check_domain(images, self.settings.crop, name)
+        self.check_domains(source, target)
         tensors = [[stack(2 * image - 1) for image in images] for images in (source, target)]
         training = self.training_class(self.settings, self.sign, self.seed, *tensors)
         history = train(
             training,
             self.settings.steps,
             name=self.name,
-            settings=self._settings(),
+            settings=self.facts(),
             checkpoint=checkpoint,
             save_every=self.settings.save_every,
             report=report,
@@ -206,30 +168,4 @@ class GanTranslator:
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` has no effect."""
         generator = self.generators[to].eval()
-        return over_windows(
-            image,
-            lambda windows, places: generator(2 * windows - 1),
-            finish=lambda rows: ((rows[0] + 1) / 2).clamp(0, 1),
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of name, settings and weights."""
-        return digest(self.name, self._settings(), weight_arrays(self.generators))
-
-    def save(self, path: Path) -> None:
-        """Write the averaged generators and the settings."""
-        checkpoints.save(path, self.generators.state_dict(), self._settings())
-
-    @classmethod
-    def load(cls, path: Path) -> GanTranslator:
-        """Read a saved translator."""
-        saved = checkpoints.load(path)
-        settings = dict(saved["settings"])
-        start = {"sign": settings.pop("sign"), "seed": settings.pop("seed")}
-        translator = cls(cls.settings_class(**settings), **start)
-        translator.generators.load_state_dict(saved["state"])
-        return translator
-
-    def _settings(self) -> dict:
-        return {**self.settings.model_dump(mode="json"), "sign": self.sign, "seed": self.seed}
+        return translate_in_windows(image, lambda windows, places: generator(windows))

@@ -12,43 +12,31 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from histobridge.cache import digest
 from histobridge.config import SynDiffSettings
 from histobridge.io.progress import Report
 from histobridge.tiles import Place
-from histobridge.training import checkpoint as checkpoints
-from histobridge.training.crops import check_domain, stack
+from histobridge.training.crops import stack
 from histobridge.training.device import device, weight_arrays
 from histobridge.training.distributed import launch, save_from_first
 from histobridge.training.loop import train
 from histobridge.training.noise import noise_canvas
-from histobridge.training.sliding_window import Network, over_windows
 from histobridge.translators.base import Domain
 from histobridge.translators.diffusion import posterior, sampling_levels, vp_schedule
+from histobridge.translators.learned import LearnedTranslator, translate_in_windows
 from histobridge.translators.syndiff_training import SynDiffTraining, build_generators
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-class SynDiffNetworks:
-    """The generators of SynDiff, their training and their file, which `SynDiff` and `Cycle` share.
+class SynDiffNetworks(LearnedTranslator):
+    """The generators of SynDiff and their training, which `SynDiff` and `Cycle` share.
 
-    Parameters
-    ----------
-    settings : SynDiffSettings
-        Size and training.
-    sign : {1, -1}
-        The generators start as the identity (1) or as the negative (-1); `histobridge.strategies.polarity` chooses.
-    seed : int
-        The same seed, settings, images and machine give the same weights, bit for bit.
+    The parameters are those of `LearnedTranslator`.
     """
 
-    name: str
-
-    def __init__(self, settings: SynDiffSettings, *, sign: int, seed: int = 0):
-        self.settings, self.sign, self.seed = settings, sign, seed
-        self.generators = build_generators(settings, sign)
+    settings_class = SynDiffSettings
+    build_generators = staticmethod(build_generators)
 
     def fit(
         self,
@@ -80,32 +68,11 @@ class SynDiffNetworks:
         UserError
             If a domain has no image or one smaller than a crop, a loss is not finite, or the checkpoint does not fit.
         """
-        for images, name in (source, "L (labelled)"), (target, "U (unlabelled)"):
-            check_domain(images, self.settings.crop, name)
+        self.check_domains(source, target)
         batch = self.settings.joint_batch
-        history, weights = launch(_train, self._settings(), source, target, checkpoint, report, batch=batch)
+        history, weights = launch(_train, self.facts(), source, target, checkpoint, report, batch=batch)
         self.generators.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         return history
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of name, settings and weights."""
-        return digest(self.name, self._settings(), weight_arrays(self.generators))
-
-    def save(self, path: Path) -> None:
-        """Write the averaged generators and the settings."""
-        checkpoints.save(path, self.generators.state_dict(), self._settings())
-
-    @classmethod
-    def load(cls, path: Path) -> SynDiffNetworks:
-        """Read what `SynDiff` or `Cycle` has saved."""
-        saved = checkpoints.load(path)
-        translator = cls(**_arguments(saved["settings"]))
-        translator.generators.load_state_dict(saved["state"])
-        return translator
-
-    def _settings(self) -> dict:
-        return {**self.settings.model_dump(mode="json"), "sign": self.sign, "seed": self.seed}
 
 
 class SynDiff(SynDiffNetworks):
@@ -131,7 +98,7 @@ class SynDiff(SynDiffNetworks):
                 last = x
             return last
 
-        return _translate(image, denoise)
+        return translate_in_windows(image, denoise)
 
     def walk(
         self, condition: Tensor, to: Domain, places: Sequence[Place], *, seed: int = 0
@@ -185,28 +152,13 @@ class Cycle(SynDiffNetworks):
     def translate(self, image: np.ndarray, to: Domain, *, seed: int = 0) -> np.ndarray:
         """Translate in one pass; `seed` has no effect."""
         generator = self.generators[f"F_{to}"].eval()
-        return _translate(image, lambda windows, places: generator(windows))
-
-
-def _translate(image: np.ndarray, network: Network) -> np.ndarray:
-    """Apply a network that works on -1..1 to an image [H, W] in 0..1, in windows."""
-    return over_windows(
-        image,
-        lambda windows, places: network(2 * windows - 1, places),
-        finish=lambda rows: ((rows[0] + 1) / 2).clamp(0, 1),
-    )
+        return translate_in_windows(image, lambda windows, places: generator(windows))
 
 
 def _latents(seed: int, steps: int, length: int) -> list[Tensor]:
     """Draw one latent [1, length] per diffusion step, the same for every window of an image."""
     rng = np.random.default_rng([seed, steps, 0, 0, 1])
     return [torch.from_numpy(rng.standard_normal((1, length), dtype=np.float32)).to(device()) for _ in range(steps)]
-
-
-def _arguments(saved: dict) -> dict:
-    """Return the arguments of `SynDiffNetworks` and `SynDiffTraining` from saved settings."""
-    settings = dict(saved)
-    return {"sign": settings.pop("sign"), "seed": settings.pop("seed"), "settings": SynDiffSettings(**settings)}
 
 
 def _train(
@@ -223,7 +175,7 @@ def _train(
     shared memory, of which containers have little.
     """
     tensors = [[stack(2 * image - 1) for image in images] for images in (source, target)]
-    training = SynDiffTraining(fabric, **_arguments(settings), source=tensors[0], target=tensors[1])
+    training = SynDiffTraining(fabric, **SynDiffNetworks.arguments(settings), source=tensors[0], target=tensors[1])
     history = train(
         training,
         training.settings.steps,

@@ -29,10 +29,11 @@ from torch.nn.functional import l1_loss, softplus
 
 from histobridge.config import SynDiffSettings
 from histobridge.training.crops import CropSource
-from histobridge.training.device import adam, place, restore_optimiser, set_rate
+from histobridge.training.device import adam, place
 from histobridge.training.loop import DECAYS
 from histobridge.training.philox import Draws
 from histobridge.training.replay import Replayed, compiles, graphs_for
+from histobridge.translators.adversarial import AdversarialTraining
 from histobridge.translators.diffusion import diffuse, diffuse_one_step, posterior, vp_schedule
 from histobridge.translators.networks import DiffusiveGenerator, Discriminator, Generator
 
@@ -121,7 +122,7 @@ def shares(n: int, batch: int, rank: int, processes: int) -> list[slice]:
     return [slice(start, min(start + batch, mine.stop)) for start in mine[::batch]]
 
 
-class SynDiffTraining:
+class SynDiffTraining(AdversarialTraining):
     """SynDiff in training (see `training.loop.Training`).
 
     Parameters
@@ -181,10 +182,8 @@ class SynDiffTraining:
         """Train the generators, then the discriminators, on one joint batch; return its losses by name."""
         s = self.settings
         factor = DECAYS[s.decay](number, s.steps)
-        set_rate(self.generator_optimiser, s.lr_generator * factor)
-        set_rate(self.critic_optimiser, s.lr_critic * factor)
-        self.decay.fill_(min(s.ema, (1 + number) / (10 + number)))  # the average follows faster at the beginning
-        self.number.fill_(number)
+        rates = {"lr_generator": s.lr_generator * factor, "lr_critic": s.lr_critic * factor}
+        self.begin_step(number, **rates, ema=s.ema)
         losses = self._steps[number % s.r1_every == 0]()  # R1 is lazy: only every few steps
         return dict(zip(self._names, losses.tolist(), strict=True))
 
@@ -212,16 +211,12 @@ class SynDiffTraining:
         for weight, loss, pair in zip(weights, losses, pairs, strict=True):
             with self.fabric.autocast():
                 loss.update(self._critic_losses(pair))
-            diffusive = [(self.critics[name], pair[name]) for name in ("DG_L", "DG_U")]
-            penalty = sum(gradient_energy(critic, p.real, p.level) for critic, p in diffusive) if penalise else 0
+            penalised = ("DG_L", "DG_U") if penalise else ()
+            penalty = sum(gradient_energy(self.critics[n], pair[n].real, pair[n].level) for n in penalised)
             self.fabric.backward(weight * (loss["critic_F"] + loss["critic_G"] + 0.5 * self.settings.r1 * penalty))
         self._update(self.critic_optimiser)
 
-        # Moving average (EMA) of the generators' weights: these translate later.
-        with torch.no_grad():
-            average = list(self.average.parameters())
-            torch._foreach_mul_(average, self.decay)
-            torch._foreach_add_(average, torch._foreach_mul(list(self.generators.parameters()), 1 - self.decay))
+        self.update_average()  # these weights translate later
 
         # Losses of the joint batch, for the log.
         self._names = list(losses[0])
@@ -305,28 +300,13 @@ class SynDiffTraining:
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
-    def state(self) -> dict:
-        """Return weights, averaged weights and optimisers."""
-        return {name: getattr(self, name).state_dict() for name in (*_NETWORKS, *_OPTIMISERS)}
-
-    def restore(self, state: dict) -> None:
-        """Continue from what `state` returned."""
-        for name in _NETWORKS:
-            getattr(self, name).load_state_dict(state[name])
-        for name in _OPTIMISERS:
-            restore_optimiser(getattr(self, name), state[name])
-
-
-_NETWORKS, _OPTIMISERS = ("generators", "critics", "average"), ("generator_optimiser", "critic_optimiser")
-
 
 def gradient_energy(critic: Discriminator, real: Tensor, level: Tensor) -> Tensor:
     """Return the squared gradient of the logits by the real x_t, as in R1 (Mescheder et al., arXiv 1801.04406).
 
     As published, the noisier x_{t+1} (the second channel) counts as given, and the critics of the cycle have no
-    penalty.
-    Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images: the
-    penalty then does not depend on the size of the crop.
+    penalty. Only a few patches see a pixel. The energy is therefore divided by the number of patches, not of images:
+    the penalty then does not depend on the size of the crop.
     """
     x_t, x_next = real.detach().split(1, dim=1)
     x_t.requires_grad_(True)
