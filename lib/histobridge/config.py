@@ -37,6 +37,21 @@ LEARNED = ("cyclegan", "cut", "cycle", "syndiff")
 """Names of the translators that are trained; `cycle` comes out of the training of `syndiff`."""
 
 
+MATCHED = {1: "histogram", -1: "invert-histogram"}
+"""The control that gives L the contrast and the grey values of U, by the sign of the translators."""
+
+
+def control_sign(name: str) -> int:
+    """Return 1 or -1 if a translator is a control that keeps or inverts the contrast; 0 for all others and `none`.
+
+    >>> control_sign("histogram"), control_sign("invert"), control_sign("none"), control_sign("cut")
+    (1, -1, 0, 0)
+    """
+    if name not in CONTROLS or name == "none":
+        return 0
+    return -1 if name.startswith("invert") else 1
+
+
 def of_sign(names: Iterable[str], sign: int) -> tuple[str, ...]:
     """Return the translators among `names` that make sense where the contrast is kept (sign 1) or inverted (-1).
 
@@ -45,8 +60,7 @@ def of_sign(names: Iterable[str], sign: int) -> tuple[str, ...]:
     >>> of_sign(("none", "invert", "histogram", "invert-histogram", "syndiff"), -1)
     ('none', 'invert', 'invert-histogram', 'syndiff')
     """
-    other = {name for name in CONTROLS if name != "none" and name.startswith("invert") != (sign < 0)}
-    return tuple(name for name in names if name not in other)
+    return tuple(name for name in names if control_sign(name) in (0, sign))
 
 
 Polarity = Literal["auto", 1, -1]

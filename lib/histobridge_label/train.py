@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.config import REFINED, Polarity, TrainingProfile
+from histobridge.config import MATCHED, REFINED, Polarity, TrainingProfile
 from histobridge.data.datasets import evenly_chosen
 from histobridge.errors import BrokenError
 from histobridge.io.files import read_json, read_table, write_json, write_table
@@ -20,7 +20,6 @@ from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, tutor
 from histobridge.strategies.recommend import Method, recommend_method
-from histobridge.strategies.refined import MATCHED
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
 from histobridge_label.scale import typical_axon_px

@@ -10,10 +10,10 @@ from histobridge_study.analysis.comparisons import (
     best_method,
     differences,
     differences_overview,
+    method_without_syndiff,
     paired_lead,
     paired_subjects,
     with_both,
-    without_syndiff,
 )
 from histobridge_study.analysis.references import reference_overview, reference_shares
 from histobridge_study.analysis.tables import image_values
@@ -67,7 +67,7 @@ def test_the_mean_of_both_classes_needs_both():
 def test_refined_without_syndiff_is_that_of_the_polarity_of_the_pair(translator):
     """It is the one that has rows."""
     values = image_values(of(("refined", translator), [0.5]))
-    assert without_syndiff(values) == ("refined", translator)
+    assert method_without_syndiff(values) == ("refined", translator)
 
 
 QUESTIONS = [

@@ -16,10 +16,9 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import MATCHED, Labeller, refine, teachers, with_views
+from histobridge.strategies.refined import Labeller, refine, teachers, with_views
 
 __all__ = [
-    "MATCHED",
     "Examples",
     "Labeller",
     "TranslatorRecipe",

@@ -105,8 +105,8 @@ class TranslatorRecipe:
         All translators learn from the same ones. The sides of tiles are twice those of the crops of SynDiff, or of
         whatever is trained without it.
         """
-        crops = [self.settings[name].crop for name in ("syndiff", *self.settings) if name in self.settings]
-        side = 2 * crops[0]
+        settings = self.settings.get("syndiff") or next(iter(self.settings.values()))
+        side = 2 * settings.crop
         return select_tiles(self.polarity_segmenter, self.sign, self.source, self.target, side=side)
 
     @cached_property

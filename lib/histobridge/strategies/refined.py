@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from histobridge.cache import digest
+from histobridge.config import MATCHED
 from histobridge.errors import BrokenError
 from histobridge.metrics.instances import axon_areas_px
 from histobridge.segmenter import Segmenter
@@ -31,9 +32,6 @@ from histobridge.translators.base import Translator
 
 FitFrom = Callable[..., Segmenter]
 """`fit(examples)` trains a student; `fit(examples, start)` continues from the weights of another segmenter."""
-
-MATCHED = {1: "histogram", -1: "invert-histogram"}
-"""The control that gives L the contrast and the grey values of U, by the sign of the translator."""
 
 
 @dataclass(frozen=True)

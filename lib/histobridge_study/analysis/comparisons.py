@@ -10,7 +10,7 @@ from histobridge.config import CONTROLS, REFINED
 from histobridge_study.analysis.methods import (
     ADAPTATION,
     FAIR_REFERENCE,
-    MATCHED,
+    MATCHED_GREYS,
     NEGATIVE_OR_MATCHED,
     OTHER_LEARNED,
     PRETRAINED,
@@ -100,15 +100,15 @@ def with_both(values: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([values, mean.assign(**{"class": BOTH})], ignore_index=True)
 
 
-def without_syndiff(values: pd.DataFrame) -> Method:
+def method_without_syndiff(values: pd.DataFrame) -> Method:
     """Return the method `refined` without SynDiff: the matched greys that the polarity of the pair asks for."""
-    return best_method(values[values["strategy"] == REFINED], MATCHED) or (REFINED, MATCHED[0])
+    return best_method(values[values["strategy"] == REFINED], MATCHED_GREYS) or (REFINED, MATCHED_GREYS[0])
 
 
 def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
     """Yield each question with its two methods, where rows of one experiment and class have both."""
     present = set(zip(values["strategy"], values["translator"], strict=True))
-    syndiff, plain = WITH_SYNDIFF, without_syndiff(values)
+    syndiff, plain = WITH_SYNDIFF, method_without_syndiff(values)
     adaptations, tutorships = (values[values["strategy"] == method[0]] for method in (ADAPTATION, TUTORSHIP))
     classical = [name for name in CONTROLS if name != "none"]
     asked = [

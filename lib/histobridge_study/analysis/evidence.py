@@ -12,10 +12,10 @@ from histobridge_study.analysis.comparisons import (
     BOTH,
     best_method,
     method_rows,
+    method_without_syndiff,
     paired_lead,
     paired_subjects,
     with_both,
-    without_syndiff,
 )
 from histobridge_study.analysis.methods import PLAIN_STRATEGIES, WITH_SYNDIFF, Method
 from histobridge_study.analysis.statistics import difference_interval, mean_interval
@@ -75,7 +75,7 @@ def gain_of_syndiff(values: pd.DataFrame, pair: str) -> Evidence:
     """Return by how much SynDiff improves the mean Dice of both classes of `refined` on a pair."""
     refined = with_both(of_pair(values[values["strategy"] == REFINED], pair))
     both = refined[refined["class"] == BOTH]
-    gain = paired_lead(both, WITH_SYNDIFF, without_syndiff(both))
+    gain = paired_lead(both, WITH_SYNDIFF, method_without_syndiff(both))
     return Evidence(pair, f"{pair}: {gain.text('+.3f')}", gain)
 
 

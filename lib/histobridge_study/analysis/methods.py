@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFERENCES, REFINED, STRATEGIES, TRANSLATORS
+from histobridge.config import MATCHED, REFERENCES, REFINED, STRATEGIES, TRANSLATORS, control_sign
 
 Method = tuple[str, str]
 """Strategy and translator."""
@@ -17,8 +17,8 @@ LONG_STRATEGIES = ("randomised", "renormalised", "reference-synthetic", "referen
 PRETRAINED, FAIR_REFERENCE = ("pretrained", "none"), ("reference", "none")
 ADAPTATION, TUTORSHIP = ("adaptation", "syndiff"), ("tutorship", "syndiff")
 WITH_SYNDIFF = (REFINED, "syndiff")
-NEGATIVE_OR_MATCHED = ("invert", "histogram", "invert-histogram")
-MATCHED = ("histogram", "invert-histogram")  # matched grey values; with them `refined` does without SynDiff
+MATCHED_GREYS = tuple(MATCHED.values())  # with these `refined` does without SynDiff
+NEGATIVE_OR_MATCHED = ("invert", *MATCHED_GREYS)
 OTHER_LEARNED = ("cycle", "cyclegan", "cut")  # learned translators other than SynDiff as a whole
 
 PUBLISHED_SIZE = "gpu"  # the profile with SynDiff at its published size
@@ -68,7 +68,7 @@ def method_words(strategy: str, translator: str, *, profile: str = "", learned_f
         return REFERENCE_WORDS[strategy] + (f", {learned_from} images" if learned_from else "")
     if (strategy, translator) == PRETRAINED:
         return "pretrained (tutorship none)"
-    if strategy == REFINED and translator in MATCHED:
+    if strategy == REFINED and translator in MATCHED_GREYS:
         return "refined without SynDiff"
     if translator in ("none", strategy):  # a pair that has not run at all is one line, `all` of `all`
         return strategy
@@ -95,7 +95,7 @@ def is_planned(strategy: str, translator: str) -> bool:
     """Tell whether the study combines a strategy with a translator, under some polarity."""
     if strategy in PUBLISHED_STRATEGIES:
         return translator != "none"
-    planned = {REFINED: ("syndiff", *MATCHED), "pretrained-anatomy": ("none", "invert")}
+    planned = {REFINED: ("syndiff", *MATCHED_GREYS), "pretrained-anatomy": ("none", "invert")}
     return translator in planned.get(strategy, ("none",))
 
 
@@ -105,9 +105,9 @@ def contrast_sign(strategy: str, translator: str) -> int:
     >>> contrast_sign("adaptation", "invert"), contrast_sign("refined", "histogram"), contrast_sign("tutorship", "cut")
     (-1, 1, 0)
     """
-    if translator not in CONTROLS or (translator == "none" and strategy != "pretrained-anatomy"):
-        return 0
-    return -1 if translator.startswith("invert") else 1
+    if (strategy, translator) == ("pretrained-anatomy", "none"):  # where the contrast is inverted, it sees negatives
+        return 1
+    return control_sign(translator)
 
 
 def method_order(method: Method) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from histobridge_study.analysis.comparisons import best_method
 from histobridge_study.analysis.methods import (
     ADAPTATION,
     FAIR_REFERENCE,
-    MATCHED,
+    MATCHED_GREYS,
     OTHER_LEARNED,
     PRETRAINED,
     PUBLISHED_STRATEGIES,
@@ -20,7 +20,7 @@ from histobridge_study.analysis.tables import SCORE_COLUMNS, dice_overview, imag
 
 README_METHODS = [PRETRAINED, ADAPTATION, TUTORSHIP, WITH_SYNDIFF, FAIR_REFERENCE]
 README_METHODS += [("pretrained-anatomy", translator) for translator in ("none", "invert")]
-README_METHODS += [(REFINED, translator) for translator in MATCHED]
+README_METHODS += [(REFINED, translator) for translator in MATCHED_GREYS]
 
 
 def readme_table(

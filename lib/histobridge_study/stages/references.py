@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from histobridge.strategies import MATCHED, Examples, Labeller, cached, translate_examples, with_views
+from histobridge.config import MATCHED
+from histobridge.strategies import Examples, Labeller, cached, translate_examples, with_views
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import FEWEST_MASKS, Labels, predictions, source_segmenter

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import digest
-from histobridge.config import REFINED
+from histobridge.config import MATCHED, REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
-from histobridge.strategies import MATCHED, Examples, Labeller, refine, teachers
+from histobridge.strategies import Examples, Labeller, refine, teachers
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import Method, dice_rows, predictions, source_segmenter, student_fit
