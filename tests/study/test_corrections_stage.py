@@ -36,7 +36,7 @@ def labeller(run):
 def table(run, labeller):
     """The table of the run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corrections, "refined_labeller", lambda run, translators: labeller)
+        patch.setattr(corrections, "default_labeller", lambda run, translators: labeller)
         return corrections.correct(run, {})
 
 
@@ -98,7 +98,7 @@ def test_masks_of_scored_images_change_no_label(run, labeller, table, monkeypatc
     moved = {name: np.roll(mask, 20, 1) for name, mask in run.data.target_masks.items()}
     monkeypatch.setitem(vars(run.data), "target_masks", moved)
     monkeypatch.setattr(Segmenter, "fit", None)
-    monkeypatch.setattr(corrections, "refined_labeller", lambda run, translators: labeller)
+    monkeypatch.setattr(corrections, "default_labeller", lambda run, translators: labeller)
     monkeypatch.setattr(corrections, "TABLE", "again.csv")
     monkeypatch.setattr(corrections, "COUNTS", (0, 1))
     again, table = corrections.correct(run, {}), table[table["corrected"] <= 1].reset_index(drop=True)
