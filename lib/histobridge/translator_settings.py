@@ -56,10 +56,6 @@ class SynDiffSettings(Strict):
     condition_shortcut : bool
         Whether the diffusive generators add plus or minus their condition to their output. It is not published. With it
         they start as the exact inverse of the cycle generators, and their discriminators have nothing to tell apart.
-    condition_noise : float
-        Standard deviation of noise on the condition in training, in units of grey -1..1. It is not published. A cycle
-        generator hides in its translations what it needs to undo them (Chu et al., arXiv 1712.02950), and the diffusive
-        generators would read it there, where real images have nothing of the kind. Noise covers it.
     compile : bool
         Whether a card compiles the networks: that takes minutes once, and makes each step faster.
     save_every : int
@@ -96,7 +92,6 @@ class SynDiffSettings(Strict):
     ema: float = 0.998
     start_f: Literal["identity", "random"] = "identity"
     condition_shortcut: bool = False
-    condition_noise: float = Field(0.0, ge=0)
     compile: bool = False
     save_every: int = 50
 

@@ -57,5 +57,5 @@ def test_variants_are_compared_with_the_controls(tmp_path, tiny_syndiff, monkeyp
     table = known.variant_overview(rows).set_index(["variant", "translator"])
     assert len(table) == 3 + 2 * 2
     assert table.loc["compact"][["minutes", "logit_gap_G"]].notna().all(axis=None)
-    with pytest.raises(UserError, match="noise on the condition"):
+    with pytest.raises(UserError, match="random start of F"):
         known.compare_variants(["best"], tiny_syndiff, "bf", tmp_path)

@@ -71,8 +71,8 @@ class Batch(NamedTuple):
         Real images x_0.
     level : Tensor, int64 [B]
         Noise levels t, 0..T-1.
-    noise_t, noise_next, noise_posterior, noise_condition : Tensor, float [B, 1, crop, crop]
-        Standard normal noise for x_t, for x_{t+1}, for the posterior, and for the condition.
+    noise_t, noise_next, noise_posterior : Tensor, float [B, 1, crop, crop]
+        Standard normal noise for x_t, for x_{t+1} and for the posterior.
     latent : Tensor, float [B, latent]
         Standard normal z.
     """
@@ -82,7 +82,6 @@ class Batch(NamedTuple):
     noise_t: Tensor
     noise_next: Tensor
     noise_posterior: Tensor
-    noise_condition: Tensor
     latent: Tensor
 
     def part(self, which: slice) -> Batch:
@@ -107,7 +106,7 @@ def draw(images: dict[str, CropSource], s: SynDiffSettings, draws: Draws) -> dic
     batch = {}
     for d in "LU":
         crops = images[d].draw(s.crop, n, draws)
-        noises = draws.normal(4, *crops.shape)
+        noises = draws.normal(3, *crops.shape)
         batch[d] = Batch(crops, draws.integers(s.diffusion_steps, n), *noises, draws.normal(n, s.latent))
     return batch
 
@@ -246,11 +245,10 @@ class SynDiffTraining(AdversarialTraining):
         # condition y (L1 loss), and draw the fake x_t from the posterior given that prediction.
         l1 = []
         for d, other in ("U", "L"), ("L", "U"):
-            x_0, t, noise_t, noise_next, noise_posterior, noise_condition, z = part[d]
+            x_0, t, noise_t, noise_next, noise_posterior, z = part[d]
             x_t = diffuse(self.schedule, x_0, t, noise_t)  # q(x_t | x_0)
             x_next = diffuse_one_step(self.schedule, x_t, t, noise_next)  # q(x_{t+1} | x_t)
-            y = partner[other] + s.condition_noise * noise_condition  # what F hides in it is lost in the noise
-            predicted = G[d](x_next, y, t + 1, z)  # G(x_{t+1}, y, t + 1, z)
+            predicted = G[d](x_next, partner[other], t + 1, z)  # G(x_{t+1}, y, t + 1, z)
             fake_t = posterior(self.schedule, predicted, x_next, t + 1, t, noise_posterior)  # q(x_t | x_{t+1}, x_0)
             real_steps, fake_steps = torch.cat([x_t, x_next], 1), torch.cat([fake_t, x_next], 1)  # [B, 2, ...]
             pair[f"DG_{d}"] = CriticPair(real_steps, fake_steps, t)
