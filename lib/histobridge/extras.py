@@ -9,8 +9,27 @@ from __future__ import annotations
 from histobridge.errors import UserError
 
 EXTRAS = {
-    "label": ("jinja2", "lightning_fabric", "markupsafe", "matplotlib", "matplotlib_scalebar", "monai", "rasterio", "torch"),
-    "study": ("bs4", "ipywidgets", "IPython", "jupyterlab", "nbconvert", "nbformat", "papermill", "seaborn", "snakemake"),
+    "label": (
+        "jinja2",
+        "lightning_fabric",
+        "markupsafe",
+        "matplotlib",
+        "matplotlib_scalebar",
+        "monai",
+        "rasterio",
+        "torch",
+    ),
+    "study": (
+        "bs4",
+        "ipywidgets",
+        "IPython",
+        "jupyterlab",
+        "nbconvert",
+        "nbformat",
+        "papermill",
+        "seaborn",
+        "snakemake",
+    ),
     "export": ("bioimageio", "onnx", "onnxruntime", "onnxscript"),
     "napari": ("magicgui", "napari", "qtpy"),
 }
@@ -25,4 +44,6 @@ def missing_extra(error: ModuleNotFoundError) -> UserError | None:
     """
     module = (error.name or "").split(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
-    return UserError(f'This needs {module}, which is not installed: pip install "histobridge[{extra}]"') if extra else None
+    return (
+        UserError(f'This needs {module}, which is not installed: pip install "histobridge[{extra}]"') if extra else None
+    )

@@ -47,7 +47,7 @@ def window_pixels(line: Tensor, window: int) -> Tensor:
 
 def places(values: Tensor) -> Tensor:
     """Return 0, 1, 2 ... for the entries of a vector, int64."""
-    return (values == values).cumsum(0) - 1
+    return (values == values).long().cumsum(0) - 1
 
 
 def cut(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def cut(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def blended(windows: Tensor, rows: Tensor, columns: Tensor, whole: Tensor) -> Tensor:
-    """Return the blend [B, C, H, W] of windows [B · m · n, C, h, w], weighted by a Gaussian; `whole` is [B, 1, H, W]."""
+    """Return the blend [B, C, H, W] of windows [B · m · n, C, h, w], by Gaussian weights; `whole` is [B, 1, H, W]."""
     weights = (_weight(rows[0])[:, None] * _weight(columns[0])).clamp(min=1e-3)
     onto_rows, onto_columns = _placement(rows, whole[0, 0, :, 0]), _placement(columns, whole[0, 0, 0])
     across, height, width = columns.shape[0], rows.shape[1], columns.shape[1]
