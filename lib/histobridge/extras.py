@@ -30,7 +30,7 @@ EXTRAS = {
         "seaborn",
         "snakemake",
     ),
-    "export": ("bioimageio", "onnx", "onnxruntime", "onnxscript"),
+    "export": ("bioimageio", "onnx", "onnxruntime"),
     "napari": ("magicgui", "napari", "qtpy"),
 }
 """Modules that each extra brings."""
