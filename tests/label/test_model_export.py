@@ -46,7 +46,11 @@ def segmenter():
 @pytest.fixture(scope="module")
 def model(segmenter):
     """A model as `label` makes one: views and anatomy."""
-    facts = {"source": {"dataset": "drawn", "um_per_px": UM_PER_PX}, "strategy": "refined-histogram"}
+    facts = {
+        "source": {"dataset": "drawn", "um_per_px": UM_PER_PX},
+        "strategy": "refined-histogram",
+        "provenance": {"profile": "smoke"},
+    }
     return Model(Labeller((segmenter,), tta_views(1.3)), UM_PER_PX, 20.0, None, False, facts)
 
 
@@ -198,7 +202,7 @@ def test_components_are_those_of_scipy(shape, corners):
 @pytest.mark.parametrize("seed", range(3))
 def test_anatomy_on_tensors_is_that_of_arrays(seed):
     """Masks of drawn fibres with holes, gaps and bare axons, of which it changes some per cent."""
-    mask = phantom("sem", seed, (256, 256))[1]
+    mask = phantom("sem", seed, (512, 512))[1]
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=mask.shape), 3)
     for value, low, high in ((0, 0.13, 9), (1, 0.10, 0.13), (2, -9, -0.13)):
         mask[(noise > low) & (noise < high)] = value

@@ -16,8 +16,8 @@ from histobridge_label.model_export.windows import places
 
 ROUNDS = 20
 """Of hooking and halving. Noise of 512 x 512 px needs 12, and a spiral that fills them 17."""
-DIRECTIONS = 32
-"""In which components are measured, over half a turn: the hull of a disc then is 0.1 % too large."""
+DIRECTIONS = 64
+"""In which components are measured, over half a turn: the hull of a disc is 0.02 % too large."""
 
 
 def components(inside: Tensor, *, corners: bool) -> Tensor:

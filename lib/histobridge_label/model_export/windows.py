@@ -40,7 +40,7 @@ def padded(image: Tensor) -> Tensor:
 
 def window_pixels(line: Tensor, window: int) -> Tensor:
     """Return the pixels of each window along a line of an image [L], int64 [windows, window]; the last one ends it."""
-    place, last, step = places(line), line.shape[0] - window, window - OVERLAP
+    place, last, step = places(line), line.shape[0] - window, _positive(window - OVERLAP - 1) + 1
     starts = place[: (last + step - 1) // step + 1] * step
     return starts.clamp(max=last)[:, None] + place[:window]
 

@@ -68,7 +68,8 @@ def export_model(folder: Path, to: str = "bioimageio", path: Path | None = None)
 def _write(contents: Contents, to: str, path: Path) -> None:
     if to == "torchscript":
         held = {FACTS: contents.facts_json(), TEST: contents.test_npz()}
-        torch.jit.save(contents.network, path, _extra_files=held)
+        with path.open("wb") as file:  # the name of a draft begins with a dot, which PyTorch refuses
+            torch.jit.save(contents.network, file, _extra_files=held)
     elif to == "onnx":
         from histobridge_label.model_export.onnx_file import write_onnx
 
