@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from bioimageio.spec import save_bioimageio_package
-from bioimageio.spec.model import v0_5 as spec
+import yaml
 
 from histobridge import __version__
+from histobridge.io.files import sha256_of
 from histobridge.io.images import STRETCHED
 from histobridge_label.model_export.contents import CLASSES, INPUT, OUTPUT, Contents
 from histobridge_label.model_export.onnx_file import OPSET, write_onnx
 
+FORMAT = "0.5.4"
+"""Of the description. In later ones its page is no plain text, which neither QuPath nor DeepImageJ can read."""
+DESCRIPTION, PAGE_FILE, TORCHSCRIPT, ONNX = "rdf.yaml", "README.md", "weights.pt", "weights.onnx"
+TEST_INPUT, TEST_OUTPUT = "test_input.npy", "test_output.npy"
 LEAST_PX = 256
 """Of a side of an image, px: the tile that QuPath proposes."""
 PAGE = """# Axons and myelin
@@ -36,6 +40,8 @@ and run Extensions > Bioimage Model Zoo > Create pixel classifier with its `rdf.
 
 **Python.** `bioimageio.core.predict(model="NAME.zip", inputs={{"image": array}})` with a float32 array [1, 1, H, W].
 
+The licence that `rdf.yaml` names is that of histobridge: name yours, and yourself, before you publish this model.
+
 ## Validation
 
 The file was run on its test image and compared with `histobridge apply`. On images of your own, correct some labels and
@@ -44,69 +50,83 @@ compare (`histobridge import`): the Dice coefficient of axons and of myelin says
 
 
 def write_bioimageio(contents: Contents, path: Path) -> None:
-    """Write the package of a model, format 0.5 (Ouyang et al. 2022, doi 10.1101/2022.06.07.495102)."""
+    """Write the package of a model (Ouyang et al. 2022, doi 10.1101/2022.06.07.495102)."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        torch.jit.save(contents.network, folder / "weights.pt")
-        write_onnx(contents, folder / "weights.onnx")
-        np.save(folder / "test_input.npy", contents.raw_image[None, None])
-        np.save(folder / "test_output.npy", contents.classes)
+        torch.jit.save(contents.network, folder / TORCHSCRIPT)
+        write_onnx(contents, folder / ONNX)
+        np.save(folder / TEST_INPUT, contents.raw_image[None, None])
+        np.save(folder / TEST_OUTPUT, contents.classes)
         page = PAGE.format(version=__version__, um_per_px=contents.model.um_per_px)
-        (folder / "README.md").write_text(page, encoding="utf-8")
-        package = save_bioimageio_package(_description(contents, folder), output_path=folder / "package.zip")
-        shutil.copyfile(package, path)
+        (folder / PAGE_FILE).write_text(page, encoding="utf-8")
+        described = yaml.safe_dump(_description(contents, folder), sort_keys=False, allow_unicode=True)
+        (folder / DESCRIPTION).write_text(described, encoding="utf-8")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+            for file in sorted(folder.iterdir()):
+                package.write(file, file.name)
 
 
-def _description(contents: Contents, folder: Path) -> spec.ModelDescr:
-    torch_version = spec.Version(torch.__version__.split("+")[0])
-    return spec.ModelDescr(
-        name="histobridge axon and myelin",
-        description="Background, myelin and axon of every pixel in microscopy of nerves.",
-        authors=[spec.Author(name="histobridge")],
-        cite=[spec.CiteEntry(text="Boschet et al. 2024", doi=spec.Doi("10.48550/arXiv.2412.02858"))],
-        documentation=spec.FileDescr(source=folder / "README.md"),
-        tags=["semantic-segmentation", "nerve", "axon", "myelin", "2d"],
-        config=spec.Config.model_validate({"histobridge": contents.facts}),
-        inputs=[_image(contents, folder)],
-        outputs=[_classes(contents, folder)],
-        weights=spec.WeightsDescr(
-            torchscript=spec.TorchscriptWeightsDescr(source=folder / "weights.pt", pytorch_version=torch_version),
-            onnx=spec.OnnxWeightsDescr(source=folder / "weights.onnx", opset_version=OPSET, parent="torchscript"),
-        ),
-    )
+def _description(contents: Contents, folder: Path) -> dict:
+    def weights(name: str, **more: object) -> dict:
+        return {"source": name, "sha256": sha256_of(folder / name), **more}
+
+    return {
+        "format_version": FORMAT,
+        "type": "model",
+        "name": "histobridge axon and myelin",
+        "description": "Background, myelin and axon of every pixel in microscopy of nerves.",
+        "authors": [{"name": "The histobridge authors"}],
+        "cite": [{"text": "Boschet et al. 2024", "doi": "10.48550/arXiv.2412.02858"}],
+        "license": "MIT",
+        "documentation": PAGE_FILE,
+        "tags": ["semantic-segmentation", "nerve", "axon", "myelin", "2d", "pytorch"],
+        "inputs": [_input(contents)],
+        "outputs": [_output(contents)],
+        "weights": {
+            "torchscript": weights(TORCHSCRIPT, pytorch_version=torch.__version__.split("+")[0]),
+            "onnx": weights(ONNX, opset_version=OPSET, parent="torchscript"),
+        },
+        "config": {"histobridge": contents.facts},
+    }
 
 
-def _image(contents: Contents, folder: Path) -> spec.InputTensorDescr:
+def _input(contents: Contents) -> dict:
     """Describe the image: any grey values, of which two percentiles become 0 and 1."""
     lower, upper = STRETCHED
-    plane = (spec.AxisId("y"), spec.AxisId("x"))
-    stretch = spec.ScaleRangeKwargs(axes=plane, min_percentile=lower, max_percentile=upper)
-    grid = {"unit": "micrometer", "scale": contents.model.um_per_px}
-    size = spec.ParameterizedSize(min=LEAST_PX, step=1)
-    return spec.InputTensorDescr(
-        id=spec.TensorId(INPUT),
-        axes=[
-            spec.BatchAxis(),
-            spec.ChannelAxis(channel_names=[spec.Identifier("grey")]),
-            *(spec.SpaceInputAxis(id=axis, size=size, **grid) for axis in plane),
+    stretch = {"axes": ["y", "x"], "min_percentile": lower, "max_percentile": upper}
+    size = {"min": LEAST_PX, "step": 1}
+    return {
+        "id": INPUT,
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": ["grey"]},
+            *_plane(contents, y=size, x=size),
         ],
-        test_tensor=spec.FileDescr(source=folder / "test_input.npy"),
-        preprocessing=[
-            spec.ScaleRangeDescr(kwargs=stretch),
-            spec.ClipDescr(kwargs=spec.ClipKwargs(min=0.0, max=1.0)),
+        "data": {"type": "float32"},
+        "test_tensor": {"source": TEST_INPUT},
+        "preprocessing": [
+            {"id": "scale_range", "kwargs": stretch},
+            {"id": "clip", "kwargs": {"min": 0.0, "max": 1.0}},
         ],
-    )
+    }
 
 
-def _classes(contents: Contents, folder: Path) -> spec.OutputTensorDescr:
-    grid = {"unit": "micrometer", "scale": contents.model.um_per_px}
-    sizes = {name: spec.SizeReference(tensor_id=spec.TensorId(INPUT), axis_id=spec.AxisId(name)) for name in "yx"}
-    return spec.OutputTensorDescr(
-        id=spec.TensorId(OUTPUT),
-        axes=[
-            spec.BatchAxis(),
-            spec.ChannelAxis(channel_names=[spec.Identifier(name) for name in CLASSES]),
-            *(spec.SpaceOutputAxis(id=spec.AxisId(name), size=size, **grid) for name, size in sizes.items()),
+def _output(contents: Contents) -> dict:
+    """Describe the classes, which are as large as the image."""
+    sizes = {axis: {"tensor_id": INPUT, "axis_id": axis} for axis in ("y", "x")}
+    return {
+        "id": OUTPUT,
+        "axes": [
+            {"type": "batch"},
+            {"type": "channel", "channel_names": list(CLASSES)},
+            *_plane(contents, **sizes),
         ],
-        test_tensor=spec.FileDescr(source=folder / "test_output.npy"),
-    )
+        "data": {"type": "float32"},
+        "test_tensor": {"source": TEST_OUTPUT},
+    }
+
+
+def _plane(contents: Contents, **sizes: dict) -> list[dict]:
+    """Describe rows and columns with their pixel size."""
+    grid = {"type": "space", "unit": "micrometer", "scale": contents.model.um_per_px}
+    return [{"id": axis, "size": size, **grid} for axis, size in sizes.items()]
