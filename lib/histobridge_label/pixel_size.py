@@ -10,6 +10,7 @@ from histobridge.data.bids import SidecarIndex, inherited
 from histobridge.errors import UserError
 from histobridge.io.plane import Plane
 from histobridge.io.units import square_side
+from histobridge.io.zarr_image import ZarrLevel
 
 FIELDS = ("PixelSize", "PixelSizeUnits")
 
@@ -21,14 +22,14 @@ class PixelSize(NamedTuple):
     source: str
 
 
-def pixel_size(path: Path, plane: Plane, sidecars: Sidecars) -> PixelSize | None:
+def pixel_size(path: Path, plane: Plane | ZarrLevel, sidecars: Sidecars) -> PixelSize | None:
     """Return the pixel size that a sidecar or else the file itself gives; None if neither does.
 
     Parameters
     ----------
     path : Path
         The image, below the folder of the sidecars.
-    plane : Plane
+    plane : Plane or ZarrLevel
         Its content, with the pixel size of its metadata.
     sidecars : Sidecars
         Of the dataset: one object for all its images reads each sidecar once.

@@ -121,11 +121,16 @@ def fibre_summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> di
     UserError
         If the pixel size is missing or not a positive number.
     """
+    return summary_of_counts(np.bincount(mask.ravel(), minlength=3), table, um_per_px)
+
+
+def summary_of_counts(pixels: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str, float]:
+    """Return `fibre_summary` of a mask of which the pixels of each class are counted, int [3]; it may be read in parts."""
     check_pixel_size(um_per_px, "The mask")
-    area_um2 = mask.size * um_per_px**2
+    area_um2 = int(pixels.sum()) * um_per_px**2
     sheathed = table["myelin_area_um2"] > 0
     whole = table.loc[sheathed & ~table["image_border_touching"], AVERAGED]
-    mvf, avf = (float(np.mean(mask == value)) for value in (MYELIN, AXON))
+    mvf, avf = (float(pixels[value] / pixels.sum()) for value in (MYELIN, AXON))
     return {
         "image_area_um2": area_um2,
         "n_fibres": int(sheathed.sum()),
