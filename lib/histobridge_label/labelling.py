@@ -51,7 +51,7 @@ LONGEST_ENDING = max((*names.ENDINGS, ".json.sha256"), key=len)
 
 
 class CachedLabel(NamedTuple):
-    """The label of an image, or of a part of one, in the cache: its folder, with files at the pixel size of the model."""
+    """The label of an image, or of a tile of one, in the cache: a folder of files at the pixel size of the model."""
 
     image: ImageFile
     folder: Path
@@ -163,7 +163,7 @@ def label_images(
 
 
 def label_array(model: Model, read: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return mask uint8 [h, w] and uncertainty float32 [h, w] of what is read: an image at the pixel size of a model."""
+    """Return mask uint8 [h, w] and uncertainty float32 [h, w] of an image that is read at the model's pixel size."""
     mask, probabilities = model.label(read())
     return mask, uncertainty(probabilities, mask)
 
@@ -225,8 +225,8 @@ def measure_handoff(
 ) -> pd.DataFrame:
     """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter.
 
-    Labels other than those in `labels` are not measured; `measured` are tables of fibres and images to be added, such as
-    those of sections, of which the hand-off holds parts.
+    Only images in `labels` are measured here. The tables `measured` are added: those of sections, of which the hand-off
+    holds parts.
 
     Raises
     ------

@@ -20,8 +20,11 @@ from histobridge_label.pixel_size import Sidecars
 
 BLOCK_PX = 2048
 """Side of the blocks in which a section is read."""
-HALO_PX, MOST_HALO_PX = 256, 1024
-"""What is seen around a block, at the working scale, so that a fibre at its border is whole; and at the native one."""
+HALO_PX = 256
+"""What a model sees around a block, at the working scale."""
+FIBRE_HALO_PX, MOST_HALO_PX = 128, 1024
+"""What is seen around a block while its fibres are measured: at the working scale, where a typical axon has 40 px; and
+at most, on the grid of the image, which bounds the memory."""
 MOST_SAMPLED = 2**24
 """Pixels, evenly spaced, of which grey values are taken: all of an image of 4096 px a side."""
 SAMPLE_PX = 4096

@@ -27,12 +27,11 @@ from histobridge.io.zarr_pyramid import Pyramid, create_image, create_label, fir
 from histobridge.items import Account
 from histobridge.measure import DECIMALS
 from histobridge.metrics import review_order
-from histobridge.metrics.morphometrics import fibres, summary_of_counts
+from histobridge.metrics.morphometrics import fibres_with_map, summary_of_counts
 from histobridge.tiles import Place, blocks, inside, widened
 from histobridge_label.export.geojson import CLASSES, COLOURS
-from histobridge_label.export.instances import fibre_labels
 from histobridge_label.model import Model
-from histobridge_label.section import BLOCK_PX, HALO_PX, MOST_HALO_PX, Section
+from histobridge_label.section import BLOCK_PX, FIBRE_HALO_PX, MOST_HALO_PX, Section
 from histobridge_label.section_labels import SectionLabel, label_section
 
 SECTIONS, CARD = "sections", "section.json"
@@ -65,7 +64,7 @@ class SectionFiles:
         return self.folder / f"{self.label.section.name}.ome.zarr"
 
     def doubtful_parts(self) -> list[PartLabel]:
-        """Return the labels of the `PARTS` most uncertain parts; of a section that is hardly larger than one, of all."""
+        """Return the labels of the `PARTS` most uncertain parts; of a small section, the label of all of it."""
         section = self.label.section
         if max(section.height, section.width) <= 2 * PART_PX:
             return [PartLabel(section, self)]
@@ -205,7 +204,7 @@ def _write(label: SectionLabel, draft: Path) -> str:
     instances = create_label(image, "fibres", np.uint32, um)
     uncertain = create_image(draft / "uncertainty.ome.zarr", label.native_shape, um, "uncertainty")
 
-    halo = round(min(MOST_HALO_PX, HALO_PX * max(1, label.um_per_px / um)))
+    halo = round(min(MOST_HALO_PX, FIBRE_HALO_PX * max(1, label.um_per_px / um)))
     pixels, tables, orders, sha = np.zeros(3, np.int64), [], [], hashlib.sha256()
     for where, grey in section.blocks():
         around = widened(where, (halo, halo), label.native_shape)
@@ -236,7 +235,7 @@ def _add_fibres(
 
     A fibre that reaches the border of what is seen around the block counts as cut, as at the border of the image.
     """
-    table = fibres(mask, um_per_px)
+    table, territory, in_map = fibres_with_map(mask, um_per_px)
     table[["y_px", "x_px"]] = (table[["y_px", "x_px"]] + [side.start for side in around]).round(6)
     own = np.logical_and.reduce(
         [
@@ -244,12 +243,12 @@ def _add_fibres(
             for column, side in zip(("y_px", "x_px"), where, strict=True)
         ]
     )
-    new = np.zeros(len(table) + 1, np.uint32)
-    new[1:][own] = number + 1 + np.arange(own.sum())
+    numbers = np.zeros(territory.max(initial=0) + 1, np.uint32)
+    numbers[in_map[own]] = number + 1 + np.arange(own.sum())
     if own.any():
-        found, there = new[fibre_labels(mask, um_per_px)], instances.finest[around]
+        found, there = numbers[territory], instances.finest[around]
         instances.finest[around] = np.where(there == 0, found, there)
-    return table[own].assign(fibre=new[1:][own])
+    return table[own].assign(fibre=numbers[in_map[own]])
 
 
 def _tiles(name: str, uncertain: np.ndarray, where: Place) -> pd.DataFrame:
@@ -267,7 +266,5 @@ def _write_tables(draft: Path, section: Section, tables: list, orders: list, pix
     order = pd.concat(orders)
     order["image_uncertainty"] = np.average(order["uncertainty"], weights=order.pop("n"))
     order = order.sort_values("uncertainty", ascending=False, kind="stable")
-    for name, table in zip(
-        TABLES, (single.round(DECIMALS), pd.DataFrame([summary]).round(DECIMALS), order.round(5)), strict=True
-    ):
-        write_table(draft / f"{name}.csv", table)
+    for name, table in zip(TABLES, (single, pd.DataFrame([summary]), order), strict=True):
+        write_table(draft / f"{name}.csv", table.round(DECIMALS))

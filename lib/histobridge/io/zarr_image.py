@@ -9,7 +9,7 @@ declaration   reading
 *axes*        Rows (y) and columns (x), in this order, come last; any other axis must have length one. Versions 0.1 and
               0.2 name no axes, and mean t, c, z, y, x.
 *levels*      Each pyramid level has a grid and a pixel size of its own; level 0 is the finest.
-*pixel size*  The scale of the level (times that of the pyramid) in the unit of the axes. A scale without a unit is none.
+*pixel size*  The scale of the level (times that of the pyramid) in the unit of the axes. Without a unit there is none.
 *samples*     Integers and floats. Unlike in a TIFF, integers are never black where they are high.
 *no chunk*    Chunks that are not stored have the fill value, as the format says; told.
 ============  =======================================================================================================

@@ -138,7 +138,7 @@ def _array(group: zarr.Group, level: int, shape: tuple[int, int], dtype: type) -
 
 
 def _dataset(level: int, um_per_px: float, *, centred: bool) -> dict:
-    """Return the entry of a level. Means lie in the centre of their pixels, so half a pixel from the corner's centre."""
+    """Return the entry of a level; the first mean of 2 by 2 pixels lies between them, not on the first."""
     side = um_per_px * 2**level
     transformations = [{"type": "scale", "scale": [side, side]}]
     if centred and level:
