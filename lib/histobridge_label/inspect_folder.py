@@ -57,7 +57,7 @@ class FolderScan:
         """
         images = [image for image in self.inspected if image.path not in self.account.skipped]
         if not images:
-            raise _nothing_left(self.folder, self.account, [image.path for image in self.inspected])
+            raise nothing_left(self.folder, self.account, [image.path for image in self.inspected])
         return images
 
     @property
@@ -120,7 +120,7 @@ def scan_folder(
     folder, report = Path(folder).resolve(), report or ThrottledProgress()
     paths, account = find_images(folder, exclude)
     if not paths:
-        raise _nothing_left(folder, account, [])
+        raise nothing_left(folder, account, [])
     if um_per_px is not None:
         check_pixel_size(um_per_px, folder)
     folder = folder.parent if paths == [folder] else folder
@@ -136,7 +136,7 @@ def scan_folder(
             images.append(replace(image, thumbnail=None))
             shown.add(image)
     if not images:
-        raise _nothing_left(folder, account, paths)
+        raise nothing_left(folder, account, paths)
     return FolderScan(folder, images, account, _warnings(images), shown.kept)
 
 
@@ -162,7 +162,7 @@ class EvenlyKept:
             self.kept, self._step = self.kept[::2], 2 * self._step
 
 
-def _nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:
+def nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:
     """Return the error that nothing below a folder can be used; it names the first of the images, or what is there."""
     skipped = [path for path in paths if path in account.skipped] or list(account.skipped)
     if not skipped:

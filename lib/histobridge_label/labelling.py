@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import fits_seal, kept, unseal
 from histobridge.io.limits import check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
-from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.progress import Report, counted
 from histobridge.items import Account
 from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
@@ -146,17 +145,14 @@ def label_images(
     report : callable, optional
         Called with a progress line for each image; prints one every ten seconds by default.
     """
-    account, report = account or Account(), report or ThrottledProgress()
+    account = account or Account()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
     labels = [
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
     waiting = [label for label in labels if not label.is_kept]
-    begun = time.monotonic()
-    for number, label in enumerate(waiting):
-        left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
-        report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
+    for label in counted(waiting, lambda label: f"labelling {label.image.name},", report):
         with account.item(label.image.path):
             label.keep(partial(label_array, model, partial(label.image.at_scale, model.um_per_px)))
     return [label for label in labels if label.image.path not in account.skipped]

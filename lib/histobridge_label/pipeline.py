@@ -8,10 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from histobridge import __version__
 from histobridge.cache import Cache, digest
@@ -21,17 +19,17 @@ from histobridge.display.drawing import save_figure
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, sweep_drafts, write_table, write_text
 from histobridge.io.limits import check_disk, printable
-from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
-from histobridge_label.export import Handoff, names
+from histobridge_label.export import names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.finetune import save_or_keep
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model
 from histobridge_label.options import LabelOptions
+from histobridge_label.outcome import LabelResult
 from histobridge_label.page import ReportData, write_page
 from histobridge_label.section import split_sections
 from histobridge_label.section_files import label_sections
@@ -44,28 +42,6 @@ MODELS_BYTES = 100e6
 """Disk space for models, checkpoints and translations, at least: what a profile spends is known only afterwards."""
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
-
-
-class LabelResult(NamedTuple):
-    """What was made of a folder of images.
-
-    Attributes
-    ----------
-    page : Path
-    handoff : Handoff
-    measures : DataFrame
-        Of `labelling.measure_handoff`, one row for each image.
-    remarks : list of str
-    account, of_source : Account
-        What became of every file below the folder, and of the labelled images.
-    """
-
-    page: Path
-    handoff: Handoff
-    measures: pd.DataFrame
-    remarks: list[str]
-    account: Account
-    of_source: Account = Account()
 
 
 @dataclass
@@ -187,17 +163,17 @@ def _label(
     """Label, hand off, measure, and write the page."""
     account = scan.account
     steps(f"labelling {len(scan.images)} images")
-    sections, others = split_sections(scan.images)
+    large, others = split_sections(scan.images)
     labels = labelling.label_images(model, others, Cache(out / CACHE), account=account)
-    sections = label_sections(model, sections, out, Cache(out / CACHE), account)
+    sections = label_sections(model, large, out, Cache(out / CACHE), account)
     parts = [part for section in sections for part in section.doubtful_parts()]
 
     steps(f"handing off {len(scan.images)} images, measuring, and the report")
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
     measured = [(section.fibres, section.summary) for section in sections]
-    given = {"modality": modality, "provenance": provenance, "account": account}
-    handoff = labelling.hand_off(model, [*labels, *parts], out, **given)
+    told = {"provenance": provenance, "account": account}
+    handoff = labelling.hand_off(model, [*labels, *parts], out, modality=modality, **told)
     measures = labelling.measure_handoff(handoff, labels, out, account, measured)
     labels += parts
 
@@ -206,7 +182,7 @@ def _label(
     report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
     write_table(out / TABLE, scan.table)
-    return LabelResult(page, handoff, measures, report.remarks, account)
+    return LabelResult(page, handoff, measures, report.remarks, account, sections=tuple(s.zarr for s in sections))
 
 
 # --- The images -----------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from histobridge.cache import Cache, digest
 from histobridge.errors import BrokenError, OutputError
 from histobridge.io.files import DRAFT, read_json, read_table, write_json, write_table
 from histobridge.io.kept import fits_seal, seal, set_aside
+from histobridge.io.progress import counted
 from histobridge.io.resample import resample_mask
 from histobridge.io.zarr_pyramid import Pyramid, create_image, create_label, first_of_four, mean_of_four
 from histobridge.items import Account
@@ -206,7 +207,9 @@ def _write(label: SectionLabel, draft: Path) -> str:
 
     halo = round(min(MOST_HALO_PX, FIBRE_HALO_PX * max(1, label.um_per_px / um)))
     pixels, tables, orders, sha = np.zeros(3, np.int64), [], [], hashlib.sha256()
-    for where, grey in section.blocks():
+    numbers = range(len(list(blocks(label.native_shape, BLOCK_PX))))
+    progress = counted(numbers, lambda _: f"writing {section.name}, block")
+    for (where, grey), _ in zip(section.blocks(), progress, strict=True):
         around = widened(where, (halo, halo), label.native_shape)
         mask, doubt = label.mask(around), label.uncertainty(where)
         core = np.ascontiguousarray(mask[inside(where, around)])

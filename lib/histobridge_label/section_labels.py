@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from histobridge.cache import Cache
 from histobridge.io.masks import CLASS_OF_LEVEL
 from histobridge.io.pixels import read_plane
-from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.progress import Report, counted
 from histobridge.io.resample import resize_part, shape_at
 from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.tiles import Place, blocks, inside, widened
@@ -94,14 +93,11 @@ def label_section(model: Model, section: Section, cache: Cache, *, report: Repor
     UserError
         If a part of the image cannot be read.
     """
-    report = report or ThrottledProgress()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE, "um_per_px": section.um_per_px}
     folder = cache.folder(f"labels/{section.name}", image=section.sha256, **made_from)
     label = SectionLabel(section, folder, model.um_per_px)
-    waiting, begun = [tile for tile in label.tiles() if not tile[1].is_kept], time.monotonic()
-    for number, (where, tile) in enumerate(waiting):
-        left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
-        report(f"labelling {section.name}, tile {number + 1} of {len(waiting)}{left}")
+    waiting = [tile for tile in label.tiles() if not tile[1].is_kept]
+    for where, tile in counted(waiting, lambda tile: f"labelling {section.name}, tile", report):
         tile.keep(partial(_label_tile, model, section, where, label.shape))
     return label
 
