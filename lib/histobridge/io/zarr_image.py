@@ -21,6 +21,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ UNITS = {"micrometer": "um", "nanometer": "nm", "millimeter": "mm", "centimeter"
 UNITS |= {"picometer": "pm", "angstrom": "Å"}
 """Units of OME-Zarr, as `histobridge.io.units` calls them."""
 SOURCE = "OME-Zarr metadata"
+BLOSC = ("Blosc", "BloscCodec")
+"""Names of the compressor in both versions of Zarr."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,20 @@ class ZarrLevel:
     def read(self, where: Place) -> np.ndarray:
         """Return a part, `[h, w]` of `dtype`; raise a `UserError` if a chunk of it is damaged."""
         with _faults_of(self.path):
+            self._check_lengths(where)
             return self._array[(0,) * (self._array.ndim - 2) + where]
+
+    def _check_lengths(self, where: Place) -> None:
+        """Raise a `UserError` if a Blosc chunk is not as long as it declares, which its decoder does not see."""
+        if type(self._array.compressors[-1] if self._array.compressors else None).__name__ not in BLOSC:
+            return
+        sides = zip(where, self.shape, self._array.chunks[-2:], strict=True)
+        numbers = [range(*_chunk_range(side.indices(length), chunk)) for side, length, chunk in sides]
+        for place in product(*numbers):
+            key = self._array.metadata.encode_chunk_key((0,) * (self._array.ndim - 2) + place)
+            file = Path(self._array.store.root) / self._array.path / key
+            if file.is_file() and file.stat().st_size != _declared_bytes(file):
+                raise UserError(f"{self.path} is damaged (chunk {key} is not as long as it says): copy it again.")
 
     @property
     def stored_as(self) -> str:
@@ -192,6 +208,16 @@ def _declared_size(multiscale: dict, dataset: dict, axes: list[dict], path: Path
         return DeclaredSize(SOURCE, square_side(list(zip(sides, units, strict=True)), path))
     except UserError as error:
         return DeclaredSize(SOURCE, fault=str(error))
+
+
+def _chunk_range(indices: tuple[int, int, int], chunk: int) -> tuple[int, int]:
+    return indices[0] // chunk, -(-indices[1] // chunk)
+
+
+def _declared_bytes(file: Path) -> int:
+    """Return the length of a Blosc chunk by its header, of 16 bytes; 0 if that is not whole."""
+    with file.open("rb") as opened:
+        return int.from_bytes(opened.read(16)[12:], "little")
 
 
 def _missing_chunks(array: zarr.Array) -> list[str]:
