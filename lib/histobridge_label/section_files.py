@@ -220,13 +220,10 @@ def _write(label: SectionLabel, draft: Path) -> str:
         pixels += np.bincount(core.ravel(), minlength=3)
         sha.update(core)
 
-    for pyramid, reduce in (
-        (image, mean_of_four),
-        (uncertain, mean_of_four),
-        (classes, first_of_four),
-        (instances, first_of_four),
-    ):
-        pyramid.finish(reduce)
+    for pyramid in (image, uncertain):
+        pyramid.finish(mean_of_four)
+    for pyramid in (classes, instances):
+        pyramid.finish(first_of_four)
     _write_tables(draft, section, tables, orders, pixels)
     return sha.hexdigest()
 
@@ -240,12 +237,11 @@ def _add_fibres(
     """
     table, territory, in_map = fibres_with_map(mask, um_per_px)
     table[["y_px", "x_px"]] = (table[["y_px", "x_px"]] + [side.start for side in around]).round(6)
-    own = np.logical_and.reduce(
-        [
-            (table[column] >= side.start - 0.5) & (table[column] < side.stop - 0.5)
-            for column, side in zip(("y_px", "x_px"), where, strict=True)
-        ]
+    inside_rows, inside_columns = (
+        table[column].between(side.start - 0.5, side.stop - 0.5, inclusive="left")
+        for column, side in zip(("y_px", "x_px"), where, strict=True)
     )
+    own = inside_rows & inside_columns
     numbers = np.zeros(territory.max(initial=0) + 1, np.uint32)
     numbers[in_map[own]] = number + 1 + np.arange(own.sum())
     if own.any():
