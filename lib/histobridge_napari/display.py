@@ -1,0 +1,46 @@
+"""Whether windows can be shown here: asked in another process, because Qt ends the one in which it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from histobridge.errors import UserError
+
+PROBE = """
+from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
+from qtpy.QtWidgets import QApplication
+
+application, context, surface = QApplication([]), QOpenGLContext(), QOffscreenSurface()
+surface.create()
+raise SystemExit(0 if context.create() and context.makeCurrent(surface) else 3)
+"""
+NO_NAPARI, NO_OPENGL = 1, 3
+"""Exit codes of the probe: an import failed, or the display has no OpenGL; Qt itself aborts without a display."""
+PATIENCE_S = 60
+INSTALL = "pip install 'histobridge[napari]'"
+
+
+def check_display() -> None:
+    """Raise a `UserError` if napari is not installed, or there is no display on which it can show a window."""
+    try:
+        from napari import Viewer  # noqa: F401 - a folder called napari would be imported without it
+    except ImportError as error:
+        raise UserError(f"napari is not installed ({error}): {INSTALL}.") from error
+    try:
+        probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"The display does not answer within {PATIENCE_S} s: run this where windows can be shown.") from error
+    if probe.returncode == NO_NAPARI:
+        raise UserError(f"Qt cannot be used ({_last_line(probe.stderr)}): {INSTALL}.")
+    if probe.returncode == NO_OPENGL:
+        raise UserError("The display here has no OpenGL, which napari draws with: run this on a machine with a screen.")
+    if probe.returncode != 0:
+        raise UserError(
+            "There is no display here on which napari could show a window: run this on a machine with a screen (or by "
+            "`ssh -X`), or correct the files of the hand-off in another program and return them by `histobridge import`."
+        )
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason was given"])[-1]
