@@ -1,7 +1,7 @@
 """Corrected masks of a hand-off, in the folder that `histobridge import HANDOFF CORRECTED` is given.
 
-A correction is a file with the name that the mask has in the hand-off, with the same grey levels. The hand-off itself is
-never changed, because edits are measured against it.
+A correction is a file with the name and the grey levels that the mask has in the hand-off. The hand-off itself is never
+changed, because edits are measured against it.
 """
 
 from __future__ import annotations

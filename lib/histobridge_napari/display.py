@@ -30,7 +30,9 @@ def check_display() -> None:
     try:
         probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE_S)
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"The display does not answer within {PATIENCE_S} s: run this where windows can be shown.") from error
+        raise UserError(
+            f"The display does not answer within {PATIENCE_S} s: run this where windows can be shown."
+        ) from error
     if probe.returncode == NO_NAPARI:
         raise UserError(f"Qt cannot be used ({_last_line(probe.stderr)}): {INSTALL}.")
     if probe.returncode == NO_OPENGL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
@@ -18,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from histobridge.errors import UserError
 from histobridge_napari.jobs import Job, Outcome, apply_command, learn_command, progress_of
-from histobridge_napari.review_panel import ReviewPanel, chosen, told
+from histobridge_napari.review_panel import ReviewPanel, chosen, folder_field, told
 from histobridge_napari.session import Session
 
 MODEL = "the model: the folder that `histobridge label` wrote"
@@ -30,7 +29,10 @@ STOPPED = {
     LEARN: "Stopped: the model is as it was.",
     APPLY: "Stopped: the same command goes on from what is finished.",
 }
-ENDED = {Outcome.INCOMPLETE: "Not everything could be done: see the last lines.", Outcome.FAILED: "It failed: see below."}
+ENDED = {
+    Outcome.INCOMPLETE: "Not everything could be done: see the last lines.",
+    Outcome.FAILED: "It failed: see below.",
+}
 
 
 class JobsPanel(QWidget):
@@ -45,11 +47,11 @@ class JobsPanel(QWidget):
     def __init__(self, review: ReviewPanel):
         super().__init__()
         self.review, self.job, self._aim = review, Job(self), ""
-        self.model, self.images, self.out = (FileEdit(mode="d") for _ in range(3))
+        self.model, self.images, self.out = (folder_field() for _ in range(3))
         self.um_per_px = QDoubleSpinBox(decimals=4, singleStep=0.01, maximum=100, specialValueText="from the files")
         self.learn_button, self.apply_button = QPushButton("Learn from corrections"), QPushButton("Label these images")
         self.stop_button, self.bar, self.told = QPushButton("Stop"), QProgressBar(), QLabel(wordWrap=True)
-        self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=MOST_LINES)
+        self.log = QPlainTextEdit(readOnly=True, maximumBlockCount=MOST_LINES, placeholderText="What the command says")
         self.learn_button.clicked.connect(lambda: self.learn())
         self.apply_button.clicked.connect(lambda: self.apply())
         self.stop_button.clicked.connect(self.job.stop)

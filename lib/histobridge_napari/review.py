@@ -121,7 +121,9 @@ class Review:
         try:
             rows = read_table(path, dtype={"image": str, "label": str})[[*PLACE, "state", "label"]].to_dict("records")
         except (KeyError, BrokenError) as error:
-            raise UserError(f"{path} is not as it was written ({error}): rename it, and the review starts anew.") from error
+            raise UserError(
+                f"{path} is not as it was written ({error}): rename it, and the review starts anew."
+            ) from error
         return {
             (row["image"], row["top_px"], row["left_px"]): row["state"]
             for row in rows
@@ -142,7 +144,9 @@ class Review:
 def _read_tiles(handoff: Handoff) -> list[Tile]:
     path = handoff.folder / names.REVIEW_ORDER
     try:
-        table = read_table(path)[[*PLACE, "side_px", "uncertainty"]].astype(dict.fromkeys(["top_px", "left_px", "side_px"], int))
+        table = read_table(path)[[*PLACE, "side_px", "uncertainty"]].astype(
+            dict.fromkeys(["top_px", "left_px", "side_px"], int)
+        )
     except (KeyError, ValueError) as error:
         raise BrokenError(f"{path} is not as it was written ({error}): {WRITE_AGAIN}.") from error
     unknown = set(table["image"]) - set(handoff.images["image"])

@@ -7,13 +7,13 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import NamedTuple
 
-import napari
 from magicgui.widgets import FileEdit
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+import napari
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
 from histobridge_napari.corrections import corrected_folder
@@ -62,6 +62,13 @@ def chosen(field: FileEdit, what: str) -> Path:
     return Path(field.value)
 
 
+def folder_field() -> FileEdit:
+    """Return a field for the path of a folder, with a button that opens a dialog."""
+    field = FileEdit(mode="d")
+    field.choose_btn.text = "..."
+    return field
+
+
 class ReviewPanel(QWidget):
     """Open a hand-off and walk through its tiles.
 
@@ -76,7 +83,7 @@ class ReviewPanel(QWidget):
     def __init__(self, viewer: napari.Viewer):
         super().__init__()
         self.viewer, self.session = viewer, None
-        self.handoff, self.corrected = FileEdit(mode="d"), FileEdit(mode="d")
+        self.handoff, self.corrected = folder_field(), folder_field()
         self.corrected.tooltip = "Where corrections are saved; `histobridge import` reads them from there"
         self.status, self.bar = QLabel(NOTHING_OPEN, wordWrap=True), QProgressBar()
         self.open_button = QPushButton("Open")

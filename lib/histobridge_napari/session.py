@@ -8,15 +8,14 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
 
-from histobridge.errors import UserError
 from histobridge_label.export import Handoff
 from histobridge_napari.corrections import check_folder, read_label, write_correction
 from histobridge_napari.layers import INSTANCES, LABEL, ORIGIN, LayerData, layers_of
 from histobridge_napari.review import Review, Tile
 
 FRAME = "tile"
-FRAME_WIDTH = 0.015  # of the side of a tile
-MARGIN = 0.25  # of the canvas around the first tile: its surroundings help to judge it
+FRAME_WIDTH = 0.008  # of the side of a tile
+MARGIN = 0.35  # of the canvas around the first tile: its surroundings help to judge it
 
 
 class Session:
@@ -31,6 +30,12 @@ class Session:
     folder : Path
         Of the corrections.
 
+    Attributes
+    ----------
+    review : Review
+    label : Labels
+        The layer of classes of the image that is shown. It is saved even after somebody has removed it.
+
     Raises
     ------
     UserError
@@ -42,26 +47,13 @@ class Session:
         self.viewer, self.handoff, self.folder = viewer, handoff, Path(folder)
         self.review = Review(handoff, self.folder)
         self._home = str(handoff.folder.resolve())
+        self.label: Labels | None = None
         self._image: str | None = None
         self._on_disk: np.ndarray | None = None
         self._take_over()
         self._show(self.review.current)
         self.viewer.reset_view(layers=[self._own_layers()[FRAME]], margin=MARGIN)
         self.viewer.scale_bar.visible = True
-
-    @property
-    def label(self) -> Labels:
-        """The layer of classes of the image that is shown.
-
-        Raises
-        ------
-        UserError
-            If somebody has removed it.
-        """
-        found = self._own_layers().get(LABEL)
-        if found is None:
-            raise UserError(f"The layer '{LABEL}' was removed: open the hand-off again.")
-        return found
 
     def move(self, by: int) -> Tile:
         """Save, and show a tile further forwards or backwards; return it. Raises a `UserError` as `save` does."""
@@ -120,15 +112,17 @@ class Session:
             if ORIGIN in layer.metadata and layer not in own.values():
                 layer.visible = False
         if LABEL in own:
+            self.label = own[LABEL]
             self._image = own[LABEL].metadata[ORIGIN]["image"]
             self._on_disk = read_label(self.handoff, self.folder, self._image)
             self.save()
 
     def _show(self, tile: Tile) -> Tile:
-        if tile.image != self._image:
+        if tile.image != self._image or LABEL not in self._own_layers():
             label = read_label(self.handoff, self.folder, tile.image)
             for layer in list(layers_of(self.handoff, tile.image, label)):  # all are read before one is replaced
                 self._replace(layer)
+            self.label = self._own_layers()[LABEL]
             self._image, self._on_disk = tile.image, label.copy()
         self._show_frame(tile)
         self.viewer.layers.selection.active = self.label
