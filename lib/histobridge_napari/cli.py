@@ -25,6 +25,7 @@ def review(
     check_display()
 
     import napari
+
     from histobridge_napari.dock import ReviewDock
 
     viewer = napari.Viewer(title=f"histobridge: {labels}")

@@ -30,17 +30,15 @@ def check_display() -> None:
     try:
         probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE_S)
     except subprocess.TimeoutExpired as error:
-        raise UserError(
-            f"The display does not answer within {PATIENCE_S} s: run this where windows can be shown."
-        ) from error
+        raise UserError(f"The display does not answer within {PATIENCE_S} s: run this on another one.") from error
     if probe.returncode == NO_NAPARI:
         raise UserError(f"Qt cannot be used ({_last_line(probe.stderr)}): {INSTALL}.")
     if probe.returncode == NO_OPENGL:
         raise UserError("The display here has no OpenGL, which napari draws with: run this on a machine with a screen.")
     if probe.returncode != 0:
         raise UserError(
-            "There is no display here on which napari could show a window: run this on a machine with a screen (or by "
-            "`ssh -X`), or correct the files of the hand-off in another program and return them by `histobridge import`."
+            "There is no display here on which napari could show a window: run this on a machine with a screen or by "
+            "`ssh -X`, or correct copies of the masks in another program."
         )
 
 

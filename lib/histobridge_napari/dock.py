@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import napari
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-import napari
 from histobridge_napari.jobs_panel import JobsPanel
 from histobridge_napari.review_panel import ReviewPanel
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
+PROGRAM = [sys.executable, "-m", "histobridge"]
 KILL_AFTER_MS = 10_000
 """A command that is asked to stop has this long before it is killed; what it has finished is kept in either case."""
 DONE_OF_ALL = re.compile(r"\b(\d+) of (\d+)\b")
@@ -86,7 +87,8 @@ class Job(QObject):
             environment.insert(name, value)
         self._stopped, self._rest = False, b""
         self._process.setProcessEnvironment(environment)
-        self._process.start(sys.executable, ["-m", "histobridge", *arguments])
+        program, *first = PROGRAM
+        self._process.start(program, [*first, *arguments])
 
     def stop(self) -> None:
         """Ask the command to end, and kill it if it does not."""
@@ -114,5 +116,5 @@ class Job(QObject):
 
     def _fail(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:  # nothing else is emitted then
-            self.line.emit(f"{sys.executable} could not be started: {self._process.errorString()}")
+            self.line.emit(f"{PROGRAM[0]} could not be started: {self._process.errorString()}")
             self.ended.emit(Outcome.FAILED)

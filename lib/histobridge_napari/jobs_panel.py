@@ -30,8 +30,8 @@ STOPPED = {
     APPLY: "Stopped: the same command goes on from what is finished.",
 }
 ENDED = {
-    Outcome.INCOMPLETE: "Not everything could be done: see the last lines.",
-    Outcome.FAILED: "It failed: see below.",
+    Outcome.INCOMPLETE: "Something is to mend: see the last lines.",
+    Outcome.FAILED: "It failed: see the last lines.",
 }
 
 

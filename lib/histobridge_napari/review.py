@@ -121,9 +121,8 @@ class Review:
         try:
             rows = read_table(path, dtype={"image": str, "label": str})[[*PLACE, "state", "label"]].to_dict("records")
         except (KeyError, BrokenError) as error:
-            raise UserError(
-                f"{path} is not as it was written ({error}): rename it, and the review starts anew."
-            ) from error
+            told = f"{path} is not as it was written ({error}): rename it, and the review starts anew."
+            raise UserError(told) from error
         return {
             (row["image"], row["top_px"], row["left_px"]): row["state"]
             for row in rows

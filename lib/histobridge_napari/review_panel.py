@@ -7,13 +7,13 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import NamedTuple
 
+import napari
 from magicgui.widgets import FileEdit
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-import napari
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
 from histobridge_napari.corrections import corrected_folder

@@ -53,7 +53,7 @@ class Session:
         self._take_over()
         self._show(self.review.current)
         self.viewer.reset_view(layers=[self._own_layers()[FRAME]], margin=MARGIN)
-        self.viewer.scale_bar.visible = True
+        self.viewer.canvas.overlays.scale_bar.visible = True
 
     def move(self, by: int) -> Tile:
         """Save, and show a tile further forwards or backwards; return it. Raises a `UserError` as `save` does."""
@@ -129,7 +129,7 @@ class Session:
         return tile
 
     def _replace(self, new: LayerData) -> None:
-        """Show other data in the layer of the same name, which keeps how it is shown; add the layer if it is missing."""
+        """Show other data in the layer of the same part, which keeps how it is shown; add a layer if it is missing."""
         data, options, kind = new
         part = options["metadata"][ORIGIN]["part"]
         layer = self._own_layers().get(part)
@@ -156,7 +156,7 @@ class Session:
         if frame is None:
             frame = self.viewer.add_layer(_frame(corners, self.label, FRAME_WIDTH * tile.side))
         frame.data, frame.scale = [corners], self.label.scale
-        self.viewer.camera.center = tuple(corners.mean(0) * self.label.scale)
+        self.viewer.scene.camera.center = tuple(corners.mean(0) * self.label.scale)
 
 
 def _frame(corners: np.ndarray, label: Labels, width: float) -> Shapes:
