@@ -143,9 +143,8 @@ class Review:
 def _read_tiles(handoff: Handoff) -> list[Tile]:
     path = handoff.folder / names.REVIEW_ORDER
     try:
-        table = read_table(path)[[*PLACE, "side_px", "uncertainty"]].astype(
-            dict.fromkeys(["top_px", "left_px", "side_px"], int)
-        )
+        table = read_table(path)[[*PLACE, "side_px", "uncertainty"]]
+        table = table.astype({"top_px": int, "left_px": int, "side_px": int})
     except (KeyError, ValueError) as error:
         raise BrokenError(f"{path} is not as it was written ({error}): {WRITE_AGAIN}.") from error
     unknown = set(table["image"]) - set(handoff.images["image"])

@@ -38,6 +38,7 @@ from histobridge_label.export.read import (
     read_handoff,
     read_provenance,
 )
+from histobridge_label.export.rois import write_rois
 
 ENDINGS = (".png", SIDECAR, *names.ENDINGS)
 """Of the files of one image."""
@@ -81,10 +82,10 @@ def write_handoff(
     """Write images and their labels as a BIDS derivative dataset, one image after another.
 
     For every image: the image itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance
-    map, polygons for QuPath, the uncertainty and the pixel size. At the top: `review_order.csv`, `images.tsv`,
-    `provenance.json` and the files of BIDS. Each file is written atomically, `provenance.json` last: its presence marks
-    a complete hand-off. An earlier hand-off in the folder is replaced, unless one of its files was edited; one without
-    its provenance, and tables that were changed, are set aside.
+    map, polygons for QuPath, ROIs for Fiji, the uncertainty and the pixel size. At the top: `review_order.csv`,
+    `images.tsv`, `provenance.json`, a script for QuPath and the files of BIDS. Each file is written atomically,
+    `provenance.json` last: its presence marks a complete hand-off. An earlier hand-off in the folder is replaced, unless
+    one of its files was edited; one without its provenance, and tables that were changed, are set aside.
 
     Parameters
     ----------
@@ -170,6 +171,7 @@ def _write_image_files(folder: Path, name: names.ImageName, item: Labelled) -> i
     write_image(stem + names.UNCERTAINTY, item.uncertainty)
     write_instances(stem + names.INSTANCES, fibres, item.um_per_px)
     write_geojson(stem + names.FIBRES, item.mask, fibres)
+    write_rois(stem + names.ROIS, item.mask, fibres)
     return int(fibres.max(initial=0))
 
 
