@@ -7,6 +7,7 @@
 `instances`  numbered fibres for napari, Cellpose and Fiji
 `bids`       the files that a BIDS derivative dataset needs at its top
 `write`      write a hand-off: all of the above for every image
+`earlier`    an earlier hand-off in the same folder makes room
 `read`       read a hand-off, and find the files that were edited since
 ===========  ==========================================================================================================
 """
