@@ -1,13 +1,11 @@
 """Shared by the tests of the plugin: a small hand-off, and a real napari viewer on a display that nobody sees."""
 
-import os
 import shutil
-import subprocess
-import time
 
 import numpy as np
 import pytest
 
+import virtual_display
 from histobridge.phantom import phantom
 from histobridge_label.export import Labelled, write_handoff
 
@@ -38,21 +36,11 @@ def labels(handed_off, tmp_path):
 
 @pytest.fixture(scope="session")
 def display():
-    """A virtual screen (Xvfb) with OpenGL, on which this process shows its windows."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("no virtual display here: install it (Debian: apt-get install xvfb libgl1-mesa-dri libegl1)")
-    receiving, sending = os.pipe()
-    command = ["Xvfb", "-displayfd", str(sending), "-screen", "0", f"{WINDOWS[0]}x{WINDOWS[1]}x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[sending], stderr=subprocess.DEVNULL) as server:
-        os.close(sending)
-        with os.fdopen(receiving) as told:
-            number = told.readline().strip()  # once it accepts windows
-        before = {name: os.environ.get(name) for name in ("DISPLAY", "QT_QPA_PLATFORM", "WAYLAND_DISPLAY")}
-        os.environ |= {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
-        os.environ.pop("WAYLAND_DISPLAY", None)
-        yield f":{number}"
-        os.environ.update({name: value for name, value in before.items() if value is not None})
-        server.terminate()
+    """A virtual display, on which this process shows its windows."""
+    if not virtual_display.is_here():
+        pytest.skip(virtual_display.NOT_HERE)
+    with virtual_display.virtual_display(*WINDOWS):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +67,4 @@ def dock(viewer):
     widget.jobs.job.wait()
     viewer.window.remove_dock_widget(docked)
     viewer.layers.clear()
-    settle()
-
-
-def settle(seconds: float = 0.1) -> None:
-    """Let Qt do what it has put off."""
-    from qtpy.QtWidgets import QApplication
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.01)
+    virtual_display.settle()

@@ -12,6 +12,7 @@ from histobridge.io.masks import read_mask
 from histobridge.phantom import phantom
 from histobridge_label.corrections import read_corrections
 from histobridge_label.export import names, read_handoff
+from virtual_display import settle
 
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
 PATIENCE_S = 300
