@@ -203,4 +203,4 @@ class ReviewPanel(QWidget):
         try:
             self.corrected.value = corrected_folder(open_handoff(Path(self.handoff.value)))
         except UserError:  # opening tells it
-            self.corrected.value = ""
+            self.corrected.line_edit.value = ""

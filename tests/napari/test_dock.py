@@ -129,8 +129,7 @@ def test_a_mistake_is_a_sentence_and_leaves_the_tile(viewer, opened, labels):
     opened.review.session.label.undo()
     opened.review.handoff.value = labels.parent
     opened.review.open_button.click()
-    assert "holds no labels handed off by histobridge" in messages()[-1] or "Name a folder" in messages()[-1]
-    opened.jobs.model.value = ""
+    assert "holds no labels handed off by histobridge" in messages()[-1]
     for button in (opened.jobs.learn_button, opened.jobs.apply_button):
         button.click()
         assert messages()[-1] == "Name the model: the folder that `histobridge label` wrote."
