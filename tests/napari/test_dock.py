@@ -111,6 +111,24 @@ def test_closing_the_widget_saves_and_gives_the_keys_back(viewer, opened, labels
     assert not {str(key) for key in viewer.keymap} & {"N", "D", "S"}
 
 
+def test_layers_that_a_reader_opened_are_reviewed_at_once(viewer, labels):
+    """The widget opens their hand-off by itself; what was painted before is saved."""
+    from napari.layers import Layer
+
+    from histobridge_napari.dock import ReviewDock
+    from histobridge_napari.reader import read_folder
+
+    for layer in read_folder(str(labels)):
+        viewer.add_layer(Layer.create(*layer))
+    viewer.layers["axon and myelin"].paint((30, 40), 2)
+    (labels / "model").mkdir()
+    widget = ReviewDock(viewer)
+    assert widget.review.session.handoff.folder == labels / "handoff" and widget.jobs.model.value == labels
+    saved = read_mask(labels / "corrected" / f"{B}{names.COMBINED}")[0]
+    np.testing.assert_array_equal(saved, viewer.layers["axon and myelin"].data)
+    viewer.layers.clear()
+
+
 def test_another_handoff_takes_the_place_of_the_first(viewer, opened, labels, handed_off):
     """What was painted in the first is saved."""
     opened.review.session.label.paint((30, 40), 2)

@@ -14,7 +14,7 @@ pytest.importorskip("napari.layers", reason="napari is not installed: pip instal
 
 from napari.components import ViewerModel
 from napari.layers import Layer
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 
 import histobridge_napari
 from histobridge_napari.corrections import corrected_folder, correction_file, read_label
@@ -24,6 +24,7 @@ from histobridge_napari.review import DONE
 from histobridge_napari.session import FRAME, Session
 from histobridge_napari.writer import write_labels
 
+MANIFEST = Path(histobridge_napari.__file__).with_name("napari.yaml")
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
 
 
@@ -176,9 +177,21 @@ def test_a_layer_is_written_as_a_mask_that_is_read_back_exactly(handoff, tmp_pat
         write_labels(path, np.array([[5]]), {"name": "a"})
 
 
+def test_napari_itself_opens_and_saves_by_the_plugin(labels, handoff, tmp_path):
+    """A folder becomes layers; the layer of classes becomes a mask with the grey levels of all masks."""
+    manager = PluginManager.instance()
+    if "histobridge" not in manager:
+        manager.register(PluginManifest.from_file(MANIFEST))
+    viewer = ViewerModel()
+    viewer.open(str(labels), plugin="histobridge")
+    assert [layer.name for layer in viewer.layers] == ["image", "uncertainty", "instances", LABEL]
+    viewer.layers[LABEL].save(str(tmp_path / "a.png"), plugin="histobridge")
+    assert (tmp_path / "a.png").read_bytes() == handoff.file(B, names.COMBINED).read_bytes()
+
+
 def test_the_manifest_is_valid_and_names_what_exists():
     """Each command can be imported; the name is that of the package."""
-    manifest = PluginManifest.from_file(Path(histobridge_napari.__file__).with_name("napari.yaml"))
+    manifest = PluginManifest.from_file(MANIFEST)
     assert manifest.name == "histobridge"
     for command in manifest.contributions.commands:
         module, name = command.python_name.split(":")

@@ -138,7 +138,7 @@ def _entries(path: Path) -> list[tuple[str, bytes]]:
             found = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".roi")]
             check_memory(2 * sum(entry.file_size for entry in found), path)  # no more than that comes out
             return [(Path(entry.filename).stem, archive.read(entry)) for entry in found]
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} cannot be read as ROIs ({error}): save it again in the ROI Manager of Fiji."
         ) from error
