@@ -25,8 +25,8 @@ from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
 from histobridge.io.folders import AGAIN, files_below
 from histobridge.items import MOST_LISTED, Account
-from histobridge_label.export import Handoff, names
-from histobridge_label.export.read import CHECKSUMS, is_own_table
+from histobridge_label.export import names
+from histobridge_label.export.read import CHECKSUMS, Handoff, is_own_table
 from histobridge_label.file_kinds import SYSTEM, same
 
 PICTURE = r"(\.ome)?\.tiff?|\.png|\.jpe?g"
