@@ -12,7 +12,7 @@ from magicgui.widgets import FileEdit
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
@@ -40,6 +40,8 @@ TILE_SKIPPED = Action("Skip", "S", "Nobody can tell, or not now: show the next o
 PAINT_AXON = Action("Axon", "A", "Paint axons")
 PAINT_MYELIN = Action("Myelin", "Y", "Paint myelin")
 ERASE = Action("Erase", "G", "Paint background")
+ROWS = (PREVIOUS, NEXT), (TILE_DONE, TILE_SKIPPED), (PAINT_AXON, PAINT_MYELIN, ERASE)
+"""Of the buttons. napari has other uses for most single letters while classes are painted; these are free."""
 
 
 def told(method: Callable) -> Callable:
@@ -111,9 +113,11 @@ class ReviewPanel(QWidget):
         if self.session is not None:
             self.session.close()
             self.session = None
-        self.session = Session(self.viewer, handoff, folder)
-        self.opened.emit(self.session)
-        self._show_progress()
+        try:
+            self.session = Session(self.viewer, handoff, folder)
+            self.opened.emit(self.session)
+        finally:
+            self._show_progress()
 
     @told
     def do(self, action: Action) -> None:
@@ -157,17 +161,17 @@ class ReviewPanel(QWidget):
         return button
 
     def _lay_out(self) -> None:
-        files, buttons, everything = QFormLayout(), QGridLayout(), QVBoxLayout(self)
+        files, everything = QFormLayout(), QVBoxLayout(self)
         files.addRow("Hand-off", self.handoff.native)
         files.addRow("Corrections", self.corrected.native)
-        for number, action in enumerate((PREVIOUS, NEXT, TILE_DONE, TILE_SKIPPED, PAINT_AXON, PAINT_MYELIN, ERASE)):
-            row, column = divmod(number, 2) if number < 4 else (2, number - 4)
-            buttons.addWidget(self.buttons[action], row, column * (3 if number < 4 else 2), 1, 3 if number < 4 else 2)
         everything.addLayout(files)
-        everything.addWidget(self.open_button)
-        everything.addWidget(self.status)
-        everything.addWidget(self.bar)
-        everything.addLayout(buttons)
+        for widget in (self.open_button, self.status, self.bar):
+            everything.addWidget(widget)
+        for actions in ROWS:
+            row = QHBoxLayout()
+            for action in actions:
+                row.addWidget(self.buttons[action])
+            everything.addLayout(row)
 
     def _show_progress(self) -> None:
         for button in self.buttons.values():
