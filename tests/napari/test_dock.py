@@ -15,7 +15,7 @@ from histobridge_label.export import names, read_handoff
 from virtual_display import settle
 
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
-PATIENCE_S = 300
+PATIENCE_S = 900  # a busy machine takes minutes to import torch in a new process
 
 
 def press(viewer, key: str) -> None:
@@ -39,7 +39,7 @@ def wait_for_end(job) -> None:
     """Wait until a command has ended, as Qt tells it."""
     deadline = time.monotonic() + PATIENCE_S
     while job.running and time.monotonic() < deadline:
-        settle()
+        settle(0.5)
     settle()
     assert not job.running
 
