@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 from histobridge.errors import UserError
 
@@ -17,16 +18,14 @@ raise SystemExit(0 if context.create() and context.makeCurrent(surface) else 3)
 """
 NO_NAPARI, NO_OPENGL = 1, 3
 """Exit codes of the probe: an import failed, or the display has no OpenGL; Qt itself aborts without a display."""
-PATIENCE_S = 60
+PATIENCE_S = 120  # a busy machine is slow to load Qt
 INSTALL = "pip install 'histobridge[napari]'"
 
 
 def check_display() -> None:
     """Raise a `UserError` if napari is not installed, or there is no display on which it can show a window."""
-    try:
-        from napari import Viewer  # noqa: F401 - a folder called napari would be imported without it
-    except ImportError as error:
-        raise UserError(f"napari is not installed ({error}): {INSTALL}.") from error
+    if not _is_installed():
+        raise UserError(f"napari is not installed: {INSTALL}.")
     try:
         probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=PATIENCE_S)
     except subprocess.TimeoutExpired as error:
@@ -40,6 +39,14 @@ def check_display() -> None:
             "There is no display here on which napari could show a window: run this on a machine with a screen or by "
             "`ssh -X`, or correct copies of the masks in another program."
         )
+
+
+def _is_installed() -> bool:
+    """Return whether napari can be imported: it itself, and not a folder of that name, which Python would take for it."""
+    try:
+        return find_spec("napari.viewer") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _last_line(text: str) -> str:

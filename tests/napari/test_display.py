@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-pytest.importorskip("napari.layers", reason="napari is not installed: pip install 'histobridge[napari]'")
+from histobridge.errors import UserError
+from histobridge_napari.display import check_display
 
 MAIN = "import histobridge_napari.cli; from histobridge.cli import main; main()"
 
@@ -22,6 +24,7 @@ def review(labels, **environment) -> subprocess.CompletedProcess:
 NONE = {"DISPLAY": None, "WAYLAND_DISPLAY": None, "QT_QPA_PLATFORM": None}
 
 
+@pytest.mark.skipif(find_spec("qtpy") is None, reason="napari is not installed: pip install 'histobridge[napari]'")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be without a display")
 @pytest.mark.parametrize(
     ("environment", "sentence"),
@@ -38,6 +41,13 @@ def test_a_display_that_is_not_there_is_one_sentence(environment, sentence, labe
     assert ended.returncode == 2 and ended.stdout == ""
     (line,) = ended.stderr.strip().splitlines()
     assert line.startswith(f"histobridge: {sentence}")
+
+
+def test_napari_that_is_not_installed_is_one_sentence(monkeypatch):
+    """It names the extra to install."""
+    monkeypatch.setattr("histobridge_napari.display.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"napari is not installed: pip install 'histobridge\[napari\]'"):
+        check_display()
 
 
 def test_a_folder_without_labels_is_told_before_the_display(tmp_path):
