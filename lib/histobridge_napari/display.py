@@ -42,7 +42,7 @@ def check_display() -> None:
 
 
 def _is_installed() -> bool:
-    """Return whether napari can be imported: it itself, and not a folder of that name, which Python would take for it."""
+    """Return whether napari can be imported: it itself, and not a folder of that name that Python takes for it."""
     try:
         return find_spec("napari.viewer") is not None
     except ModuleNotFoundError:
