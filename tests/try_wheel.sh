@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Build a wheel, install it into an environment of its own, and use it in an empty folder, as somebody without a checkout does.
+# Build an sdist and from it a wheel, install that into an environment of its own, and use it in an empty folder, as somebody
+# without a checkout does.
 # The other packages come from the environment of the checkout, so that nothing is downloaded twice.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
@@ -7,7 +8,8 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 python="$root/.venv/bin/python"
 
-"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work" "$root"
+"$python" -m build --sdist --outdir "$work" "$root" >/dev/null
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work" "$work"/histobridge-*.tar.gz
 "$python" -m venv "$work/env"
 site="$("$work/env/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')"
 "$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' >"$site/packages_of_the_checkout.pth"
@@ -36,6 +38,8 @@ write_image("more/section9.png", phantom("sem", 9, (256, 256))[0])
 PY
 histobridge label images --um-per-px 0.1 --out labels --source phantom --profile smoke --yes
 histobridge apply labels more --um-per-px 0.1 --out more_labels
+histobridge export labels --to bioimageio
+test -f labels.bioimageio.zip
 mask="$(find labels/handoff -name '*_seg-axonmyelin.png' | head -1)"
 histobridge measure "$mask" --um-per-px 0.1
 mkdir corrected

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from histobridge.errors import UserError
+from histobridge.extras import missing_extra
 from histobridge.items import Account
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def main() -> None:
         app()
     except UserError as error:
         _stop(str(error))
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        _stop(str(missing))
     except MemoryError:
         _stop("There is not enough memory: give smaller images, or close other programs.")
     except OSError as error:

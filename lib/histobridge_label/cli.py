@@ -245,3 +245,6 @@ def _print_measures(summary) -> None:
     for row in summary.to_dict("records"):
         table.add_row(Path(row["mask"]).name, *(f"{row[c]:.0f}" if row[c] > 100 else f"{row[c]:.3g}" for c in shown))
     console.print(table)
+
+
+import histobridge_label.model_export.command  # noqa: E402, F401 - registers `export`, which is listed after the others

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from histobridge.metrics.validation import require_same_shape
 
@@ -13,6 +12,8 @@ def ssim(image: np.ndarray, returned: np.ndarray) -> float:
 
     As in Wang et al. (IEEE TIP 2004): a Gaussian window of 1.5 px, K1 = 0.01, K2 = 0.03, data range 1.
     """
+    from skimage.metrics import structural_similarity  # a second, with scipy.stats
+
     require_same_shape(image, returned)
     published = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     return float(structural_similarity(image, returned, data_range=1.0, **published))
@@ -23,6 +24,8 @@ def psnr(image: np.ndarray, returned: np.ndarray) -> float:
 
     Identical images give inf, and so does every mean over them.
     """
+    from skimage.metrics import peak_signal_noise_ratio
+
     require_same_shape(image, returned)
     with np.errstate(divide="ignore"):
         return float(peak_signal_noise_ratio(image, returned, data_range=1.0))

@@ -10,11 +10,7 @@ import typer
 
 from histobridge.cli import app, finish
 from histobridge.errors import BrokenError, UserError
-from histobridge.io.kept import fits_seal, sealed_files
 from histobridge.items import Account
-from histobridge_label.export import edited_files, names, read_handoff
-from histobridge_label.model import CARD, Model
-from histobridge_study.record import RECORD, misfits, read_record
 
 EDITED = "edited by people"
 
@@ -28,6 +24,8 @@ def verify(
     Models, translations, labels, stages of a study, hand-offs. The exit code is 2 if a file is not what was kept; the
     command that made the folder makes it anew.
     """
+    from histobridge_label.model import CARD, Model  # seconds, which help should not cost
+
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: name one that `histobridge label` or `histobridge study` wrote.")
     account = Account()
@@ -45,6 +43,10 @@ def verify(
 
 def _kept_files(folder: Path, account: Account) -> Iterator[tuple[Path, bool]]:
     """Yield every file below a folder that has a checksum somewhere, and whether it fits."""
+    from histobridge.io.kept import fits_seal, sealed_files
+    from histobridge_label.export import names
+    from histobridge_study.record import RECORD, misfits, read_record
+
     yield from ((path, fits_seal(path)) for path in sealed_files(folder))
     for record in sorted(folder.rglob(RECORD)):
         wrong = misfits(record.parent)
@@ -58,6 +60,8 @@ def _kept_files(folder: Path, account: Account) -> Iterator[tuple[Path, bool]]:
 
 def _handed_off(folder: Path, account: Account) -> Iterator[tuple[Path, bool]]:
     """Yield the files of a hand-off; those that people have edited are of no concern."""
+    from histobridge_label.export import edited_files, names, read_handoff
+
     try:
         handoff = read_handoff(folder)
     except BrokenError:

@@ -1,0 +1,61 @@
+"""What anatomy knows of a mask (`histobridge.strategies.postprocess`) as operations on tensors.
+
+Masks are those of `postprocess`, but for pieces whose solidity lies within a hundredth of the limit, and for pixels of
+rings that are equally far from two axons.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from histobridge.classes import AXON, BACKGROUND, MYELIN
+from histobridge.metrics.instances import MIN_AXON_PX
+from histobridge.strategies.postprocess import LEAST_AXON_SHARE, LEAST_ENCLOSED, LEAST_SOLIDITY, RING_PX
+from histobridge_label.model_export.components import components, hull_areas, total
+
+_REACH = range(-RING_PX, RING_PX + 1)
+_STEPS = sorted((down**2 + right**2, down, right) for down in _REACH for right in _REACH)
+RING = tuple((down, right) for squared, down, right in _STEPS if 0 < squared <= RING_PX**2)
+"""Steps from a pixel to all that are at most `RING_PX` away, the nearest first."""
+
+
+def with_anatomy(mask: Tensor) -> Tensor:
+    """Return a class mask int64 [B, H, W] in which closed sheaths hold one axon, and bare axons are gone."""
+    return without_bare_axons(with_filled_sheaths(mask))
+
+
+def with_filled_sheaths(mask: Tensor) -> Tensor:
+    """Return a class mask in which what a sheath encloses is axon, if a part of it is and it is roundish."""
+    inside = mask != MYELIN
+    pieces = components(inside, corners=False)
+    area = total(pieces, inside)
+    share = total(pieces, mask == AXON) / area.clamp(min=1)
+    roundish = area >= LEAST_SOLIDITY * hull_areas(pieces)
+    whole_image = area == mask.shape[1] * mask.shape[2]
+    filled = (share >= LEAST_AXON_SHARE) & (share < 1) & roundish & ~whole_image
+    return torch.where(filled[pieces] & inside, AXON, mask)
+
+
+def without_bare_axons(mask: Tensor) -> Tensor:
+    """Return a class mask in which axons with too little myelin around them, and specks, are background."""
+    inside = mask == AXON
+    axons = components(inside, corners=True)
+    nearest = _nearest(torch.where(inside, axons, -1))
+    ring = ~inside & (nearest >= 0)
+    owner = nearest.clamp(min=0)
+    pixels, myelin = total(owner, ring), total(owner, ring & (mask == MYELIN))
+    bare = (myelin < LEAST_ENCLOSED * pixels) | (total(axons, inside) < MIN_AXON_PX)
+    return torch.where(bare[axons] & inside, BACKGROUND, mask)
+
+
+def _nearest(axons: Tensor) -> Tensor:
+    """Return the axon nearest to every pixel, int64 [B, H, W], -1 where none is within `RING_PX`; so are the axons'."""
+    height, width = axons.shape[1], axons.shape[2]
+    around = pad(axons, [RING_PX] * 4, value=-1.0)
+    nearest = axons * 0 - 1
+    for down, right in RING:
+        top, left = RING_PX + down, RING_PX + right
+        nearest = torch.where(nearest < 0, around[:, top : top + height, left : left + width], nearest)
+    return nearest
