@@ -73,7 +73,7 @@ class FirstLook:
     def lines(self, typed: Sequence[str]) -> list[str]:
         """Return five lines: what was found, what cannot be used, pixel sizes, the labelled source, what to type."""
         return [
-            f"Found     {self._found()}",
+            f"Images    {self._found()}",
             f"Skipped   {self._skipped()}",
             f"Pixels    {self._pixels()}",
             f"Source    {self._source()}",
@@ -103,23 +103,23 @@ class FirstLook:
         kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(image.format for image in self.images).most_common())
         small, large = (extreme(self.images, key=lambda image: image.width * image.height) for extreme in (min, max))
         sizes = dict.fromkeys(f"{image.width} × {image.height}" for image in (small, large))
-        return f"{len(self.images)} images ({kinds}) of {' to '.join(sizes)} px in {printable(self.folder)}"
+        return f"{len(self.images)} ({kinds}), {' to '.join(sizes)} px, in {printable(self.folder)}"
 
     def _skipped(self) -> str:
-        others = f"{len(self.account.harmless)} other files are of no concern"
+        others = f"of no concern: {len(self.account.harmless)}"
         if not self.account.skipped:
-            return f"nothing; {others}"
+            return f"0; {others}"
         path, why = next(iter(self.account.skipped.items()))
         told = printable(why).removeprefix(f"{path}").strip(" :")
         return f"{len(self.account.skipped)}, the first {self._relative(path)}: {told}; {others}"
 
     def _pixels(self) -> str:
         known = Counter(f"{image.um_per_px:g}" for image in self.images if image.um_per_px is not None)
-        sizes = ", ".join(f"{size} µm/px ({n} images)" for size, n in known.most_common(3))
+        sizes = ", ".join(f"{size} µm/px in {n} of {len(self.images)}" for size, n in known.most_common(3))
         if not self.without_size:
             return f"{sizes}, from sidecars or metadata, or as stated"
         missing = (
-            f"MISSING in {len(self.without_size)} images: put yours in place of {EXAMPLE_UM_PER_PX:g} below (µm/px)"
+            f"MISSING in {len(self.without_size)}: below, put yours (µm/px, for all) in place of {EXAMPLE_UM_PER_PX:g}"
         )
         return f"{sizes}; {missing}" if sizes else missing
 

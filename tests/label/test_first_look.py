@@ -27,9 +27,9 @@ def test_five_lines_say_what_is_there_what_is_missing_and_what_to_type(histobrid
     code, out, _ = histobridge("label", folder, "--source", "phantom")
     found, skipped, pixels, source, following = out.splitlines()[-5:]
     assert code == 2 and sorted(folder.parent.rglob("*")) == before
-    assert "4 images (2 PNG, 1 TIFF, 1 OME-Zarr) of 128 × 128 to 200 × 300 px" in found
-    assert "1, the first x.czi: .czi cannot be read" in skipped and "1 other files are of no concern" in skipped
-    assert "0.05 µm/px (1 images); MISSING in 3 images" in pixels
+    assert "Images    4 (2 PNG, 1 TIFF, 1 OME-Zarr), 128 × 128 to 200 × 300 px, in " in found
+    assert "1, the first x.czi: .czi cannot be read" in skipped and "of no concern: 1" in skipped
+    assert "0.05 µm/px in 1 of 4; MISSING in 3: below" in pixels
     assert "phantom-tem to learn from are here" in source
     typed = shlex.split(following.removeprefix("Type next "))
     assert typed[:4] == ["histobridge", "label", str(folder), "--source"]
