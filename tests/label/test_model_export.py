@@ -26,7 +26,7 @@ from histobridge_label.export import names
 from histobridge_label.model import Model
 from histobridge_label.model_export import run, windows
 from histobridge_label.model_export.anatomy import with_anatomy
-from histobridge_label.model_export.components import components
+from histobridge_label.model_export.components import components, slopes
 from histobridge_label.pipeline import apply_model
 
 UM_PER_PX = 0.1
@@ -121,11 +121,10 @@ def _held(to, path) -> tuple[dict, bytes]:
     return json.loads(held["histobridge.json"]), base64.b64decode(held["test.npz.base64"])
 
 
+@pytest.mark.parametrize("exported", ["bioimageio"], indirect=True)
 def test_bioimageio_tests_the_package_itself(exported):
     """Its own test run passes, for both kinds of weights."""
-    to, path, _ = exported
-    if to != "bioimageio":
-        pytest.skip("of the package alone")
+    path = exported[1]
     from bioimageio.core import test_model
 
     summary = test_model(path)
@@ -206,7 +205,10 @@ def test_anatomy_on_tensors_is_that_of_arrays(seed):
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=mask.shape), 3)
     for value, low, high in ((0, 0.13, 9), (1, 0.10, 0.13), (2, -9, -0.13)):
         mask[(noise > low) & (noise < high)] = value
-    expected, found = postprocess(mask), with_anatomy(torch.from_numpy(mask.astype(np.int64))[None])[0].numpy()
+    expected, found = (
+        postprocess(mask),
+        with_anatomy(torch.from_numpy(mask.astype(np.int64))[None], slopes())[0].numpy(),
+    )
     assert (expected != mask).mean() > 0.01 and (expected != found).mean() < 0.001
 
 

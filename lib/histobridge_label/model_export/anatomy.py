@@ -1,6 +1,6 @@
 """What anatomy knows of a mask (`histobridge.strategies.postprocess`) as operations on tensors.
 
-Masks are those of `postprocess`, but for pieces whose solidity lies within a hundredth of the limit, and for pixels of
+Masks are those of `postprocess`, but for pieces whose solidity is the limit within some thousandths, and for pixels of
 rings that are equally far from two axons.
 """
 
@@ -21,20 +21,23 @@ RING = tuple((down, right) for squared, down, right in _STEPS if 0 < squared <= 
 """Steps from a pixel to all that are at most `RING_PX` away, the nearest first."""
 
 
-def with_anatomy(mask: Tensor) -> Tensor:
-    """Return a class mask int64 [B, H, W] in which closed sheaths hold one axon, and bare axons are gone."""
-    return without_bare_axons(with_filled_sheaths(mask))
+def with_anatomy(mask: Tensor, tangents: Tensor) -> Tensor:
+    """Return a class mask int64 [B, H, W] in which closed sheaths hold one axon, and bare axons are gone.
+
+    `tangents` are `components.slopes()`, on the device of the mask.
+    """
+    return without_bare_axons(with_filled_sheaths(mask, tangents))
 
 
-def with_filled_sheaths(mask: Tensor) -> Tensor:
+def with_filled_sheaths(mask: Tensor, tangents: Tensor) -> Tensor:
     """Return a class mask in which what a sheath encloses is axon, if a part of it is and it is roundish."""
     inside = mask != MYELIN
     pieces = components(inside, corners=False)
     area = total(pieces, inside)
     share = total(pieces, mask == AXON) / area.clamp(min=1)
-    roundish = area >= LEAST_SOLIDITY * hull_areas(pieces)
-    whole_image = area == mask.shape[1] * mask.shape[2]
-    filled = (share >= LEAST_AXON_SHARE) & (share < 1) & roundish & ~whole_image
+    broken = (share >= LEAST_AXON_SHARE) & (share < 1) & (area < mask.shape[1] * mask.shape[2])
+    least = LEAST_SOLIDITY * hull_areas(pieces, broken, tangents) - 0.01  # of whole numbers: float32 rounds 0.8
+    filled = broken & (area >= least)
     return torch.where(filled[pieces] & inside, AXON, mask)
 
 

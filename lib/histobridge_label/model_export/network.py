@@ -13,6 +13,7 @@ from histobridge.segmenter import CLASSES
 from histobridge.strategies import Labeller
 from histobridge.strategies.tta import View
 from histobridge_label.model_export.anatomy import with_anatomy
+from histobridge_label.model_export.components import slopes
 from histobridge_label.model_export.windows import blended, cut, padded, window_pixels, window_side
 
 TRACED_PX = 96, 160
@@ -36,6 +37,7 @@ class LabellerNetwork(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(deepcopy(s.network).to("cpu", torch.float32) for s in labeller.segmenters)
         self.views, self.anatomy = labeller.views, labeller.anatomy
+        self.register_buffer("tangents", slopes())
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -44,7 +46,7 @@ class LabellerNetwork(nn.Module):
         if not self.anatomy:
             return probabilities
         mask = probabilities.argmax(1)
-        corrected = with_anatomy(mask)
+        corrected = with_anatomy(mask, self.tangents)
         certain = torch.stack([corrected == value for value in range(CLASSES)], 1).float()
         return torch.where((corrected == mask)[:, None], probabilities, certain)
 
