@@ -10,6 +10,7 @@
 `model`           what labels further images: a folder with weights
 `labelling`       labels of images, one at a time (`native_grid`)
 `export`          the hand-off: labels in the formats of annotation tools
+`model_export`    a model as one file for other tools
 `corrections`     corrected labels come back (`corrected_files`, `edits`), and a model learns from them (`finetune`,
                   `lessons`)
 `page`            the report (`contact_sheet`)

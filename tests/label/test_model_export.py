@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,13 +159,16 @@ def test_a_file_that_labels_otherwise_is_not_kept(folder, tmp_path, monkeypatch)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["earlier"]
 
 
-def test_the_command_names_file_pixel_size_and_difference(histobridge, folder, tmp_path):
-    """As text, and as JSON."""
-    code, out, _ = histobridge("export", folder, "--to", "torchscript", "--out", tmp_path / "m.pt")
-    assert code == 0 and "takes images of 0.1 µm/px; 0.0" in out and "differ from `histobridge apply`" in out
-    code, out, _ = histobridge("export", folder, "--to", "torchscript", "--out", tmp_path / "m.pt", "--json")
+def test_the_command_names_file_pixel_size_and_difference(histobridge, folder, tmp_path, monkeypatch):
+    """As text, and as JSON; the file is named after the model."""
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = histobridge("export", folder, "--to", "torchscript", "--json")
     told = json.loads(out)[0]
-    assert code == 0 and told["um_per_px"] == 0.1 and told["file"].endswith("m.pt") and told["differs"] <= 0.001
+    assert code == 0 and told["um_per_px"] == 0.1 and told["file"] == "labels.pt" and told["differs"] <= 0.001
+    exported = SimpleNamespace(path=tmp_path / "labels.pt", differs=0.00012)
+    monkeypatch.setattr("histobridge_label.model_export.write.export_model", lambda *_: exported)
+    code, out, _ = histobridge("export", folder)
+    assert code == 0 and "takes images of 0.1 µm/px; 0.012% of pixels differ from `histobridge apply`" in out
 
 
 # --- Operations on tensors -------------------------------------------------------------------------------
