@@ -74,11 +74,7 @@ def total(owner: Tensor, counted: Tensor) -> Tensor:
 def slopes() -> Tensor:
     """Return the slopes of all tangents of a hull, px/px, float32 [N, AT_ONCE, 1, 1].
 
-<<<<<<< HEAD
-    Hulls of pixels have sides with the slopes of fractions, mostly small ones; evenly turned tangents do for the rest.
-=======
     Sides of hulls of pixels have the slopes of fractions, most of them small; evenly turned tangents serve the rest.
->>>>>>> tools-model
     """
     turned = {math.tan(math.pi * ((number + 0.5) / ANGLES - 0.5)) for number in range(ANGLES)}
     parts = range(1, LARGEST_PART + 1)
