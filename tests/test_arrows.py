@@ -36,6 +36,13 @@ def test_the_core_knows_neither_label_tool_nor_study_and_the_label_tool_no_study
     assert breaches("histobridge_label", "histobridge_study") == []
 
 
+def test_the_plugin_of_napari_knows_core_and_label_tool_and_nobody_knows_it():
+    """So napari is needed by nobody who does not open it."""
+    assert breaches("histobridge_napari", "histobridge_study") == []
+    for package in ("histobridge", "histobridge_label", "histobridge_study"):
+        assert breaches(package, "histobridge_napari") == []
+
+
 def test_inside_the_core_arrows_point_one_way():
     """Metrics are formulas on arrays; data and training know no model, and models no strategy."""
     allowed = tuple(f"histobridge.{name}" for name in ("metrics", "classes", "tiles", "errors"))

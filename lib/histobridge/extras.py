@@ -17,6 +17,7 @@ EXTRAS = {
         "matplotlib_scalebar",
         "monai",
         "rasterio",
+        "roifile",
         "torch",
     ),
     "study": (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from histobridge.axondeepseg import ENDING, MASK_ENDING, axondeepseg_table, write_axondeepseg
 from histobridge.errors import UserError, check_pixel_size
 from histobridge.io.files import write_table
 from histobridge.io.limits import check_memory
@@ -51,8 +53,19 @@ def measure_masks(masks: Iterable[tuple[dict, np.ndarray]], um_per_px: float) ->
     return _tables([_measured(names, mask, um_per_px) for names, mask in masks])
 
 
-def measure_files(paths: Iterable[Path], um_per_px: float | None, to: Path) -> tuple[pd.DataFrame, Account]:
+def measure_files(
+    paths: Iterable[Path], um_per_px: float | None, to: Path, *, axondeepseg: bool = False
+) -> tuple[pd.DataFrame, Account]:
     """Measure mask files (0, 127, 255), one at a time; write fibres.csv and summary.csv to a folder.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    um_per_px : float
+        Pixel size of all masks, µm/px.
+    to : Path
+    axondeepseg : bool
+        Whether to write also a table with AxonDeepSeg's column names for each mask, `NAME_axon_morphometrics.csv`.
 
     Returns
     -------
@@ -66,7 +79,7 @@ def measure_files(paths: Iterable[Path], um_per_px: float | None, to: Path) -> t
     UserError
         If the pixel size (µm/px) is missing or none of a microscope (`PIXEL_UM`).
     """
-    paths, account, measured = list(paths), Account(), []
+    paths, account, measured, used = list(paths), Account(), [], set()
     check_pixel_size(um_per_px, paths[0])
     _check_plausible(um_per_px)
     for path in paths:
@@ -76,6 +89,8 @@ def measure_files(paths: Iterable[Path], um_per_px: float | None, to: Path) -> t
             check_memory(BYTES_PER_PX * mask.size, path)
             single, whole = _measured({"mask": str(path)}, mask, um_per_px)
             _check_axons(single, path)
+            if axondeepseg:
+                write_axondeepseg(_unused(to, path, used), axondeepseg_table(mask, um_per_px).round(DECIMALS))
             measured.append((single, whole | {"remark": remark}))
     if not measured:
         return pd.DataFrame(), account
@@ -83,6 +98,15 @@ def measure_files(paths: Iterable[Path], um_per_px: float | None, to: Path) -> t
     for name, table in zip(("fibres", "summary"), tables, strict=True):
         write_table(to / f"{name}.csv", table)
     return tables[1], account
+
+
+def _unused(to: Path, mask: Path, used: set[Path]) -> Path:
+    """Return the file for AxonDeepSeg's columns: the name of the image, with a number if masks have the same name."""
+    name = mask.stem.removesuffix(MASK_ENDING)
+    candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+    path = next(path for one in candidates if (path := to / f"{one}{ENDING}") not in used)
+    used.add(path)
+    return path
 
 
 def _read(path: Path) -> tuple[np.ndarray, str]:

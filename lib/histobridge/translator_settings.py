@@ -62,7 +62,7 @@ class SynDiffSettings(Strict):
         Steps between checkpoints.
     """
 
-    steps: int = 600
+    steps: int = 300
     crop: int = 96
     batch: int = Field(4, ge=1)
     accumulate: int = Field(1, ge=1)
@@ -139,7 +139,7 @@ class GanSettings(Strict):
         Steps between checkpoints.
     """
 
-    steps: int = Field(780, ge=1)
+    steps: int = Field(540, ge=1)
     crop: int = 64
     batch: int = Field(8, ge=1)
     decay: Literal["linear", "cosine"] = "linear"
@@ -187,7 +187,7 @@ class CutSettings(GanSettings):
         Channels of the two layers that features pass through before they are compared (published: 256).
     """
 
-    steps: int = Field(720, ge=1)
+    steps: int = Field(480, ge=1)
     weight_nce: float = Field(1.0, ge=0)
     weight_identity: float = Field(1.0, ge=0)
     temperature: float = Field(0.07, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -25,13 +26,15 @@ from histobridge.cli import (
     progress_to_stderr,
 )
 from histobridge.errors import UserError, one_of
+from histobridge.io.progress import live_line
 
-Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG), or a BIDS microscopy dataset.")]
+Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG, OME-Zarr), or a BIDS dataset.")]
 Out = Annotated[Path, typer.Option(help="Folder for all results.")]
 PixelSize = Annotated[
     float | None,
     typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars, OME or ImageJ metadata."),
 ]
+Level = Annotated[int, typer.Option(min=0, help="Pyramid level of OME-Zarr images; 0 is the finest.")]
 Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS does, such as SEM.")]
 
 PANEL = "Your own images"
@@ -41,8 +44,11 @@ POLARITIES = {"auto": "auto", "keep": 1, "invert": -1}
 @app.command(rich_help_panel=PANEL)
 def label(
     images: Images,
-    out: Out,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all results; without it the folder is looked at only.")
+    ] = None,
     um_per_px: PixelSize = None,
+    level: Level = 0,
     source: Annotated[str, typer.Option(help="Labelled dataset; `phantom` is drawn: offline, and a toy.")] = "tem",
     source_manifest: Annotated[
         Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
@@ -69,20 +75,26 @@ def label(
     seed: Seed = 0,
     data: Data = Path("data"),
     mirror: Mirror = None,
+    as_json: Json = False,
 ) -> None:
     """Label a folder of images of a new microscope, from the images alone.
 
-    Writes OUT/report.html, OUT/handoff for correction and OUT/model for `histobridge apply`. The same command continues
-    an interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
+    Without --out it says what is in the folder, what is missing, and what to type next. With --out it writes
+    OUT/report.html, OUT/handoff for correction and OUT/model for `histobridge apply`. The same command continues an
+    interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
     """
+    sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
+    if out is None:
+        _look(images, source, source_manifest, data, as_json, um_per_px=um_per_px, level=level)
     from histobridge_label.pipeline import LabelOptions, label_folder
 
-    if source.startswith("phantom"):
-        print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try things out.")
-    sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
     options = LabelOptions(source, source_manifest, profile, work_at, seed, sign, data, mirror, translate)
-    asked = {"um_per_px": um_per_px, "guide": guide, "modality": modality, "command": _command_line()}
-    _print_result(label_folder(images, out, options, confirm=None if yes else _confirm, **asked))
+    asked = {"um_per_px": um_per_px, "level": level, "modality": modality, "command": _command_line()}
+    with progress_to_stderr(as_json), live_line():
+        if source.startswith("phantom"):
+            print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try it out.")
+        result = label_folder(images, out, options, confirm=None if yes else _confirm, guide=guide, **asked)
+    _print_result(result, out, as_json=as_json)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -91,7 +103,9 @@ def apply(
     images: Images,
     out: Out,
     um_per_px: PixelSize = None,
+    level: Level = 0,
     modality: Modality = None,
+    as_json: Json = False,
 ) -> None:
     """Label further images of the same microscope by an existing model, without training.
 
@@ -99,7 +113,10 @@ def apply(
     """
     from histobridge_label.pipeline import apply_model
 
-    _print_result(apply_model(model, images, out, um_per_px=um_per_px, modality=modality, command=_command_line()))
+    asked = {"um_per_px": um_per_px, "level": level, "modality": modality, "command": _command_line()}
+    with progress_to_stderr(as_json), live_line():
+        result = apply_model(model, images, out, **asked)
+    _print_result(result, model, as_json=as_json)
 
 
 @app.command("import", rich_help_panel=PANEL)
@@ -129,7 +146,7 @@ def import_(
         print_json(table)
     else:
         _print_edits(table, to)
-    with progress_to_stderr(as_json):
+    with progress_to_stderr(as_json), live_line():
         if finetune:
             try:
                 learned = learn_from(finetune, corrections, steps=steps, account=account)
@@ -145,6 +162,9 @@ def measure(
     masks: Annotated[list[Path], typer.Argument(help="Mask files: 0 background, 127 myelin, 255 axon.")],
     um_per_px: Annotated[float | None, typer.Option(help="Pixel size of the masks, µm/px.")] = None,
     to: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("measured"),
+    axondeepseg: Annotated[
+        bool, typer.Option("--axondeepseg", help="Write also a table with AxonDeepSeg's column names for each mask.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure every fibre in mask files: diameters, g-ratio, myelin thickness; and of each image density and fractions.
@@ -155,7 +175,7 @@ def measure(
 
     if um_per_px is None:
         raise UserError("State the pixel size of the masks, such as --um-per-px 0.1: none is guessed.")
-    summary, account = measure_files(masks, um_per_px, to)
+    summary, account = measure_files(masks, um_per_px, to, axondeepseg=axondeepseg)
     if as_json:
         print_json(summary)
     elif len(summary):
@@ -180,12 +200,28 @@ def _command_line() -> str:
     return shlex.join(["histobridge", *sys.argv[1:]])
 
 
-def _print_result(result) -> NoReturn:
-    """Print what was made and what was skipped; the exit code is 2 if anything was."""
-    fibres, bare = (result.measures[name].sum() for name in ("n_fibres", "n_unmyelinated"))
-    print(f"\n{len(result.handoff.images)} images labelled, {fibres} fibres and {bare} axons without myelin found")
-    print(f"Labels: {os.path.relpath(result.handoff.folder)}\nReport: {os.path.relpath(result.page)}")
-    finish(result.account, result.of_source)
+def _look(images: Path, source: str, manifest: Path | None, data: Path, as_json: bool, **options) -> NoReturn:
+    """Print what is in a folder and what to type next; the exit code is 2 if something is missing or was skipped."""
+    from histobridge_label.first_look import first_look
+    from histobridge_label.source import labelled_dataset
+
+    typed = ["histobridge", *(word for word in sys.argv[1:] if word != "--json")]
+    with progress_to_stderr(as_json), live_line():
+        seen = first_look(images, labelled_dataset(source, manifest), data, **options)
+    print(json.dumps(seen.record(typed), indent=1, ensure_ascii=False) if as_json else "\n".join(seen.lines(typed)))
+    raise typer.Exit(2 if seen.without_size or seen.account.skipped else 0)
+
+
+def _print_result(result, model: Path, *, as_json: bool = False) -> NoReturn:
+    """Print what was made, where to look first, and what was skipped; the exit code is 2 if anything was."""
+    from histobridge_label import outcome
+
+    if as_json:
+        print(json.dumps(outcome.record(result, model), indent=1, ensure_ascii=False))
+    with progress_to_stderr(as_json):
+        if not as_json:
+            print("\n" + "\n".join(outcome.lines(result, model)))
+        finish(result.account, result.of_source)
 
 
 def _print_edits(table, to: Path) -> None:

@@ -6,6 +6,7 @@ kind            ending in the hand-off                      accepted too, in cap
 both classes    `_seg-axonmyelin.png`                       TIFF, JPEG
 one class       `_seg-axon.png`, `_seg-myelin.png`          TIFF, JPEG
 polygons        `_fibres.geojson`                           `.json`
+ROIs            `_rois.zip`                                 `.roi`
 fibres          `_instances.tif`                            `.tiff`, `.png`
 ==============  ==========================================  =====================================================
 
@@ -24,8 +25,8 @@ from histobridge.errors import UserError
 from histobridge.io.files import sha256_of
 from histobridge.io.folders import AGAIN, files_below
 from histobridge.items import MOST_LISTED, Account
-from histobridge_label.export import Handoff, names
-from histobridge_label.export.read import CHECKSUMS, is_own_table
+from histobridge_label.export import names
+from histobridge_label.export.read import CHECKSUMS, Handoff, is_own_table
 from histobridge_label.file_kinds import SYSTEM, same
 
 PICTURE = r"(\.ome)?\.tiff?|\.png|\.jpe?g"
@@ -34,6 +35,7 @@ KINDS = {
     names.AXON: rf"_seg-axon(?=COPY({PICTURE}))",
     names.MYELIN: rf"_seg-myelin(?=COPY({PICTURE}))",
     names.FIBRES: r"_fibres(?=COPY\.(geo)?json)",
+    names.ROIS: r"_rois(?=COPY\.(zip|roi))",
     names.INSTANCES: r"_instances(?=COPY((\.ome)?\.tiff?|\.png))",
 }
 """The name of a file after that of its image, by the ending in the hand-off."""

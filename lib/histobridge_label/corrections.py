@@ -1,4 +1,4 @@
-"""Read corrected labels: masks, polygons or fibres that somebody has edited in copies of a hand-off."""
+"""Read corrected labels: masks, polygons, ROIs or fibres that somebody has edited in copies of a hand-off."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from histobridge_label.corrected_files import UNCHANGED, Corrected, corrected_fi
 from histobridge_label.export import Handoff, edited_files, names, read_handoff
 from histobridge_label.export.geojson import read_geojson
 from histobridge_label.export.instances import fibre_labels
+from histobridge_label.export.rois import read_rois
 
 IMAGE = ".png"
 CLASS_OF = {names.MYELIN: MYELIN, names.AXON: AXON}
@@ -81,7 +82,7 @@ def read_corrections(handoff_folder: Path, corrected_folder: Path) -> Correction
 
     The name of a file decides: that of the image in the hand-off, or of the user's file if only one image had it,
     followed by an ending (see `corrected_files`). If an image has several files, unedited ones do not count. Where
-    single masks or polygons overlap, axon is on top. A fault of an image or a file costs that one alone.
+    single masks, polygons or ROIs overlap, axon is on top. A fault of an image or a file costs that one alone.
 
     Parameters
     ----------
@@ -199,6 +200,8 @@ def _read_files(
 def _read_file(file: Corrected, before: np.ndarray, um_per_px: float) -> ReadMask:
     if file.ending == names.FIBRES:
         return ReadMask(file.path, read_geojson(file.path, before.shape))
+    if file.ending == names.ROIS:
+        return ReadMask(file.path, read_rois(file.path, before.shape))
     if file.ending == names.INSTANCES:
         return ReadMask(file.path, _without_removed_fibres(file.path, before, um_per_px))
     return ReadMask(file.path, *_read_mask(file.path, before.shape))

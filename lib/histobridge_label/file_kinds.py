@@ -25,7 +25,7 @@ UNREADABLE = (
 """Formats that cannot be read; the list only decides what the user is told of them."""
 
 FOLDER_FORMATS = (".zarr", ".n5")
-"""Endings of folders that are one image of many files."""
+"""Endings of folders that are one image of many files; a Zarr folder is known by its content (`zarr_image.is_zarr`)."""
 
 HARMLESS = {
     "text": (".txt", ".md", ".rst", ".pdf", ".rtf", ".log", ".html", ".htm", ".tex", ".bib"),
@@ -96,7 +96,7 @@ class MaskNames:
         self._elsewhere: dict[tuple[str, ...], dict[str, str]] = {}
         for path in files:
             folder = path.relative_to(root).parts[:-1]
-            if path.suffix.lower() in READABLE + UNREADABLE:
+            if path.suffix.lower() in (*READABLE, *UNREADABLE, ".zarr"):
                 self._images[folder].setdefault(same(stem(path)), path.name)
         for folder in sorted(self._images):
             for depth, name in enumerate(folder):

@@ -12,6 +12,7 @@ from pathlib import Path
 from histobridge.data.bids import stem
 from histobridge.errors import UserError
 from histobridge.io.limits import printable, short_name
+from histobridge.io.zarr_image import is_zarr
 from histobridge.items import Account
 from histobridge_label.export import names
 from histobridge_label.export.read import is_handoff
@@ -36,7 +37,8 @@ def find_images(folder: Path, exclude: Path | None = None) -> tuple[list[Path], 
     """Return the image files of a folder and its sub-folders, sorted, and an account of every other file.
 
     Links to folders are followed. Skipped, with a reason, are masks of images (by their names), files that cannot be
-    read, formats that are unknown, links to nowhere, and folders that cannot be opened or that are one image (Zarr).
+    read, formats that are unknown, links to nowhere, and folders that cannot be opened or that are one image (N5). An
+    OME-Zarr image is a folder, and counts as one file; it may also be `folder` itself.
     Harmless are what `file_kinds.harmless_kind` knows, hidden files, the `derivatives` of a BIDS dataset, masks and
     maps of an earlier hand-off, and output folders of earlier runs.
 
@@ -55,6 +57,8 @@ def find_images(folder: Path, exclude: Path | None = None) -> tuple[list[Path], 
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: name the one that holds your images.")
     account = Account()
+    if is_zarr(folder):
+        return [folder], account
     files = _walk(folder, exclude, account)
     masks, images = MaskNames(folder, files), []
     for path in sorted(files):
@@ -76,7 +80,7 @@ def _fault_of_name(path: Path, masks: MaskNames) -> str | None:
         return f"by its name it is a mask of {image}: rename it if it is an image."
     if path.name.endswith(names.ENDINGS):
         return "by its name it is a mask or map that was handed off, and its image is not beside it."
-    if suffix in READABLE:
+    if suffix in READABLE or path.is_dir():
         return None
     if suffix in UNREADABLE:
         return f"{path.suffix} cannot be read: export it as TIFF or PNG."
@@ -125,10 +129,12 @@ def _sort(entry: os.DirEntry, kind: str | None, account: Account, files: list, f
     """Put what a folder holds where it belongs; `kind` says what it is if it is of no concern."""
     path, type_ = Path(entry.path), _type(entry)
     if kind:
-        if entry.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False) and not is_zarr(path):
             folders.append((path, kind))
         else:
             account.harmless[path] = kind
+    elif type_ == "folder" and is_zarr(path):
+        files.append(path)
     elif type_ == "folder" and path.suffix.lower() in FOLDER_FORMATS:
         account.skip(path, f"a folder of the format {path.suffix} cannot be read: export it as TIFF or PNG.")
     elif type_ == "folder":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from histobridge.io.images import image_of, normalise
 from histobridge.io.limits import printable
 from histobridge.io.pixels import read_plane
 from histobridge.io.plane import Plane
+from histobridge.io.resample import resample
+from histobridge.io.zarr_image import ZarrLevel
 from histobridge_label.export import names
 from histobridge_label.pixel_size import PixelSize, Sidecars, pixel_size
 
@@ -76,6 +79,23 @@ class ImageFile:
             raise UserError(f"{self.path} has changed since it was looked at: run the same command again.")
         return normalise(image_of(plane, self.path), name=self.path)
 
+    def at_scale(self, um_per_px: float) -> np.ndarray:
+        """Return the image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1; raises as `read`."""
+        return np.clip(resample(self.read(), self.um_per_px, um_per_px, name=self.path), 0, 1)
+
+    @property
+    def most_at_once_px(self) -> float:
+        """Pixels that are in memory at a time while the image is labelled or measured: all of it."""
+        return inf
+
+    def middle(self) -> ImageFile:
+        """Return what stands for the image where one picture of it is wanted: all of it."""
+        return self
+
+    def parts_to_learn_from(self, um_per_px: float) -> list[ImageFile]:
+        """Return the parts that models learn from at a pixel size (µm/px): all of it, as one part."""
+        return [self]
+
 
 def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | None = None) -> ImageFile:
     """Read and describe an image file.
@@ -97,28 +117,41 @@ def inspect_image(path: Path, name: str, sidecars: Sidecars, um_per_px: float | 
     """
     plane = read_plane(path)
     image = image_of(plane, path)
+    check_is_no_mask(image, path)
+    size = known_pixel_size(path, plane, sidecars, um_per_px)
+    facts = described(path, image, plane, size, sidecars.root)
+    return ImageFile(name=name, height=image.shape[0], width=image.shape[1], sha256=plane.sha256, **facts)
+
+
+def check_is_no_mask(image: np.ndarray, path: Path) -> None:
+    """Raise a `UserError` if an image [H, W] has so few grey values that it must be a mask."""
     if 1 < (levels := grey_levels(image, FEWEST_GREYS)) < FEWEST_GREYS:
         raise UserError(f"{path} holds {levels} grey values only: a mask? Give the image that it was drawn on.")
-    warnings = _grey_value_warnings(image)
-    size, size_warnings = _pixel_size(path, plane, sidecars, um_per_px)
-    height, width = image.shape
-    return ImageFile(
-        path=path,
-        name=name,
-        subject=_subject(path, sidecars.root),
-        um_per_px=size.um_per_px,
-        pixel_size_source=size.source,
-        height=height,
-        width=width,
-        stored_as=plane.stored_as,
-        sha256=plane.sha256,
-        thumbnail=_thumbnail(normalise(image, name=path)),
-        warnings=(*plane.remarks, *size_warnings, *warnings),
-    )
 
 
-def _pixel_size(path: Path, plane: Plane, sidecars: Sidecars, stated: float | None) -> tuple[PixelSize, list[str]]:
-    """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ."""
+def described(
+    path: Path, image: np.ndarray, declared: Plane | ZarrLevel, size: tuple[PixelSize, list[str]], root: Path
+) -> dict:
+    """Return the fields of an `ImageFile` that follow from its grey values and from what the file declares."""
+    known, size_warnings = size
+    return {
+        "path": path,
+        "subject": _subject(path, root),
+        "um_per_px": known.um_per_px,
+        "pixel_size_source": known.source,
+        "stored_as": declared.stored_as,
+        "thumbnail": _thumbnail(normalise(image, name=path)),
+        "warnings": (*declared.remarks, *size_warnings, *_grey_value_warnings(image)),
+    }
+
+
+def known_pixel_size(
+    path: Path, plane: Plane | ZarrLevel, sidecars: Sidecars, stated: float | None
+) -> tuple[PixelSize, list[str]]:
+    """Return the pixel size of an image, as stated or else as recorded, and a warning if the two differ.
+
+    Raises a `UserError` if it is not known.
+    """
     try:
         recorded = pixel_size(path, plane, sidecars)
     except UserError as error:

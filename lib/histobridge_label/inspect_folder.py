@@ -12,11 +12,12 @@ import pandas as pd
 from histobridge.errors import UserError, check_pixel_size
 from histobridge.io.limits import printable
 from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.zarr_image import is_zarr
 from histobridge.items import Account
-from histobridge_label.file_kinds import READABLE
 from histobridge_label.find_images import find_images, unique_names
 from histobridge_label.image_file import ImageFile, inspect_image
 from histobridge_label.pixel_size import Sidecars
+from histobridge_label.section import inspect_section
 
 MOST_SHOWN = 48
 """Images on a contact sheet."""
@@ -56,7 +57,7 @@ class FolderScan:
         """
         images = [image for image in self.inspected if image.path not in self.account.skipped]
         if not images:
-            raise _nothing_left(self.folder, self.account, [image.path for image in self.inspected])
+            raise nothing_left(self.folder, self.account, [image.path for image in self.inspected])
         return images
 
     @property
@@ -89,16 +90,23 @@ class FolderScan:
 
 
 def scan_folder(
-    folder: Path, um_per_px: float | None = None, *, exclude: Path | None = None, report: Report | None = None
+    folder: Path,
+    um_per_px: float | None = None,
+    *,
+    level: int = 0,
+    exclude: Path | None = None,
+    report: Report | None = None,
 ) -> FolderScan:
     """Inspect all images of a folder and its sub-folders (see `find_images`); skip those that cannot be used.
 
     Parameters
     ----------
     folder : Path
-        May be a BIDS dataset.
+        May be a BIDS dataset, or one OME-Zarr image.
     um_per_px : float, optional
         Pixel size of all images, µm/px; by default that of sidecars and of OME or ImageJ metadata.
+    level : int
+        The pyramid level of OME-Zarr images.
     exclude : Path, optional
         A folder that is left out, because results may lie among the images.
     report : callable, optional
@@ -112,19 +120,23 @@ def scan_folder(
     folder, report = Path(folder).resolve(), report or ThrottledProgress()
     paths, account = find_images(folder, exclude)
     if not paths:
-        raise _nothing_left(folder, account, [])
+        raise nothing_left(folder, account, [])
     if um_per_px is not None:
         check_pixel_size(um_per_px, folder)
+    folder = folder.parent if paths == [folder] else folder
     images, shown, sidecars = [], EvenlyKept(MOST_SHOWN), Sidecars(folder)
     names = unique_names([path.relative_to(folder) for path in paths])
     for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
         report(f"looking at {name}, {number} of {len(paths)}")
         with account.item(path):
-            image = inspect_image(path, name, sidecars, um_per_px)
+            if is_zarr(path):
+                image = inspect_section(path, name, sidecars, um_per_px, level=level)
+            else:
+                image = inspect_image(path, name, sidecars, um_per_px)
             images.append(replace(image, thumbnail=None))
             shown.add(image)
     if not images:
-        raise _nothing_left(folder, account, paths)
+        raise nothing_left(folder, account, paths)
     return FolderScan(folder, images, account, _warnings(images), shown.kept)
 
 
@@ -150,11 +162,11 @@ class EvenlyKept:
             self.kept, self._step = self.kept[::2], 2 * self._step
 
 
-def _nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:
+def nothing_left(folder: Path, account: Account, paths: list[Path]) -> UserError:
     """Return the error that nothing below a folder can be used; it names the first of the images, or what is there."""
     skipped = [path for path in paths if path in account.skipped] or list(account.skipped)
     if not skipped:
-        return UserError(f"{folder} holds no images: put some there as PNG, TIFF or JPEG ({', '.join(READABLE)}).")
+        return UserError(f"{folder} holds no images: put some there as PNG, TIFF, JPEG or OME-Zarr.")
     path, what = skipped[0], "images" if paths else "files"
     why = account.skipped[path]
     return UserError(f"None of the {len(skipped)} {what} in {folder} can be used. The first, {path.name}: {why}")

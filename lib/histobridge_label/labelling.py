@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,7 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import fits_seal, kept, unseal
 from histobridge.io.limits import check_memory, check_path
 from histobridge.io.masks import read_mask, write_mask
-from histobridge.io.progress import Report, ThrottledProgress
-from histobridge.io.resample import resample
+from histobridge.io.progress import Report, counted
 from histobridge.items import Account
 from histobridge.measure import measure_masks
 from histobridge.metrics.calibration import TEMPERATURE, uncertainty
@@ -51,7 +50,7 @@ LONGEST_ENDING = max((*names.ENDINGS, ".json.sha256"), key=len)
 
 
 class CachedLabel(NamedTuple):
-    """The label of an image in the cache: its folder, with the files at the pixel size of the model."""
+    """The label of an image, or of a tile of one, in the cache: a folder of files at the pixel size of the model."""
 
     image: ImageFile
     folder: Path
@@ -65,6 +64,32 @@ class CachedLabel(NamedTuple):
     def uncertainty(self) -> Path:
         """The uncertainty of every pixel."""
         return self.folder / "uncertainty.png"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether both files are there as they were written."""
+        return fits_seal(self.mask) and fits_seal(self.uncertainty)
+
+    def keep(self, make: Callable[[], tuple[np.ndarray, np.ndarray]]) -> None:
+        """Write both files, if need be; `make` returns mask and uncertainty of one labelling."""
+
+        def write(file: Path) -> None:
+            mask, uncertain = make()
+            kept(self.uncertainty, lambda path: write_image(path, uncertain), Path.exists)
+            write_mask(file, mask)
+
+        if not fits_seal(self.uncertainty):
+            unseal(self.mask)
+        kept(self.mask, write, Path.exists)
+
+    def working_mask(self) -> np.ndarray:
+        """Return the mask uint8 [h, w] at the pixel size of the model."""
+        return read_mask(self.mask)[0]
+
+    def at_native_grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mask uint8 [H, W] and uncertainty float32 [H, W] on the pixel grid of the user's file."""
+        shape = self.image.height, self.image.width
+        return resize_mask(self.working_mask(), shape), resize_map(read_image(self.uncertainty), shape)
 
 
 def check_images(images: list[ImageFile], um_per_px: float, account: Account) -> float:
@@ -81,7 +106,8 @@ def check_images(images: list[ImageFile], um_per_px: float, account: Account) ->
             scale.check_size_at_scale(image, um_per_px)
             native = image.height * image.width
             working = native * (image.um_per_px / um_per_px) ** 2
-            check_memory(max(working * WORKING_BYTES, native * NATIVE_BYTES), image.path)
+            at_once = min(working, image.most_at_once_px), min(native, image.most_at_once_px)
+            check_memory(max(at_once[0] * WORKING_BYTES, at_once[1] * NATIVE_BYTES), image.path)
             space += working * LABEL_BYTES + native * HANDOFF_BYTES
     return space
 
@@ -95,8 +121,8 @@ def check_names(images: list[ImageFile], out: Path, modality: str | None) -> Non
 
 
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
-    """Return an image as a model of this pixel size (µm/px) sees it, float32 [h, w] in 0..1."""
-    return np.clip(resample(image.read(), image.um_per_px, um_per_px, name=image.path), 0, 1)
+    """Return an image (of a section, its middle) as a model of this pixel size sees it, float32 [h, w] in 0..1."""
+    return image.middle().at_scale(um_per_px)
 
 
 def label_images(
@@ -119,33 +145,23 @@ def label_images(
     report : callable, optional
         Called with a progress line for each image; prints one every ten seconds by default.
     """
-    account, report = account or Account(), report or ThrottledProgress()
+    account = account or Account()
     made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
     labels = [
         CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
         for i in images
     ]
-    waiting = [label for label in labels if not (fits_seal(label.mask) and fits_seal(label.uncertainty))]
-    begun = time.monotonic()
-    for number, label in enumerate(waiting):
-        left = f", {(time.monotonic() - begun) / number * (len(waiting) - number) / 60:.1f} min left" if number else ""
-        report(f"labelling {label.image.name}, {number + 1} of {len(waiting)}{left}")
+    waiting = [label for label in labels if not label.is_kept]
+    for label in counted(waiting, lambda label: f"labelling {label.image.name},", report):
         with account.item(label.image.path):
-            _label(label, model)
+            label.keep(partial(label_array, model, partial(label.image.at_scale, model.um_per_px)))
     return [label for label in labels if label.image.path not in account.skipped]
 
 
-def _label(label: CachedLabel, model: Model) -> None:
-    """Write mask and uncertainty of an image; both come from one labelling."""
-
-    def make(file: Path) -> None:
-        mask, probabilities = model.label(at_scale(label.image, model.um_per_px))
-        kept(label.uncertainty, lambda path: write_image(path, uncertainty(probabilities, mask)), Path.exists)
-        write_mask(file, mask)
-
-    if not fits_seal(label.uncertainty):
-        unseal(label.mask)
-    kept(label.mask, make, Path.exists)
+def label_array(model: Model, read: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mask uint8 [h, w] and uncertainty float32 [h, w] of an image that is read at the model's pixel size."""
+    mask, probabilities = model.label(read())
+    return mask, uncertainty(probabilities, mask)
 
 
 def hand_off(
@@ -189,25 +205,32 @@ def _at_native_grid(labels: list[CachedLabel], modality: str | None, account: Ac
     for label in labels:
         image, labelled = label.image, None
         with account.item(image.path):
-            shape = image.height, image.width
-            mask = resize_mask(read_mask(label.mask)[0], shape)
-            uncertain = resize_map(read_image(label.uncertainty), shape)
+            mask, uncertain = label.at_native_grid()
             about = image.um_per_px, image.path, modality
             labelled = Labelled(image.name, image.subject, image.read(), mask, uncertain, *about)
         if labelled:  # outside of the block: the writer that takes it has one of its own
             yield labelled
 
 
-def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, account: Account) -> pd.DataFrame:
+def measure_handoff(
+    handoff: Handoff,
+    labels: list[CachedLabel],
+    out: Path,
+    account: Account,
+    measured: Sequence[tuple[pd.DataFrame, pd.DataFrame]] = (),
+) -> pd.DataFrame:
     """Measure the labels of a hand-off; write fibres.csv and morphometrics.csv, and return the latter.
+
+    Only images in `labels` are measured here. The tables `measured` are added: those of sections, of which the hand-off
+    holds parts.
 
     Raises
     ------
     UserError
         If none can be measured; single images are skipped in the account.
     """
-    tables, paths = [], {label.image.name: label.image.path for label in labels}
-    for row in handoff.images.itertuples():  # pixel sizes may differ
+    tables, paths = list(measured), {label.image.name: label.image.path for label in labels}
+    for row in handoff.images[handoff.images["name"].isin(paths)].itertuples():  # pixel sizes may differ
         with account.item(paths[row.name]):
             mask = read_mask(handoff.file(row.image, names.COMBINED))[0]
             tables.append(measure_masks([({"image": row.image}, mask)], row.um_per_px))
@@ -218,20 +241,16 @@ def measure_handoff(handoff: Handoff, labels: list[CachedLabel], out: Path, acco
     return write_table(out / "morphometrics.csv", images)
 
 
-def _mask_in(path: Path) -> np.ndarray:
-    return read_mask(path)[0]
-
-
 def warnings_about(model: Model, labels: list[CachedLabel], handoff: Handoff) -> list[str]:
     """Return what makes labels doubtful before anybody has checked them: no fibres, bare axons, sizes unlike L."""
     empty = set(handoff.images.loc[handoff.images["n_fibres"] == 0, "name"])
-    files = [label.mask for label in labels if label.image.name not in empty]
+    filled = [label for label in labels if label.image.name not in empty]
     found = [f"No fibre was found in {', '.join(sorted(empty))}."] if empty else []
-    if files:
-        axon_px = scale.typical_axon_px(map(_mask_in, files))  # one mask is in memory at a time
+    if filled:
+        axon_px = scale.typical_axon_px(label.working_mask() for label in filled)  # one mask is in memory at a time
         found += scale.scale_warnings(axon_px, model.axon_px, model.um_per_px)
         found += scale.axon_size_warnings(axon_px * model.um_per_px, model.axon_um_source)
-    if files and (share := mean_enclosure(map(_mask_in, files))) < LEAST_ENCLOSED:
+    if filled and (share := mean_enclosure(label.working_mask() for label in filled)) < LEAST_ENCLOSED:
         found.append(f"Only {share:.0%} of what surrounds axons is myelin: look before you trust any of these labels.")
     if changed := edited_files(handoff):
         found.append(f"{len(changed)} files of the hand-off were edited ({changed[0]}): collect corrections elsewhere.")

@@ -6,6 +6,8 @@ and not a pixel size, because rounding to whole pixels on the way there and back
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from skimage.transform import resize
 
@@ -36,9 +38,14 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     if mask.shape == tuple(shape):
         return mask
+    return class_of_largest_share(lambda value: resize_map((mask == value).astype(np.float32), shape), shape)
+
+
+def class_of_largest_share(share_of: Callable[[int], np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Return the mask uint8 of a shape in which each pixel has the class of its largest share; `share_of` gives one."""
     largest_share, classes = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
     for value in (BACKGROUND, MYELIN, AXON):  # one at a time: an image may be huge
-        share = resize_map((mask == value).astype(np.float32), shape)
+        share = share_of(value)
         wins = share > largest_share
         classes[wins], largest_share[wins] = value, share[wins]
     return classes

@@ -8,10 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from histobridge import __version__
 from histobridge.cache import Cache, digest
@@ -21,18 +19,20 @@ from histobridge.display.drawing import save_figure
 from histobridge.errors import UserError, one_of
 from histobridge.io.files import file_lock, sweep_drafts, write_table, write_text
 from histobridge.io.limits import check_disk, printable
-from histobridge.items import Account
 from histobridge.machine import machine, peak_memory_gib
 from histobridge_label import labelling
 from histobridge_label.contact_sheet import Thumbnail, contact_sheet
-from histobridge_label.export import Handoff, names
+from histobridge_label.export import names
 from histobridge_label.find_images import LOCK, TABLE
 from histobridge_label.finetune import save_or_keep
 from histobridge_label.image_file import ImageFile
 from histobridge_label.inspect_folder import FolderScan, scan_folder
 from histobridge_label.model import MODEL, Model
 from histobridge_label.options import LabelOptions
+from histobridge_label.outcome import LabelResult
 from histobridge_label.page import ReportData, write_page
+from histobridge_label.section import split_sections
+from histobridge_label.section_files import label_sections
 from histobridge_label.settled_scale import Confirm, choose_scale, draw_scale, remember_scale
 from histobridge_label.source import load_source
 from histobridge_label.train import ModelTraining, train_model
@@ -42,28 +42,6 @@ MODELS_BYTES = 100e6
 """Disk space for models, checkpoints and translations, at least: what a profile spends is known only afterwards."""
 MOST_PX = 40e6
 """Pixels to learn from, at the working scale: more images cost time and memory and hardly add to what is learned."""
-
-
-class LabelResult(NamedTuple):
-    """What was made of a folder of images.
-
-    Attributes
-    ----------
-    page : Path
-    handoff : Handoff
-    measures : DataFrame
-        Of `labelling.measure_handoff`, one row for each image.
-    remarks : list of str
-    account, of_source : Account
-        What became of every file below the folder, and of the labelled images.
-    """
-
-    page: Path
-    handoff: Handoff
-    measures: pd.DataFrame
-    remarks: list[str]
-    account: Account
-    of_source: Account = Account()
 
 
 @dataclass
@@ -91,6 +69,7 @@ def label_folder(
     options: LabelOptions,
     *,
     um_per_px: float | None = None,
+    level: int = 0,
     confirm: Confirm | None = None,
     guide: bool = False,
     modality: str | None = None,
@@ -105,6 +84,8 @@ def label_folder(
     options : LabelOptions
     um_per_px : float, optional
         Pixel size of the images; by default that of their sidecars or metadata.
+    level : int
+        The pyramid level of OME-Zarr images that is labelled.
     confirm : callable, optional
         Asked about a suggested scale; by default the suggestion is taken.
     guide : bool
@@ -126,7 +107,7 @@ def label_folder(
         steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
 
         steps(f"looking at {images}")
-        scan = scan_images(images, out, um_per_px)
+        scan = scan_images(images, out, um_per_px, level)
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
@@ -136,10 +117,12 @@ def label_folder(
         _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
         draw_scale(source, scan, working_scale, out)
         chosen, arrays = _read_to_learn_from(scan, profile, working_scale)
-        remember_scale(out, source, working_scale, chosen, options)
+        learned = {part.path for part in chosen}
+        learned_from = [image for image in scan.images if image.path in learned]
+        remember_scale(out, source, working_scale, learned_from, options)
 
         training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
-        facts = {"source": source.facts, "provenance": _provenance(chosen, options)}
+        facts = {"source": source.facts, "provenance": _provenance(learned_from, options)}
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 
@@ -153,6 +136,7 @@ def apply_model(
     out: Path,
     *,
     um_per_px: float | None = None,
+    level: int = 0,
     modality: str | None = None,
     command: str = "apply_model",
 ) -> LabelResult:
@@ -168,7 +152,7 @@ def apply_model(
         sweep_drafts(out)
         steps, model = Steps(3), Model.load(model_folder)
         steps(f"looking at {images}")
-        scan = scan_images(images, out, um_per_px)
+        scan = scan_images(images, out, um_per_px, level)
         _check_bounds(scan, model.um_per_px, out, modality)
         return _label(model, scan, out, steps, modality=modality, command=command, model_folder=model_folder)
 
@@ -179,28 +163,34 @@ def _label(
     """Label, hand off, measure, and write the page."""
     account = scan.account
     steps(f"labelling {len(scan.images)} images")
-    labels = labelling.label_images(model, scan.images, Cache(out / CACHE), account=account)
+    large, others = split_sections(scan.images)
+    labels = labelling.label_images(model, others, Cache(out / CACHE), account=account)
+    sections = label_sections(model, large, out, Cache(out / CACHE), account)
+    parts = [part for section in sections for part in section.doubtful_parts()]
 
     steps(f"handing off {len(scan.images)} images, measuring, and the report")
     provenance = model.facts | {"labelled_on": machine(), "minutes": round(steps.minutes, 1)}
     provenance |= {"peak_memory_gib": round(peak_memory_gib(), 2)}
-    handoff = labelling.hand_off(model, labels, out, modality=modality, provenance=provenance, account=account)
-    measures = labelling.measure_handoff(handoff, labels, out, account)
+    measured = [(section.fibres, section.summary) for section in sections]
+    told = {"provenance": provenance, "account": account}
+    handoff = labelling.hand_off(model, [*labels, *parts], out, modality=modality, **told)
+    measures = labelling.measure_handoff(handoff, labels, out, account, measured)
+    labels += parts
 
     warnings = labelling.warnings_about(model, labels, handoff)
     _print_remarks(warnings)
     report = ReportData(scan, model, labels, handoff, measures, [*scan.warnings, *warnings])
     page = write_page(out, report, command=command, model_folder=str(model_folder))
     write_table(out / TABLE, scan.table)
-    return LabelResult(page, handoff, measures, report.remarks, account)
+    return LabelResult(page, handoff, measures, report.remarks, account, sections=tuple(s.zarr for s in sections))
 
 
 # --- The images -----------------------------------------------------------------------------------------
 
 
-def scan_images(folder: Path, out: Path, um_per_px: float | None) -> FolderScan:
+def scan_images(folder: Path, out: Path, um_per_px: float | None, level: int = 0) -> FolderScan:
     """Inspect a folder of images; write images.csv and the contact sheet."""
-    scan = scan_folder(folder, um_per_px, exclude=out)
+    scan = scan_folder(folder, um_per_px, level=level, exclude=out)
     write_table(out / TABLE, scan.table)
     sheet = contact_sheet([thumbnail(image) for image in scan.shown], of=len(scan.inspected))
     save_figure(sheet, out / "contact_sheet")
@@ -238,7 +228,8 @@ def images_to_learn_from(images: list[ImageFile], profile: TrainingProfile, um_p
     """
     translator = [profile.translator] if profile.refinement.syndiff else []
     crop = max(model.crop for model in (*translator, profile.segmenter, profile.for_polarity))
-    large = [i for i in images if round(min(i.height, i.width) * i.um_per_px / um_per_px) >= crop]
+    parts = [part for image in images for part in image.parts_to_learn_from(um_per_px)]
+    large = [i for i in parts if round(min(i.height, i.width) * i.um_per_px / um_per_px) >= crop]
     if not large:
         raise UserError(
             f"None of {len(images)} images has {crop} px a side at {um_per_px:g} µm/px, which is needed to "
@@ -256,7 +247,7 @@ def _read_to_learn_from(
     while not read:  # until there is an error, because no image is left
         for image in images_to_learn_from(scan.images, profile, um_per_px):
             with scan.account.item(image.path):
-                read.append((image, labelling.at_scale(image, um_per_px)))
+                read.append((image, image.at_scale(um_per_px)))
     images, arrays = zip(*read, strict=True)
     return list(images), list(arrays)
 

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from histobridge.data.bids import SidecarIndex, inherited
 from histobridge.errors import UserError
+from histobridge.io.pixels import Header
 from histobridge.io.plane import Plane
 from histobridge.io.units import square_side
+from histobridge.io.zarr_image import ZarrLevel
 
 FIELDS = ("PixelSize", "PixelSizeUnits")
 
@@ -21,15 +23,15 @@ class PixelSize(NamedTuple):
     source: str
 
 
-def pixel_size(path: Path, plane: Plane, sidecars: Sidecars) -> PixelSize | None:
+def pixel_size(path: Path, plane: Plane | ZarrLevel | Header, sidecars: Sidecars) -> PixelSize | None:
     """Return the pixel size that a sidecar or else the file itself gives; None if neither does.
 
     Parameters
     ----------
     path : Path
         The image, below the folder of the sidecars.
-    plane : Plane
-        Its content, with the pixel size of its metadata.
+    plane : Plane, ZarrLevel or Header
+        Its content, or what it declares, with the pixel size of its metadata.
     sidecars : Sidecars
         Of the dataset: one object for all its images reads each sidecar once.
 

@@ -86,7 +86,7 @@ def suggest_pixel_size(source: SourceImages, images: list[ImageFile], account: A
     account, sample, sizes_um = account or Account(), evenly_chosen(images, MAX_IMAGES), []
     for image in sample:
         with account.item(image.path):
-            sizes_um.append(structure_size_px(image.read()) * image.um_per_px)
+            sizes_um.append(structure_size_px(image.middle().read()) * image.um_per_px)
     if not sizes_um:
         raise UserError(f"No scale can be suggested. {account.skipped[sample[0].path]}")
     source_px = float(np.median([structure_size_px(image) for image in source.images.values()]))

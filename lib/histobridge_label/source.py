@@ -87,9 +87,7 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
         published dataset cannot be had or used. Of the user's own images, a fault costs only the image, as long as one
         with a mask remains.
     """
-    dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
-    if not dataset.procedural and not any(image.mask for image in dataset.images):
-        raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
+    dataset = labelled_dataset(name, manifest)
     account = Account(noun="labelled images") if manifest else None
     _fetch(dataset, data, mirror, account)
     um_per_px = TRAINING_UM_PER_PX.get(dataset.name) or _suitable_pixel_size(dataset, data, account)
@@ -100,6 +98,14 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     masks = {name: mask for name, mask in masks.items() if name in images}
     _check_remaining(dataset, masks, account)
     return LabelledSource(dataset, um_per_px, images, masks, account or Account())
+
+
+def labelled_dataset(name: str, manifest: Path | None) -> Dataset:
+    """Return the description of a labelled dataset; raise a `UserError` if there is none, or it has no masks."""
+    dataset = _from_manifest(manifest) if manifest else load_dataset(DRAWN.get(name, name))
+    if not dataset.procedural and not any(image.mask for image in dataset.images):
+        raise UserError(f"'{dataset.name}' has no masks: a labelled source is needed, such as tem, or phantom.")
+    return dataset
 
 
 def _fetch(dataset: Dataset, data: Path, mirror: Path | None, account: Account | None) -> None:

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from skimage.transform import resize
 
 from histobridge.errors import UserError
+from histobridge.io import resample as resampling
 from histobridge.io.resample import resample, resample_mask
+from histobridge.tiles import blocks
 
 GREY = np.add.outer(np.arange(40), 5 * np.arange(43)).astype(np.uint8)  # a ramp from 0 to 249
 CLASSES = (GREY % 3).astype(np.uint8)
@@ -88,3 +91,13 @@ def test_missing_pixel_sizes_are_refused(size):
         for sizes in ((size, 0.1), (0.1, size)):
             with pytest.raises(UserError, match=f"a.png has the pixel size {size} µm/px"):
                 function(CLASSES, *sizes, name="a.png")
+
+
+@pytest.mark.parametrize(("shape", "to"), [((90, 70), (31, 25)), ((90, 70), (200, 133)), ((301, 97), (17, 80))])
+def test_parts_fit_together_to_what_the_whole_image_would_become(monkeypatch, shape, to):
+    """Shrunk, enlarged, and one of each; whatever the size of the parts and of what is read for them."""
+    monkeypatch.setattr(resampling, "MOST_READ_PX", 2000)
+    image, result = np.random.default_rng(0).random(shape).astype(np.float32), np.empty(to, np.float32)
+    for where in blocks(to, 13):
+        result[where] = resampling.resize_part(lambda place: image[place], shape, to, where)
+    np.testing.assert_allclose(result, resize(image, to, order=1, mode="edge", anti_aliasing=True), atol=1e-6)

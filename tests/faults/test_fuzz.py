@@ -146,7 +146,7 @@ def handed_off(drawn, tmp_path_factory):
 def test_corrections(tmp_path, handed_off, histobridge, count):
     """`import` reads what can be read, and mentions every other file."""
     rng = random.Random(3)
-    endings = (names.COMBINED, names.AXON, names.MYELIN, names.FIBRES, names.INSTANCES)
+    endings = (names.COMBINED, names.AXON, names.MYELIN, names.FIBRES, names.INSTANCES, names.ROIS)
     for number in range(12 * MORE):
         corrected = tmp_path / f"corrected {number}"
         corrected.mkdir()

@@ -14,6 +14,7 @@ from histobridge_label.edits import edit_table
 from histobridge_label.export import Labelled, names, write_handoff
 from histobridge_label.export.geojson import write_geojson
 from histobridge_label.export.instances import fibre_labels
+from histobridge_label.export.rois import write_rois
 
 UM = 0.1
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
@@ -136,16 +137,17 @@ def test_two_single_masks_are_combined(handoff, returned, corrected):
     np.testing.assert_array_equal(found.after, corrected)
 
 
-@pytest.mark.parametrize("ending", [names.COMBINED, names.FIBRES])
+@pytest.mark.parametrize("ending", [names.COMBINED, names.FIBRES, names.ROIS])
 def test_in_a_copy_of_the_handoff_the_edited_file_counts(ending, handoff, returned, corrected):
-    """Whether it is a mask or polygons; an image without edits is found and not changed."""
+    """Whether it is a mask, polygons or ROIs; an image without edits is found and not changed."""
     shutil.copytree(handoff.folder, returned, dirs_exist_ok=True)
     path = next(returned.rglob(f"{A}{ending}"))
     path.unlink()
     if ending == names.COMBINED:
         write_mask(path, corrected)
     else:
-        write_geojson(path, corrected, fibre_labels(corrected, UM))
+        write = {names.FIBRES: write_geojson, names.ROIS: write_rois}[ending]
+        write(path, corrected, fibre_labels(corrected, UM))
     matched, account = read_corrections(handoff.folder, returned)
     assert [(found.image, found.changed) for found in matched] == [(A, True), (B, False)] and not account.skipped
     assert list(account.used) == [path]

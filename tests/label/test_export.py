@@ -21,6 +21,7 @@ from histobridge_label.export import instances as instances_module
 from histobridge_label.export.geojson import read_geojson
 from histobridge_label.export.instances import fibre_labels, write_instances
 from histobridge_label.export.names import BIDS_IMAGE, Names
+from histobridge_label.export.rois import read_rois
 
 UM = 0.1
 
@@ -127,7 +128,7 @@ def test_a_name_that_follows_bids_is_kept():
 
 
 def test_every_file_of_an_image_is_read_back_exactly(written, nerve):
-    """The masks with the names and grey levels of AxonDeepSeg, the instances and the polygons; images within 8 bits."""
+    """The masks with the names and grey levels of AxonDeepSeg, instances, polygons and ROIs; images within 8 bits."""
     image, mask, uncertainty = nerve
     assert (names.COMBINED, names.AXON, names.MYELIN) == ("_seg-axonmyelin.png", "_seg-axon.png", "_seg-myelin.png")
     for name in written.images["image"]:
@@ -140,6 +141,7 @@ def test_every_file_of_an_image_is_read_back_exactly(written, nerve):
             np.testing.assert_array_equal(read_image(written.file(name, ending)), mask == value)
         np.testing.assert_array_equal(tifffile.imread(written.file(name, names.INSTANCES)), fibre_labels(mask, UM))
         np.testing.assert_array_equal(read_geojson(written.file(name, names.FIBRES), mask.shape), mask)
+        np.testing.assert_array_equal(read_rois(written.file(name, names.ROIS), mask.shape), mask)
         for ending, values in ((names.UNCERTAINTY, uncertainty), (".png", image)):
             np.testing.assert_allclose(read_image(written.file(name, ending)), values, atol=0.5 / 255 + 1e-6)
 

@@ -1,6 +1,7 @@
 """geojson: a mask written as polygons is read back exactly, and the polygons are what QuPath expects."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from shapely.geometry import shape as geometry_of
 from histobridge.display.drawing import CLASS_COLOURS
 from histobridge.errors import UserError
 from histobridge.phantom import phantom
+from histobridge_label.export import geojson, names
 from histobridge_label.export.geojson import COLOURS, features, fill, read_geojson, trace, write_geojson
 from histobridge_label.export.instances import fibre_labels
 
@@ -209,3 +211,25 @@ def test_files_that_hold_no_mask_are_refused(content, message, tmp_path):
     with pytest.raises(UserError, match=message) as refused:
         read_geojson(tmp_path / "a.geojson", (5, 5))
     assert "a.geojson" in str(refused.value)
+
+
+def test_a_file_that_qupath_has_written_is_read_back_exactly(tmp_path):
+    """With all that its writer adds (0.4 to 0.7): ids, locks, colours, metadata twice, measurements as an object."""
+    mask = phantom("sem", 4, (60, 70))[1]
+    written = []
+    for number, one in enumerate(features(mask, fibre_labels(mask, UM))):
+        properties = one["properties"] | {"isLocked": True, "color": [1, 2, 3], "measurements": {"fibre": number}}
+        geometry = json.loads(json.dumps(one["geometry"]), parse_int=float)  # corners that were moved are no integers
+        written.append({"type": "Feature", "id": f"b1d7-{number}", "geometry": geometry, "properties": properties})
+    text = json.dumps({"type": "FeatureCollection", "features": written})
+    (tmp_path / "a.geojson").write_text(text.replace('"isLocked"', '"metadata": {}, "metadata": {}, "isLocked"'))
+    np.testing.assert_array_equal(read_geojson(tmp_path / "a.geojson", mask.shape), mask)
+
+
+def test_the_script_for_qupath_reads_and_writes_the_files_of_a_handoff():
+    """It names the endings, classes and colours of this module."""
+    script = (Path(geojson.__file__).with_name("qupath") / names.QUPATH).read_text()
+    assert f'stem + "{names.FIBRES}"' in script and 'stem + ".json"' in script
+    for class_name, (red, green, blue) in COLOURS.items():
+        assert f"{class_name}: makeRGB({red}, {green}, {blue})" in script
+    assert '"FEATURE_COLLECTION"' in script

@@ -482,7 +482,7 @@ def test_the_page_and_the_command_line_count_the_same_fibres(labelled, capsys):
     measures = labelled[1].measures.assign(n_fibres=[3, 4, 5], n_unmyelinated=[1, 0, 1])
     done = labelled[1]._replace(measures=measures)
     with pytest.raises(typer.Exit):
-        cli._print_result(done)
+        cli._print_result(done, labelled[0])
     assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
     data = page.ReportData(SimpleNamespace(account=Account()), None, [1, 2, 3], done.handoff, measures, [])
     numbers = page.headline_numbers(data)

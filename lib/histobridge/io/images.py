@@ -60,7 +60,7 @@ def image_of(plane: Plane, name: object) -> np.ndarray:
         raise UserError(f"{name} has colours that are multiplied by their transparency: save it without transparency.")
     image = _luminance(plane.values)
     if plane.values.dtype.kind == "f":
-        _check_finite(image, name)
+        check_finite(image, name)
     else:
         image /= plane.full_scale
     return image
@@ -71,7 +71,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
 
     Values outside 0..1 are clipped. NaN and infinity, or a file that cannot be written, raise a `UserError`.
     """
-    _check_finite(image, path)
+    check_finite(image, path)
     write_png(path, np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8))
 
 
@@ -100,14 +100,25 @@ def normalise(image: np.ndarray, *, name: object = "The image") -> np.ndarray:
     >>> normalise(np.array([[100.0, 100.0, 150.0, 300.0, 300.0]])).tolist()
     [[0.0, 0.0, 0.25, 1.0, 1.0]]
     """
+    return stretched(image, stretch_limits(image, name))
+
+
+def stretch_limits(image: np.ndarray, name: object = "The image") -> tuple[float, float]:
+    """Return the two grey values that `normalise` makes 0 and 1; raise a `UserError` if they coincide."""
     bottom, top = np.percentile(image.flatten(), STRETCHED, overwrite_input=True)  # one copy; it makes two by itself
     if not top > bottom:
         raise UserError(f"{name} is constant (grey value {bottom:g}): it shows nothing, leave it out.")
-    stretched = np.empty(image.shape, dtype=np.float32)
+    return bottom, top
+
+
+def stretched(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Return an image [H, W] as float32 in which two grey values have become 0 and 1; values outside are clipped."""
+    bottom, top = limits
+    result = np.empty(image.shape, dtype=np.float32)
     for top_row in range(0, len(image), ROWS):
         rows = slice(top_row, top_row + ROWS)
-        stretched[rows] = np.clip((image[rows] - bottom) / (top - bottom), 0, 1)
-    return stretched
+        result[rows] = np.clip((image[rows] - bottom) / (top - bottom), 0, 1)
+    return result
 
 
 def middle(image: np.ndarray, side: int) -> np.ndarray:
@@ -129,7 +140,8 @@ def _luminance(values: np.ndarray) -> np.ndarray:
     return grey
 
 
-def _check_finite(image: np.ndarray, name: object) -> None:
+def check_finite(image: np.ndarray, name: object) -> None:
+    """Raise a `UserError` about `name` if an image holds NaN or infinity."""
     n_bad = int(image.size - np.isfinite(image).sum())
     if n_bad:
         raise UserError(f"{name} holds {n_bad} pixels that are NaN or infinite: replace them first.")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -21,7 +21,8 @@ from histobridge.io.files import atomic_write
 from histobridge.io.limits import check_memory, printable
 from histobridge.io.plane import Plane, check_room
 from histobridge.io.png import PNG_SIGNATURE, decode_png, png_header
-from histobridge.io.tiff import TIFF_SIGNATURES, decode_tiff, open_tiff, single_page
+from histobridge.io.tiff import TIFF_SIGNATURES, declared_size, decode_tiff, open_tiff, single_page
+from histobridge.io.units import DeclaredSize
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 LFS_POINTER, ANNEX_POINTER = b"version https://git-lfs", b"annex/objects/"
@@ -53,20 +54,34 @@ def decode_plane(content: bytes, name: object) -> Plane:
         return replace(decode(file, name), sha256=hashlib.sha256(content).hexdigest())
 
 
+class Header(NamedTuple):
+    """What an image file declares of its plane: format, height and width (px), and the pixel size in its metadata."""
+
+    format: str
+    shape: tuple[int, int]
+    declared_size: DeclaredSize | None = None
+
+
 def size_of(path: str | os.PathLike) -> tuple[int, int]:
     """Return height and width, px, of an image file, which is not decoded; raises a `UserError` as `read_plane`."""
+    return header_of(path).shape
+
+
+def header_of(path: str | os.PathLike) -> Header:
+    """Read what an image file declares; no pixel is decoded. Raises a `UserError` as `read_plane`."""
     path = Path(path)
     with _faults_of(path):
         _status(path)
         with path.open("rb") as file:
             kind = _format(file, path)
             if kind == "PNG":
-                return png_header(file)[:2]
+                return Header(kind, png_header(file)[:2])
             if kind == "JPEG":
-                return JpegImageFile(file).size[::-1]
+                return Header(kind, JpegImageFile(file).size[::-1])
             with open_tiff(file, path) as tiff:
-                page = single_page(tiff, path)[0]
-                return page.imagelength, page.imagewidth
+                page, ome = single_page(tiff, path)
+                size = declared_size(tiff, page, ome, path)
+                return Header(kind, (page.imagelength, page.imagewidth), size)
 
 
 def write_png(path: str | os.PathLike, pixels: np.ndarray) -> None:

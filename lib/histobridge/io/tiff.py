@@ -12,6 +12,7 @@ import tifffile
 from histobridge.errors import UserError
 from histobridge.io.plane import Plane, check_room, refuse_stack
 from histobridge.io.tiff_metadata import Ome, imagej_size, listed, read_ome
+from histobridge.io.units import DeclaredSize
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "PALETTE": 1, "RGB": 3, "YCBCR": 3}
@@ -36,13 +37,20 @@ def decode_tiff(file: BinaryIO, name: object) -> Plane:
         _check_size(page, kind, name)
         remarks = [*_set_remark(ome, name), *_check_stored(page, tiff, name)]
         samples = page.asarray(squeeze=False)  # samples apart, depth, height, width, samples together
-        size = (ome and ome.size) or imagej_size(tiff, page, name)
+        size = declared_size(tiff, page, ome, name)
     samples = np.moveaxis(samples[:, 0], 0, 2).reshape(*samples.shape[2:4], -1)
     opacity = samples[..., -1] if alpha else None
     values, full_scale = _brightness(samples[..., : COLOURS[kind]], kind, page, name)
     if values.shape[2] == 1:
         values = values[..., 0]
     return Plane(values, full_scale, opacity, alpha == "associated", size, tuple(remarks))
+
+
+def declared_size(
+    tiff: tifffile.TiffFile, page: tifffile.TiffPage, ome: Ome | None, name: object
+) -> DeclaredSize | None:
+    """Return the pixel size that OME-XML, or else ImageJ's metadata, declare."""
+    return (ome and ome.size) or imagej_size(tiff, page, name)
 
 
 def single_page(tiff: tifffile.TiffFile, name: object) -> tuple[tifffile.TiffPage, Ome | None]:

@@ -63,6 +63,11 @@ def fibres(mask: np.ndarray, um_per_px: float) -> pd.DataFrame:
     >>> fibres(mask, 0.1)[["axon_area_um2", "myelin_area_um2", "g_ratio"]].round(6).values.tolist()
     [[1.0, 3.0, 0.5]]
     """
+    return fibres_with_map(mask, um_per_px)[0]
+
+
+def fibres_with_map(mask: np.ndarray, um_per_px: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return the table of `fibres`, a map of the fibres int [H, W], and the number in the map of each row, int [N]."""
     check_pixel_size(um_per_px, "The mask")
     axons = axon_instances(mask, min_px=min_axon_px(um_per_px))
     territory = fibre_instances(mask, axons)
@@ -71,7 +76,7 @@ def fibres(mask: np.ndarray, um_per_px: float) -> pd.DataFrame:
     myelin_px = np.bincount(territory[mask == MYELIN], minlength=axons.max(initial=0) + 1)[numbers]
     table["myelin_area_um2"] = myelin_px * um_per_px**2
     table["image_border_touching"] = np.isin(numbers, _at_border(territory))
-    return _with_sheath(table)[FIBRE_COLUMNS]
+    return _with_sheath(table)[FIBRE_COLUMNS], territory, numbers
 
 
 def fibre_instances(mask: np.ndarray, axons: np.ndarray) -> np.ndarray:
@@ -121,11 +126,16 @@ def fibre_summary(mask: np.ndarray, table: pd.DataFrame, um_per_px: float) -> di
     UserError
         If the pixel size is missing or not a positive number.
     """
+    return summary_of_counts(np.bincount(mask.ravel(), minlength=3), table, um_per_px)
+
+
+def summary_of_counts(pixels: np.ndarray, table: pd.DataFrame, um_per_px: float) -> dict[str, float]:
+    """Return the `fibre_summary` of a mask that was read in parts, of which `pixels` int [3] counts each class."""
     check_pixel_size(um_per_px, "The mask")
-    area_um2 = mask.size * um_per_px**2
+    area_um2 = int(pixels.sum()) * um_per_px**2
     sheathed = table["myelin_area_um2"] > 0
     whole = table.loc[sheathed & ~table["image_border_touching"], AVERAGED]
-    mvf, avf = (float(np.mean(mask == value)) for value in (MYELIN, AXON))
+    mvf, avf = (float(pixels[value] / pixels.sum()) for value in (MYELIN, AXON))
     return {
         "image_area_um2": area_um2,
         "n_fibres": int(sheathed.sum()),

@@ -2,10 +2,12 @@
 
 ===========  ==========================================================================================================
 `names`      file names: BIDS in front, AxonDeepSeg behind
-`geojson`    polygons for QuPath
+`geojson`    polygons for QuPath, which `qupath/qupath.groovy` imports and exports
+`rois`       ROIs for Fiji
 `instances`  numbered fibres for napari, Cellpose and Fiji
 `bids`       the files that a BIDS derivative dataset needs at its top
 `write`      write a hand-off: all of the above for every image
+`earlier`    an earlier hand-off in the same folder makes room
 `read`       read a hand-off, and find the files that were edited since
 ===========  ==========================================================================================================
 """

@@ -15,13 +15,13 @@ from histobridge.cache import digest
 from histobridge.io.limits import LONGEST_NAME
 
 DESCRIPTION, IMAGES, PROVENANCE = "dataset_description.json", "images.tsv", "provenance.json"
-REVIEW_ORDER = "review_order.csv"
+REVIEW_ORDER, QUPATH = "review_order.csv", "qupath.groovy"
 
 COMBINED, AXON, MYELIN = "_seg-axonmyelin.png", "_seg-axon.png", "_seg-myelin.png"
 """Endings of AxonDeepSeg: grey levels 0 / 127 / 255 for both classes, and 0 / 255 for one class."""
 
-INSTANCES, FIBRES, UNCERTAINTY = "_instances.tif", "_fibres.geojson", "_uncertainty.png"
-ENDINGS = (COMBINED, AXON, MYELIN, INSTANCES, FIBRES, UNCERTAINTY)
+INSTANCES, FIBRES, ROIS, UNCERTAINTY = "_instances.tif", "_fibres.geojson", "_rois.zip", "_uncertainty.png"
+ENDINGS = (COMBINED, AXON, MYELIN, INSTANCES, FIBRES, ROIS, UNCERTAINTY)
 
 MODALITIES = ["TEM", "SEM", "uCT", "BF", "DF", "PC", "DIC", "FLUO", "CONF", "PLI", "CARS", "2PE", "MPE", "SR", "NLO"]
 MODALITIES += ["OCT", "SPIM"]

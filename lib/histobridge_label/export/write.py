@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,28 +15,26 @@ import pandas as pd
 
 from histobridge import __version__
 from histobridge.classes import AXON, MYELIN
-from histobridge.errors import BrokenError, UserError, one_of
+from histobridge.errors import UserError, one_of
 from histobridge.io.files import DRAFT, sha256_of, write_json, write_table
 from histobridge.io.images import write_image
-from histobridge.io.kept import set_aside
 from histobridge.io.limits import printable
 from histobridge.io.masks import check_same_size, write_mask
 from histobridge.io.resample import check_pixel_size
 from histobridge.items import Account
 from histobridge.metrics import review_order
 from histobridge_label.export import bids, names
+from histobridge_label.export.earlier import make_room, refuse_to_lose, set_tables_aside
 from histobridge_label.export.geojson import write_geojson
 from histobridge_label.export.instances import fibre_labels, write_instances
 from histobridge_label.export.read import (
     CHECKSUMS,
     SIDECAR,
     Handoff,
-    changed_files,
-    is_handoff,
-    is_own_table,
     read_handoff,
     read_provenance,
 )
+from histobridge_label.export.rois import write_rois
 
 ENDINGS = (".png", SIDECAR, *names.ENDINGS)
 """Of the files of one image."""
@@ -81,10 +78,10 @@ def write_handoff(
     """Write images and their labels as a BIDS derivative dataset, one image after another.
 
     For every image: the image itself (8 bits), the combined and the single masks as AxonDeepSeg names them, an instance
-    map, polygons for QuPath, the uncertainty and the pixel size. At the top: `review_order.csv`, `images.tsv`,
-    `provenance.json` and the files of BIDS. Each file is written atomically, `provenance.json` last: its presence marks
-    a complete hand-off. An earlier hand-off in the folder is replaced, unless one of its files was edited; one without
-    its provenance, and tables that were changed, are set aside.
+    map, polygons for QuPath, ROIs for Fiji, the uncertainty and the pixel size. At the top: `review_order.csv`,
+    `images.tsv`, `provenance.json`, a script for QuPath and the files of BIDS. Each file is written atomically,
+    `provenance.json` last: its presence marks a complete hand-off. An earlier hand-off in the folder is replaced,
+    unless one of its files was edited; one without its provenance, and tables that were changed, are set aside.
 
     Parameters
     ----------
@@ -111,13 +108,13 @@ def write_handoff(
         dataset or edited files.
     """
     folder = Path(folder)
-    _refuse_to_lose(folder)
+    refuse_to_lose(folder)
     image_names, rows, orders, sources, has_room = names.Names(), [], [], {}, False
     for item in labelled:
         with account.item(item.source or item.name) if account is not None else contextlib.nullcontext():
             _check(item)
             if not has_room:  # an earlier hand-off stays until there is a valid image to replace it
-                _make_room(folder)
+                make_room(folder)
                 has_room = True
             name = image_names.add(item.name, item.subject, item.modality)
             with _removed_on_failure(folder, name):
@@ -170,6 +167,7 @@ def _write_image_files(folder: Path, name: names.ImageName, item: Labelled) -> i
     write_image(stem + names.UNCERTAINTY, item.uncertainty)
     write_instances(stem + names.INSTANCES, fibres, item.um_per_px)
     write_geojson(stem + names.FIBRES, item.mask, fibres)
+    write_rois(stem + names.ROIS, item.mask, fibres)
     return int(fibres.max(initial=0))
 
 
@@ -223,7 +221,7 @@ def complete_handoff(folder: Path, labelled: Iterable[Labelled]) -> Handoff:
         If the folder cannot be written; a `BrokenError` if there is no provenance.
     """
     folder, provenance = Path(folder), read_provenance(folder)
-    _set_tables_aside(folder, provenance[CHECKSUMS])
+    set_tables_aside(folder, provenance[CHECKSUMS])
     missing = dict.fromkeys(name for name in provenance[CHECKSUMS] if not (folder / name).exists())
     if missing:
         first = next(iter(missing))
@@ -242,66 +240,3 @@ def _move(wanted: Iterable[str], fresh: Handoff, folder: Path) -> None:
         if (fresh.folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(fresh.folder / name, folder / name)
-
-
-def _refuse_to_lose(folder: Path) -> None:
-    """Raise a `UserError` if the folder holds another dataset, or work of people in the files of a hand-off."""
-    broken = _written_or_broken(folder) is None
-    if (folder / names.DESCRIPTION).exists() and not is_handoff(folder) and not (broken and _is_broken(folder)):
-        raise UserError(f"{folder} holds another dataset: hand the labels off to a folder of their own.")
-    written = _written_or_broken(folder) or {}
-    if changed := [name for name in changed_files(folder, written) if not is_own_table(name)]:
-        raise UserError(
-            f"{folder / changed[0]} was edited since it was written ({len(changed)} such files): move your corrections "
-            "to a folder of their own, or choose another one for the new labels."
-        )
-
-
-def _written_or_broken(folder: Path) -> dict[str, str] | None:
-    """Return the checksums of the files of an earlier hand-off; none are known without a whole provenance."""
-    try:
-        return read_provenance(folder)[CHECKSUMS]
-    except BrokenError:
-        return None
-
-
-def _is_broken(folder: Path) -> bool:
-    """Return whether a folder looks like a hand-off whose two records are both broken."""
-    try:
-        json.loads((folder / names.DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return (folder / names.PROVENANCE).exists()
-    return False
-
-
-def _make_room(folder: Path) -> None:
-    """Remove the files of an earlier hand-off, so that none of an image that no longer exists stays behind.
-
-    Without its provenance nobody knows which files people have edited: then the whole folder is set aside.
-    """
-    written = _written_or_broken(folder)
-    if written is not None:
-        _set_tables_aside(folder, written)
-        _remove(folder, list(written))
-    elif any(path.name.endswith(names.ENDINGS) for path in folder.rglob("*")) or (folder / names.PROVENANCE).exists():
-        set_aside(folder, f"has no readable {names.PROVENANCE}, so that nobody knows which files were edited")
-
-
-def _set_tables_aside(folder: Path, written: dict[str, str]) -> None:
-    for name in filter(is_own_table, changed_files(folder, written)):
-        set_aside(folder / name, "is not as it was written")
-
-
-def _remove(folder: Path, files: list[str]) -> None:
-    """Remove the files of an earlier hand-off.
-
-    The table of images goes first, because without it a hand-off counts as incomplete. The provenance goes last,
-    because it lists the files, so that an interrupted removal can be continued. The dataset description stays, because
-    it marks the folder as a hand-off.
-    """
-    removed = [names.IMAGES, *(name for name in files if name != names.DESCRIPTION), names.PROVENANCE]
-    for name in removed:
-        (folder / name).unlink(missing_ok=True)
-    for parent in sorted({parent for name in removed for parent in Path(name).parents}, reverse=True):
-        with contextlib.suppress(OSError):  # the folder is not empty
-            (folder / parent).rmdir()

@@ -30,6 +30,7 @@ SIGNS = {"sem": -1, "bf": 1, "tem-other": 1}
 VARIANTS: dict[str, dict] = {
     "compact": {},
     "G with the shortcut": {"condition_shortcut": True},
+    "600 steps": {"steps": 600},
     "random start of F": {"start_f": "random"},
     "cycle 2, L1 1": {"weight_cycle": 2.0, "weight_l1": 1.0},
     "identity term 4": {"weight_identity": 4.0},

@@ -111,6 +111,11 @@ def contrast_sign(strategy: str, translator: str) -> int:
 
 
 def method_order(method: Method) -> tuple[int, int]:
-    """Return the place of a method in tables and figures; unknown names come last."""
-    orders = zip((STRATEGIES, TRANSLATORS), method, strict=True)
-    return tuple(order.index(name) if name in order else len(order) for order, name in orders)
+    """Return the place of a method in tables and figures.
+
+    A strategy that is not in `STRATEGIES` stands beside `refined`, before the references; an unknown
+    translator is last.
+    """
+    strategy, translator = method
+    place = TRANSLATORS.index(translator) if translator in TRANSLATORS else len(TRANSLATORS)
+    return STRATEGIES.index(strategy if strategy in STRATEGIES else REFINED), place

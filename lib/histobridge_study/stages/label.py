@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from histobridge.config import REFERENCES, REFINED, STRATEGIES
+from histobridge.config import REFERENCES
 from histobridge.data.datasets import Sample
 from histobridge.io.files import read_table
 from histobridge.io.masks import read_mask, write_mask
@@ -16,12 +16,10 @@ from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, cached
 from histobridge.training.map_images import map_images
+from histobridge_study.analysis.methods import Method, method_order
 from histobridge_study.runs import Run, Stage
 
 STAGE = "03_label"
-
-Method = tuple[str, str]
-"""A strategy and its translator."""
 
 Labels = Mapping[Method, Mapping[str, np.ndarray]]
 """Masks uint8 [H, W] by method, then by name of image."""
@@ -76,17 +74,11 @@ def write_labels(stage: Stage, labels: Labels) -> dict[Method, Mapping[str, np.n
     dict
         The labels in the order of all tables: by strategy, the references last, then by translator.
     """
-    order = sorted(labels, key=partial(_place, stage.run.study.translators))
+    order = sorted(labels, key=method_order)
     for method in order:
         for name, mask in labels[method].items():
             write_mask(stage.folder / _folder(method) / f"{name}.png", mask)
     return {method: labels[method] for method in order}
-
-
-def _place(translators: Sequence[str], method: Method) -> tuple[int, int]:
-    """Return the place of a method in tables; a strategy that is not in `STRATEGIES` stands beside `refined`."""
-    strategy = method[0] if method[0] in STRATEGIES else REFINED
-    return STRATEGIES.index(strategy), translators.index(method[1])
 
 
 def read_labels(stage: Stage) -> dict[Method, dict[str, np.ndarray]]:

@@ -17,8 +17,9 @@ from histobridge.metrics.calibration import calibration_error, reliability, spar
 from histobridge.metrics.review import error_recall
 from histobridge.strategies import Examples, Labeller, refine, teachers
 from histobridge.translators import Translator
+from histobridge_study.analysis.methods import Method
 from histobridge_study.runs import Run
-from histobridge_study.stages.label import Method, dice_rows, predictions, source_segmenter, student_fit
+from histobridge_study.stages.label import dice_rows, predictions, source_segmenter, student_fit
 
 STAGE = "04_refine"
 METHOD = (REFINED, "syndiff")
