@@ -16,11 +16,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from histobridge.errors import BrokenError, OutputError, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DRAFT = ".draft-"
 ABANDONED_S = 3600
@@ -169,6 +172,8 @@ def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> p
     BrokenError
         If the file is missing, empty or no table.
     """
+    import pandas as pd  # half a second, which importing the core need not cost
+
     options = {"dtype": {"image": str, "subject": str, "mask": str}} | options
     try:
         return pd.read_csv(path, sep=separator, **options).map(_as_written)

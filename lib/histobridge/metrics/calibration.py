@@ -6,8 +6,12 @@ pixel that postprocessing changed against the network is most uncertain. Uncerta
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEMPERATURE = 1.75
 """Divides the logits (Guo et al., ICML 2017), because networks that learn from their own labels are overconfident.
@@ -54,6 +58,8 @@ def reliability(uncertain: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:
         A row for each of `BINS` bins of confidence (one minus uncertainty): `n` pixels, and the sums `confident` and
         `right` over them. Tables of several images can be added.
     """
+    import pandas as pd  # half a second, which importing the core need not cost
+
     confidence = 1 - uncertain.ravel()
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     sums = [np.bincount(bins, weights, minlength=BINS) for weights in (None, confidence, ~wrong.ravel())]
@@ -80,6 +86,8 @@ def sparsification(uncertain: np.ndarray, wrong: np.ndarray, *, steps: int = 20)
         removed first. The mean of `error` - `oracle` is the area under the sparsification error curve (Ilg et al.,
         ECCV 2018): 0 is perfect.
     """
+    import pandas as pd
+
     removed = np.arange(steps) / steps
     error, oracle = (_error_left(wrong.ravel(), order.ravel(), removed) for order in (uncertain, wrong))
     return pd.DataFrame({"removed": removed, "error": error, "oracle": oracle})

@@ -8,9 +8,9 @@ share out their myelin by a watershed seeded with the axons, and diameters are t
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 from skimage.measure import regionprops_table
 from skimage.segmentation import watershed
@@ -19,6 +19,9 @@ from histobridge.classes import AXON, MYELIN
 from histobridge.errors import check_pixel_size
 from histobridge.metrics.instances import MIN_AXON_PX, axon_instances
 from histobridge.metrics.validation import NAN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 THINNEST_AXON_UM = 0.2
 """Diameter of the thinnest axon that carries myelin (Waxman and Bennett, Nature New Biol. 1972)."""
@@ -178,6 +181,8 @@ def _statistics(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _axon_table(axons: np.ndarray, um_per_px: float) -> pd.DataFrame:
+    import pandas as pd  # half a second, which importing the core need not cost
+
     properties = ("label", "centroid", "area", "perimeter", "eccentricity", "solidity")
     table = pd.DataFrame(regionprops_table(axons, properties=properties))
     table["axon_area_um2"] = table.pop("area") * um_per_px**2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from histobridge.metrics.validation import ratio
 from histobridge.tiles import tile_places
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TILE_PX = 64
 
@@ -27,6 +31,8 @@ def review_order(uncertain: dict[str, np.ndarray], *, side: int = TILE_PX) -> pd
         `image`, `top_px`, `left_px`, `side_px`, and the mean `uncertainty` of the tile and of its image,
         `image_uncertainty`.
     """
+    import pandas as pd  # half a second, which importing the core need not cost
+
     rows = [
         {"image": name, "top_px": top, "left_px": left, "side_px": side, "uncertainty": float(values.mean())}
         for name, image in uncertain.items()
