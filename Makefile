@@ -12,7 +12,7 @@ help:  ## show this help
 
 # The environment: exact pins, and this library in place. Made anew when a pin changes.
 $(STAMP): requirements.lock pyproject.toml
-	@echo "Making the environment in .venv: about 210 packages, three to six minutes, once ..."
+	@echo "Making the environment in .venv: about 260 packages, three to six minutes, once ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock \
 		| awk '/^(Collecting|Installing)/ {print substr($$0, 1, 100); fflush()}'
