@@ -50,7 +50,7 @@ def test_a_section_is_labelled_written_and_handed_off(apply, applied):
     mask = read_mask(handoff.file(handoff.images["image"][0], names.COMBINED))[0]
     written = zarr.open_group(out / "sections" / "s" / "s.ome.zarr", mode="r")["labels/axon-myelin/0"][:]
     np.testing.assert_array_equal(mask, written)
-    assert (out / "report.html").exists() and (mask == 2).any()
+    assert (out / "report.html").exists() and mask.any()
 
 
 def test_the_same_as_json(apply, applied):
@@ -59,7 +59,7 @@ def test_the_same_as_json(apply, applied):
     record, out = json.loads(told), applied[1]
     assert code == 0 and "[1/3]" in err and "1 used, 0 skipped" in err
     assert record["sections"] == [str(out / "sections" / "s" / "s.ome.zarr")] and record["skipped"] == []
-    assert record["images"][0]["image"] == "s" and record["images"][0]["n_fibres"] > 0
+    assert record["images"][0]["image"] == "s" and record["images"][0]["mvf"] > 0
     uncertain = [tile["uncertainty"] for tile in record["correct_first"]]
     assert uncertain == sorted(uncertain, reverse=True)
     assert shlex.split(record["next"])[:2] == ["histobridge", "import"]
