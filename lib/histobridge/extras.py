@@ -32,7 +32,7 @@ EXTRAS = {
         "snakemake",
     ),
     "export": ("bioimageio", "onnx", "onnxruntime"),
-    "napari": ("magicgui", "napari", "qtpy"),
+    "napari": ("PySide6", "magicgui", "napari", "qtpy"),
 }
 """Modules that each extra brings."""
 

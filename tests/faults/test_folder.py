@@ -20,7 +20,7 @@ from histobridge.phantom import phantom
 from histobridge_label import labelling
 from histobridge_label.export import names, read_handoff, write
 from histobridge_label.find_images import find_images
-from histobridge_label.image_file import grey_levels
+from histobridge_label.image_file import ImageFile, grey_levels
 from histobridge_label.model import Model
 from histobridge_label.pipeline import label_folder
 
@@ -312,7 +312,7 @@ def test_an_image_that_changes_after_the_look_costs_itself(applied, pair, change
         assert "bad.png" in (handoff.folder.parent / "report.html").read_text()
 
 
-STEPS = {"read": (labelling, "at_scale"), "hand-off": (labelling, "resize_mask"), "page": (page, "grey_webp")}
+STEPS = {"read": (ImageFile, "at_scale"), "hand-off": (labelling, "resize_mask"), "page": (page, "grey_webp")}
 STEPS |= {"polygons": (write, "write_geojson"), "measures": (labelling, "measure_masks")}
 
 
