@@ -74,10 +74,11 @@ def scores(dataset: Dataset, data: Path, out: Path) -> pd.DataFrame:
             truth = load_masks(at_native_size(dataset, record), record.um_per_px, data)[record.stem]
             mask, _ = read_mask(handoff.file(labelled[Path(record.path).name], names.COMBINED))
             rows += [{"subject": record.subject, "image": record.stem, **s} for s in class_scores(truth, mask)]
-    by_subject = pd.DataFrame(rows).groupby(["class", "subject"])["dice"].mean().groupby("class")
+    scored = pd.DataFrame(rows)
+    by_subject = scored.groupby(["class", "subject"])["dice"].mean().groupby("class")
     table = by_subject.agg(dice="mean", least="min", most="max", subjects="count").reset_index()
     scales = {"um_per_px": read_json(out / SETTLED)["um_per_px"], "study_um_per_px": study_pixel_size(dataset.name)}
-    return table.assign(target=dataset.name, images=len(rows) // 2, **scales)
+    return table.assign(target=dataset.name, images=scored["image"].nunique(), **scales)
 
 
 def at_native_size(dataset: Dataset, record: ImageRecord) -> Dataset:

@@ -100,4 +100,9 @@ def print_json(rows: pd.DataFrame | list[dict]) -> None:
     import pandas as pd  # a second, which help should not cost
 
     records = pd.DataFrame(rows).to_json(orient="records", double_precision=10)
-    print(json.dumps(json.loads(records), indent=1, ensure_ascii=False))
+    print_record(json.loads(records))
+
+
+def print_record(record: dict | list) -> None:
+    """Print plain values as JSON."""
+    print(json.dumps(record, indent=1, ensure_ascii=False))

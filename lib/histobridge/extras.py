@@ -45,6 +45,6 @@ def missing_extra(error: ModuleNotFoundError) -> UserError | None:
     """
     module = (error.name or "").split(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if module in modules), None)
-    return (
-        UserError(f'This needs {module}, which is not installed: pip install "histobridge[{extra}]"') if extra else None
-    )
+    if extra is None:
+        return None
+    return UserError(f'This needs {module}, which is not installed: pip install "histobridge[{extra}]"')

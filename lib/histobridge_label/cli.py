@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -23,6 +22,7 @@ from histobridge.cli import (
     finish,
     print_account,
     print_json,
+    print_record,
     progress_to_stderr,
 )
 from histobridge.errors import UserError, one_of
@@ -30,6 +30,9 @@ from histobridge.io.progress import live_line
 
 Images = Annotated[Path, typer.Argument(help="Folder of images (PNG, TIFF, JPEG, OME-Zarr), or a BIDS dataset.")]
 Out = Annotated[Path, typer.Option(help="Folder for all results.")]
+OutOrNone = Annotated[
+    Path | None, typer.Option(help="Folder for all results; without it the folder is looked at only.")
+]
 PixelSize = Annotated[
     float | None,
     typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars, OME or ImageJ metadata."),
@@ -44,9 +47,7 @@ POLARITIES = {"auto": "auto", "keep": 1, "invert": -1}
 @app.command(rich_help_panel=PANEL)
 def label(
     images: Images,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for all results; without it the folder is looked at only.")
-    ] = None,
+    out: OutOrNone = None,
     um_per_px: PixelSize = None,
     level: Level = 0,
     source: Annotated[str, typer.Option(help="Labelled dataset; `phantom` is drawn: offline, and a toy.")] = "tem",
@@ -208,7 +209,10 @@ def _look(images: Path, source: str, manifest: Path | None, data: Path, as_json:
     typed = ["histobridge", *(word for word in sys.argv[1:] if word != "--json")]
     with progress_to_stderr(as_json), live_line():
         seen = first_look(images, labelled_dataset(source, manifest), data, **options)
-    print(json.dumps(seen.record(typed), indent=1, ensure_ascii=False) if as_json else "\n".join(seen.lines(typed)))
+    if as_json:
+        print_record(seen.record(typed))
+    else:
+        print("\n".join(seen.lines(typed)))
     raise typer.Exit(2 if seen.without_size or seen.account.skipped else 0)
 
 
@@ -217,7 +221,7 @@ def _print_result(result, model: Path, *, as_json: bool = False) -> NoReturn:
     from histobridge_label import outcome
 
     if as_json:
-        print(json.dumps(outcome.record(result, model), indent=1, ensure_ascii=False))
+        print_record(outcome.record(result, model))
     with progress_to_stderr(as_json):
         if not as_json:
             print("\n" + "\n".join(outcome.lines(result, model)))

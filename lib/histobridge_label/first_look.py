@@ -173,4 +173,4 @@ def _seen(path: Path, sidecars: Sidecars, stated: float | None, level: int) -> S
     except UserError as error:
         declared, remark = None, str(error)
     known = stated if stated is not None else declared and declared.um_per_px
-    return SeenImage(path, getattr(header, "format", "OME-Zarr"), *header.shape, known, remark)
+    return SeenImage(path, header.format, *header.shape, known, remark)

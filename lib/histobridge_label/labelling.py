@@ -38,9 +38,6 @@ from histobridge_label.image_file import ImageFile
 from histobridge_label.model import Model
 from histobridge_label.native_grid import resize_map, resize_mask
 
-HANDOFF = "handoff"
-
-
 WORKING_BYTES, NATIVE_BYTES = 120, 80
 """Memory for each pixel of an image (bytes) while it is labelled, at the working scale, and while it is handed off and
 measured: 85 and 62 were measured on drawn tissue, with the largest zoom of test-time augmentation."""
@@ -117,7 +114,7 @@ def check_names(images: list[ImageFile], out: Path, modality: str | None) -> Non
     used = names.Names()
     for image in images:
         name = used.add(image.name, image.subject, modality)
-        check_path(out / HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
+        check_path(out / names.HANDOFF / name.folder / f"{name.image}{LONGEST_ENDING}")
 
 
 def at_scale(image: ImageFile, um_per_px: float) -> np.ndarray:
@@ -186,10 +183,10 @@ def hand_off(
     key = digest(model.fingerprint, files, modality)
     account = account or Account()
     native = _at_native_grid(labels, modality, account)
-    if _is_made_from(out / HANDOFF, key, len(labels)):
-        return complete_handoff(out / HANDOFF, native)
+    if _is_made_from(out / names.HANDOFF, key, len(labels)):
+        return complete_handoff(out / names.HANDOFF, native)
     facts = {"labels": key, "model": model.fingerprint, "labelled_at_um_per_px": model.um_per_px}
-    return write_handoff(out / HANDOFF, native, provenance | facts, account=account)
+    return write_handoff(out / names.HANDOFF, native, provenance | facts, account=account)
 
 
 def _is_made_from(folder: Path, key: str, number: int) -> bool:

@@ -20,7 +20,7 @@ from histobridge.io.masks import read_mask
 from histobridge.io.progress import ThrottledProgress
 from histobridge_label.export import Handoff, names
 from histobridge_label.inspect_folder import FolderScan
-from histobridge_label.labelling import HANDOFF, CachedLabel, at_scale
+from histobridge_label.labelling import CachedLabel, at_scale
 from histobridge_label.model import Model
 
 PAGE = "report.html"
@@ -139,7 +139,7 @@ def headline_numbers(data: ReportData) -> dict[str, str]:
 def _left_out(number: int) -> str:
     if number <= MOST_SHOWN:
         return ""
-    return f"The {MOST_SHOWN} most uncertain of {number} images are shown here; all lie in the folder {HANDOFF}."
+    return f"The {MOST_SHOWN} most uncertain of {number} images are shown here; all lie in the folder {names.HANDOFF}."
 
 
 def _tables(data: ReportData, shown: set[str]) -> dict[str, page.Table]:
@@ -164,7 +164,7 @@ def _tables(data: ReportData, shown: set[str]) -> dict[str, page.Table]:
 
 
 def _commands(out: Path, model_folder: str) -> list[str]:
-    correct = ["import", str(out / HANDOFF), "CORRECTED", "--to", "EDITS", "--finetune", model_folder]
+    correct = ["import", str(out / names.HANDOFF), "CORRECTED", "--to", "EDITS", "--finetune", model_folder]
     label_more = ["apply", model_folder, "MORE_IMAGES", "--out", "LABELS"]
     return [shlex.join(["histobridge", *line]) for line in (correct, label_more)]
 

@@ -11,9 +11,6 @@ from histobridge_napari.corrections import corrected_folder, read_label
 from histobridge_napari.layers import LayerData, class_layer_options, layers_of
 from histobridge_napari.review import Review
 
-HANDOFF = "handoff"
-"""The folder of the hand-off in what `histobridge label` and `apply` write."""
-
 
 def get_reader(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
     """Return the function that reads a path; None if it is neither a hand-off nor a mask, for another reader to try."""
@@ -21,7 +18,7 @@ def get_reader(path: str | list[str]) -> Callable[[str], list[LayerData]] | None
         return None
     place = Path(path)
     if place.is_dir():
-        return read_folder if any(is_handoff(folder) for folder in (place, place / HANDOFF)) else None
+        return read_folder if any(is_handoff(folder) for folder in (place, place / names.HANDOFF)) else None
     return read_mask_file if place.name.endswith(names.COMBINED) else None
 
 
@@ -46,5 +43,5 @@ def open_handoff(folder: Path) -> Handoff:
     UserError
         If there is none, or it cannot be read.
     """
-    inside = Path(folder) / HANDOFF
+    inside = Path(folder) / names.HANDOFF
     return read_handoff(inside if is_handoff(inside) else Path(folder))

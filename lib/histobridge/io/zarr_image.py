@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class ZarrLevel:
         What the user should be told.
     """
 
+    format: ClassVar[str] = "OME-Zarr"
     path: Path
     shape: tuple[int, int]
     dtype: np.dtype
@@ -113,7 +114,7 @@ def open_zarr(path: Path, level: int = 0) -> ZarrLevel:
     ------
     UserError
         If there is no OME-Zarr image or no such level, or the image has several planes, axes in another order, or
-        samples that are no numbers; or the package `zarr` is not installed.
+        samples that are no numbers.
     """
     path = Path(path)
     with _faults_of(path):
@@ -137,8 +138,6 @@ def _faults_of(path: Path) -> Iterator[None]:
         yield
     except (UserError, MemoryError):
         raise
-    except ModuleNotFoundError as error:
-        raise UserError(f"{path} is OME-Zarr: `pip install zarr` to read it.") from error
     except Exception as error:  # each decoder raises its own exceptions for a damaged chunk
         reason = printable(getattr(error, "strerror", None) or error)
         raise UserError(f"{path} cannot be read ({reason:.200}): is it all there, and whole?") from error

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from histobridge.cache import digest
 from histobridge.io.limits import LONGEST_NAME
 
+HANDOFF = "handoff"
+"""The folder of a hand-off in what `histobridge label` and `apply` write."""
 DESCRIPTION, IMAGES, PROVENANCE = "dataset_description.json", "images.tsv", "provenance.json"
 REVIEW_ORDER, QUPATH = "review_order.csv", "qupath.groovy"
 
