@@ -11,7 +11,7 @@ import pandas as pd
 
 from histobridge.errors import UserError, check_pixel_size
 from histobridge.io.limits import printable
-from histobridge.io.progress import Report, ThrottledProgress
+from histobridge.io.progress import Report, counted
 from histobridge.io.zarr_image import is_zarr
 from histobridge.items import Account
 from histobridge_label.find_images import find_images, unique_names
@@ -117,7 +117,7 @@ def scan_folder(
     UserError
         If there is no folder, no image, or none that can be used; or no pixel size is known.
     """
-    folder, report = Path(folder).resolve(), report or ThrottledProgress()
+    folder = Path(folder).resolve()
     paths, account = find_images(folder, exclude)
     if not paths:
         raise nothing_left(folder, account, [])
@@ -126,8 +126,8 @@ def scan_folder(
     folder = folder.parent if paths == [folder] else folder
     images, shown, sidecars = [], EvenlyKept(MOST_SHOWN), Sidecars(folder)
     names = unique_names([path.relative_to(folder) for path in paths])
-    for number, (path, name) in enumerate(zip(paths, names, strict=True), 1):
-        report(f"looking at {name}, {number} of {len(paths)}")
+    found = list(zip(paths, names, strict=True))
+    for path, name in counted(found, lambda one: f"looking at {one[1]},", report):
         with account.item(path):
             if is_zarr(path):
                 image = inspect_section(path, name, sidecars, um_per_px, level=level)

@@ -127,7 +127,7 @@ def headline_numbers(data: ReportData) -> dict[str, str]:
     """Return the numbers at the top of the page: images, fibres, the median axon, minutes."""
     measures = data.measures
     diameter, minutes = measures["axon_diameter_um_median"].median(), data.handoff.provenance.get("minutes")
-    numbers = {"images": str(len(data.handoff.images)), "skipped": str(len(data.scan.account.skipped))}
+    numbers = {"images": str(len(measures)), "skipped": str(len(data.scan.account.skipped))}  # a section counts once
     numbers |= {FIBRES[name]: str(measures[name].sum()) for name in ("n_fibres", "n_unmyelinated")}
     if np.isfinite(diameter):
         numbers["median axon"] = f"{diameter:.2f} µm"

@@ -486,7 +486,7 @@ def test_the_page_and_the_command_line_count_the_same_fibres(labelled, capsys):
     assert "3 images labelled, 12 fibres and 2 axons without myelin found" in capsys.readouterr().out
     data = page.ReportData(SimpleNamespace(account=Account()), None, [1, 2, 3], done.handoff, measures, [])
     numbers = page.headline_numbers(data)
-    assert (numbers["fibres"], numbers["axons without myelin"]) == ("12", "2")
+    assert (numbers["images"], numbers["fibres"], numbers["axons without myelin"]) == ("3", "12", "2")
 
 
 @pytest.mark.slow

@@ -12,20 +12,10 @@ from histobridge.io.masks import read_mask
 from histobridge.phantom import phantom
 from histobridge_label.corrections import read_corrections
 from histobridge_label.export import names, read_handoff
+from napari_session import PATIENCE_S, correct_learn_and_label, press, wait_for_end
 from virtual_display import settle
 
 A, B = "sub-r_sample-a_SEM", "sub-r_sample-b_SEM"
-PATIENCE_S = 900  # a busy machine takes minutes to import torch in a new process
-
-
-def press(viewer, key: str) -> None:
-    """Press a key while the picture has the focus."""
-    from qtpy.QtCore import Qt
-    from qtpy.QtTest import QTest
-
-    modifier = Qt.KeyboardModifier.ShiftModifier if key.startswith("Shift-") else Qt.KeyboardModifier.NoModifier
-    QTest.keyClick(viewer.window._qt_viewer.canvas.native, getattr(Qt.Key, f"Key_{key[-1]}"), modifier)
-    settle()
 
 
 def messages() -> list[str]:
@@ -33,15 +23,6 @@ def messages() -> list[str]:
     from napari.utils.notifications import notification_manager
 
     return [record.message for record in notification_manager.records]
-
-
-def wait_for_end(job) -> None:
-    """Wait until a command has ended, as Qt tells it."""
-    deadline = time.monotonic() + PATIENCE_S
-    while job.running and time.monotonic() < deadline:
-        settle(0.5)
-    settle()
-    assert not job.running
 
 
 @pytest.fixture
@@ -219,23 +200,10 @@ def labelled(tiny_segmenter, tmp_path):
 
 def test_label_correct_learn_and_label_more_in_one_session(viewer, dock, labelled):
     """Eight images are opened, one is corrected; the model learns from it in the background and labels two more."""
-    labels, panel, jobs = labelled / "labels", dock.review, dock.jobs
-    panel.handoff.value = labels
-    panel.open_button.click()
-    image = panel.session.review.current.image
-    seed = int(image[-1])
-    panel.session.label.data = phantom("sem", seed, (96, 96))[1]
-    press(viewer, "D")
+    labels = labelled / "labels"
     model = (labels / "model" / "model.json").read_text()
-    assert jobs.model.value == labels
-    jobs.learn_button.click()
-    wait_for_end(jobs.job)
-    assert jobs.told.text() == "The model has learned.", jobs.log.toPlainText()
+    truth = {f"section{seed}": phantom("sem", seed, (96, 96))[1] for seed in range(8)}
+    correct_learn_and_label(viewer, dock, labels, truth, labelled / "more", labelled / "more_labels", um_per_px=0.1)
     assert (labels / "model" / "model.json").read_text() != model
     assert (labels / "corrected" / "edits.csv").exists()
-    jobs.images.value, jobs.out.value = labelled / "more", labelled / "more_labels"
-    jobs.um_per_px.setValue(0.1)
-    jobs.apply_button.click()
-    wait_for_end(jobs.job)
-    assert jobs.told.text().startswith("The images are labelled"), jobs.log.toPlainText()
     assert len(read_handoff(labelled / "more_labels" / "handoff").images) == 2
