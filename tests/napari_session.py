@@ -91,4 +91,4 @@ def main(labels: Path, more: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*(Path(folder).resolve() for folder in sys.argv[1:]))
