@@ -50,6 +50,8 @@ class Pair(Strict):
 
     Attributes
     ----------
+    others : tuple of DomainAt
+        Further labelled sets, from which strategy `many-sources` learns too; the target is none of them.
     shift : str
         In words, how far apart the two are.
     protocols : tuple of str
@@ -60,14 +62,15 @@ class Pair(Strict):
 
     source: DomainAt
     target: DomainAt
+    others: tuple[DomainAt, ...] = ()
     shift: str
     protocols: tuple[Protocol, ...] = ("transductive",)
     polarity: Polarity = "auto"
 
     @property
-    def datasets(self) -> tuple[str, str]:
-        """The names of both datasets."""
-        return self.source.dataset, self.target.dataset
+    def datasets(self) -> tuple[str, ...]:
+        """The names of all datasets: source, target, others."""
+        return tuple(domain.dataset for domain in (self.source, self.target, *self.others))
 
 
 class Profile(TrainingProfile):
