@@ -115,11 +115,12 @@ def write_page(out: Path, data: ReportData, *, command: str, model_folder: str) 
 
 def _lead(data: ReportData) -> str:
     facts = data.model.facts
-    source = facts.get("source", {}).get("dataset", "another microscope")
+    source, further = facts.get("source", {}).get("dataset", "another microscope"), facts.get("further_sources", [])
+    sources = " and ".join(f"`{name}`" for name in (source, *(other["dataset"] for other in further)))
     drawn = " It is drawn, a toy: expect labels to be poor on real tissue." if source.startswith("phantom") else ""
     return (
         f"Axons and myelin, labelled without a mask of these images by `{facts.get('strategy', '')}`, from the masks "
-        f"of `{source}`.{drawn} No one has checked them yet."
+        f"of {sources}.{drawn} No one has checked them yet."
     )
 
 

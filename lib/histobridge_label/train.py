@@ -18,7 +18,17 @@ from histobridge.io.files import read_json, read_table, write_json, write_table
 from histobridge.io.kept import kept, set_aside
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, tutor
+from histobridge.strategies import (
+    Examples,
+    Labeller,
+    TranslatorRecipe,
+    axons_are_bright,
+    cached,
+    label_free,
+    refine,
+    tutor,
+    with_look_of,
+)
 from histobridge.strategies.recommend import Method, recommend_method
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
@@ -49,6 +59,8 @@ class ModelTraining:
         Remembers models and translations.
     seed : int
     polarity : {"auto", 1, -1}
+    further : sequence of sequence of (image, mask)
+        Of further labelled sets, each at the scale at which its axons have the size of those of L.
     """
 
     examples: Examples
@@ -57,6 +69,7 @@ class ModelTraining:
     cache: Cache
     seed: int = 0
     polarity: Polarity = "auto"
+    further: Sequence[Examples] = ()
 
     @cached_property
     def recipe(self) -> TranslatorRecipe:
@@ -117,6 +130,12 @@ class ModelTraining:
             return self.continued(examples, self.source, steps=self.profile.student_steps, name="student")
         return self.continued(examples, start, steps=self.profile.refinement.steps, name="self-training")
 
+    @property
+    def further_examples(self) -> Examples:
+        """The examples of the further labelled sets, with the look of U."""
+        bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
+        return with_look_of(self.images, self.further, bright_axons=bright_axons)
+
     @cached_property
     def refined(self) -> Labeller:
         """The labeller of strategy `refined`."""
@@ -125,7 +144,8 @@ class ModelTraining:
         def make(path: Path) -> None:
             rounds, seed = self.profile.refinement.rounds, self.seed
             chosen = [self.translators[name] for name in self.teachers]
-            made = refine(self.examples, self.images, chosen, self.fit, rounds=rounds, seed=seed)
+            more = self.further_examples
+            made = refine(self.examples, self.images, chosen, self.fit, further=more, rounds=rounds, seed=seed)
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:
@@ -142,7 +162,7 @@ class ModelTraining:
         models = {name: translator.fingerprint for name, translator in self.translators.items()}
         models["source"] = self.source.fingerprint
         settings = {"profile": self.profile.model_dump(mode="json"), "seed": self.seed}
-        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images))
+        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images, self.further))
 
     def labeller(self, method: Method) -> tuple[Labeller, bool]:
         """Return the labeller of a method, and whether it segments translations to L instead of images of U."""
