@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from histobridge.config import (
     TRANSLATOR_CLASSES,
@@ -66,6 +66,12 @@ class Pair(Strict):
     shift: str
     protocols: tuple[Protocol, ...] = ("transductive",)
     polarity: Polarity = "auto"
+
+    @model_validator(mode="after")
+    def _keep_the_masks_of_the_target_apart(self) -> Pair:
+        if self.target.dataset in (domain.dataset for domain in self.others):
+            raise ValueError(f"'{self.target.dataset}' is the target: its masks must teach nobody; leave it out")
+        return self
 
     @property
     def datasets(self) -> tuple[str, ...]:
