@@ -92,11 +92,8 @@ class FirstLook:
             "skipped": [{"file": self._relative(path), "why": why} for path, why in self.account.skipped.items()],
             "of_no_concern": len(self.account.harmless),
             "missing": ["pixel size"] if self.without_size else [],
-            "source": {
-                "names": self.sources,
-                "files_to_fetch": len(self.to_fetch),
-                "bytes_to_fetch": sum(self.to_fetch),
-            },
+            "sources": self.sources,
+            "to_fetch": {"files": len(self.to_fetch), "bytes": sum(self.to_fetch)},
             "next": self.command(typed),
         }
 
