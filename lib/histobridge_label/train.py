@@ -24,6 +24,7 @@ from histobridge.strategies import (
     TranslatorRecipe,
     axons_are_bright,
     cached,
+    helpful,
     label_free,
     refine,
     tutor,
@@ -130,11 +131,17 @@ class ModelTraining:
             return self.continued(examples, self.source, steps=self.profile.student_steps, name="student")
         return self.continued(examples, start, steps=self.profile.refinement.steps, name="self-training")
 
-    @property
+    @cached_property
     def further_examples(self) -> Examples:
-        """The examples of the further labelled sets, with the look of U."""
+        """The examples of the further labelled sets, with the look of U; none, if labels are no better with them."""
         bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
-        return with_look_of(self.images, self.further, bright_axons=bright_axons)
+        further = with_look_of(self.images, self.further, bright_axons=bright_axons)
+        return helpful(further, self.images, partial(self._refine, rounds=0)) if further else ()
+
+    def _refine(self, further: Examples, *, rounds: int) -> Labeller:
+        chosen = [self.translators[name] for name in self.teachers]
+        given = self.examples, self.images, chosen, self.fit
+        return refine(*given, further=further, rounds=rounds, seed=self.seed)
 
     @cached_property
     def refined(self) -> Labeller:
@@ -142,10 +149,7 @@ class ModelTraining:
         file = self._folder("models/refined") / "labeller.json"
 
         def make(path: Path) -> None:
-            rounds, seed = self.profile.refinement.rounds, self.seed
-            chosen = [self.translators[name] for name in self.teachers]
-            more = self.further_examples
-            made = refine(self.examples, self.images, chosen, self.fit, further=more, rounds=rounds, seed=seed)
+            made = self._refine(self.further_examples, rounds=self.profile.refinement.rounds)
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:

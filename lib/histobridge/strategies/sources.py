@@ -2,17 +2,23 @@
 
 Which way round the contrast of a set must go needs no mask of U. The masks of the set tell whether its axons are
 brighter than its myelin; those of L tell the same of L; and anatomy has told whether U has the polarity of L.
+
+Whether further sets help is not sure: their experts may draw thicker or thinner sheaths than those of U would. Anatomy
+tells that too, as far as it can: the better labels are those whose axons are better enclosed by myelin (`helpful`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from histobridge.classes import AXON, MYELIN
 from histobridge.config import MATCHED
+from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.basic import Examples, translate_examples
+from histobridge.strategies.refined import Labeller
+from histobridge.training.map_images import map_images
 from histobridge.translators.controls import Control
 
 
@@ -52,3 +58,21 @@ def with_look_of(
         matched.fit([image for image, _ in examples], list(images))
         found += translate_examples(examples, matched)
     return found
+
+
+def helpful(
+    further: Examples, images: Sequence[np.ndarray], first_labeller: Callable[[Examples], Labeller]
+) -> Examples:
+    """Return further examples if labels of U are better anatomy with them than without, else none.
+
+    Parameters
+    ----------
+    further : sequence of (image, mask)
+        Of further labelled sets, with the look of U.
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Of U.
+    first_labeller : callable
+        `first_labeller(further)` labels U before any self-training, having learned from L and from `further`.
+    """
+    without, with_them = (mean_enclosure(map_images(first_labeller(some).predict, images)) for some in ((), further))
+    return further if with_them > without else ()

@@ -15,7 +15,7 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
-from histobridge.strategies import Examples, Labeller, axons_are_bright, refine, teachers, with_look_of
+from histobridge.strategies import Examples, Labeller, axons_are_bright, helpful, refine, teachers, with_look_of
 from histobridge.translators import Translator
 from histobridge_study.analysis.methods import Method
 from histobridge_study.runs import Run
@@ -105,10 +105,26 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
     return found
 
 
+def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
+    """Tell, without a mask of U, whether its labels are better with the further labelled sets (`helpful`)."""
+    images = [sample.image for sample in run.data.seen_images]
+
+    def first_labeller(further: Examples) -> Labeller:
+        return refined_labeller(run, translators, syndiff=False, others=bool(further), rounds=0)
+
+    further = further_examples(run, images, sign=translators["syndiff"].sign)
+    return bool(helpful(further, images, first_labeller))
+
+
 def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Return the labeller of the default recipe: SynDiff teaches if the profile says so, or if nothing else does."""
-    others = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
-    return next(iter(others.values()), None) or refined_labeller(run, translators)
+    """Return the labeller of the default recipe, with the further labelled sets where they help.
+
+    SynDiff teaches if the profile says so, or if nothing else does.
+    """
+    found = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
+    if len(found) > 1 and not others_help(run, translators):
+        found.popitem()  # that of the further sets
+    return found.popitem()[1] if found else refined_labeller(run, translators)
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
