@@ -104,7 +104,7 @@ def label_folder(
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
         sweep_drafts(out)
-        steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
+        steps = Steps(6 + 2 * profile.refinement.syndiff + bool(options.further) + guide)
 
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px, level)

@@ -220,12 +220,16 @@ def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide
         _ = training.syndiff
         begin("checking that it keeps classes apart")
         training.check()
-    begin(f"a student of {' and one of '.join(SHOWN[name] for name in training.teachers)}, and self-training")
+    if training.further:
+        begin("whether the further labelled sets help")
+    helped = bool(training.further_examples)
+    students = " and one of ".join(SHOWN[name] for name in training.teachers)
+    begin(f"a student of {students}{', of all labelled sets' if helped else ''}, and self-training")
     method, advice, _ = (REFINED, training.teachers[0]), None, training.refined
     if guide:
         begin("scoring every method without masks")
         method, advice = recommend_method(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
-    facts = facts | {"strategy": "-".join(method), "advice": advice}
+    facts = facts | {"strategy": "-".join(method), "advice": advice, "further_sources_help": helped}
     axon_px = typical_axon_px(mask for _, mask in training.examples)
     return Model(labeller, um_per_px, axon_px, training.syndiff, of_translations, facts)
