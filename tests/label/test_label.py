@@ -321,7 +321,18 @@ def test_further_sources_are_named_one_after_another(histobridge, images, option
         assert histobridge("label", images, *given)[0] == 2
     assert [len(training.further) for training in seen] == [1, 1]
     training = replace(seen[0], further=[seen[0].further[0][:1]])
+    monkeypatch.setattr("histobridge_label.train.helpful", lambda further, *_: further)
     assert not axons_are_bright(training.further_examples)
+
+
+@pytest.mark.parametrize(
+    ("helped", "told"), [(True, "`tem` and `bf`."), (False, "`tem` (those of `bf` did not help).")]
+)
+def test_the_page_tells_which_labelled_sets_taught(helped, told, labelled):
+    """All of them, or the first one alone because labels were better so."""
+    facts = {"source": {"dataset": "tem"}, "further_sources": [{"dataset": "bf"}], "further_sources_help": helped}
+    data = page.ReportData(None, SimpleNamespace(facts=facts), [], labelled[1].handoff, labelled[1].measures, [])
+    assert told in page._lead(data)
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):
