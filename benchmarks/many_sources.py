@@ -1,9 +1,9 @@
 """Leave one microscope out: which labelled sets teach it best, one of them alone or all others together?
 
 For every target, a segmenter learns from each other labelled set alone, and one from all of them, with the contrast
-and the grey values of the target and for as many steps as a student of the study has in all. Each labels the target with
-test-time augmentation and anatomy. Nobody sees a mask of the target; the share of its axons' rings that is labelled
-myelin (`enclosure`) is what could choose among the sets without one.
+and the grey values of the target and for as many steps as a student of the study has in all. Each labels the target
+with test-time augmentation and anatomy. Nobody sees a mask of the target; the share of its axons' rings that is
+labelled myelin (`enclosure`) is what could choose among the sets without one.
 
     python benchmarks/many_sources.py [--data FOLDER] [--runs FOLDER] [--reports FOLDER] [TARGET ...]
 
