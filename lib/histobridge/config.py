@@ -69,11 +69,17 @@ Polarity = Literal["auto", 1, -1]
 REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
+MANY_SOURCES = "many-sources"
+"""Name of the refined strategy without SynDiff, whose students learn from further labelled microscopes too."""
+
+REFINED_STRATEGIES = REFINED, MANY_SOURCES
+
 REFERENCES = ("supervised", "reference", "reference-synthetic", "reference-refined")
 """Names of what has learned from masks of U, of other subjects: references, and no strategies."""
 
 STRATEGIES = (
-    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship", REFINED),
+    *("pretrained", "randomised", "renormalised", "pretrained-anatomy", "adaptation", "tutorship"),
+    *REFINED_STRATEGIES,
     *REFERENCES,
 )
 """Names of all strategies and references, in the order of tables and figures."""

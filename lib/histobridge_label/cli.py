@@ -50,7 +50,10 @@ def label(
     out: OutOrNone = None,
     um_per_px: PixelSize = None,
     level: Level = 0,
-    source: Annotated[str, typer.Option(help="Labelled dataset; `phantom` is drawn: offline, and a toy.")] = "tem",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Labelled dataset, tem by default; more may follow. `phantom` is drawn: offline, and a toy."),
+    ] = None,
     source_manifest: Annotated[
         Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
     ] = None,
@@ -85,14 +88,16 @@ def label(
     interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
     """
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
+    first, *further = [*([""] if source_manifest else []), *(source or ([] if source_manifest else ["tem"]))]
     if out is None:
-        _look(images, source, source_manifest, data, as_json, um_per_px=um_per_px, level=level)
+        _look(images, source_manifest, (first, *further), data, as_json, um_per_px=um_per_px, level=level)
     from histobridge_label.pipeline import LabelOptions, label_folder
 
-    options = LabelOptions(source, source_manifest, profile, work_at, seed, sign, data, mirror, translate)
+    training = profile, work_at, seed, sign, data, mirror, translate, tuple(further)
+    options = LabelOptions(first, source_manifest, *training)
     asked = {"um_per_px": um_per_px, "level": level, "modality": modality, "command": _command_line()}
     with progress_to_stderr(as_json), live_line():
-        if source.startswith("phantom"):
+        if first.startswith("phantom"):
             print("--source phantom is a toy: drawn tissue. Labels of real images will be poor; use it to try it out.")
         result = label_folder(images, out, options, confirm=None if yes else _confirm, guide=guide, **asked)
     _print_result(result, out, as_json=as_json)
@@ -201,14 +206,15 @@ def _command_line() -> str:
     return shlex.join(["histobridge", *sys.argv[1:]])
 
 
-def _look(images: Path, source: str, manifest: Path | None, data: Path, as_json: bool, **options) -> NoReturn:
+def _look(images: Path, manifest: Path | None, names: tuple, data: Path, as_json: bool, **options) -> NoReturn:
     """Print what is in a folder and what to type next; the exit code is 2 if something is missing or was skipped."""
     from histobridge_label.first_look import first_look
     from histobridge_label.source import labelled_dataset
 
     typed = ["histobridge", *(word for word in sys.argv[1:] if word != "--json")]
     with progress_to_stderr(as_json), live_line():
-        seen = first_look(images, labelled_dataset(source, manifest), data, **options)
+        sources = [labelled_dataset(names[0], manifest), *(labelled_dataset(name, None) for name in names[1:])]
+        seen = first_look(images, sources, data, **options)
     if as_json:
         print_record(seen.record(typed))
     else:

@@ -47,16 +47,16 @@ class FirstLook:
     images : list of SeenImage
     account : Account
         What became of every file below the folder.
-    source : str
-        Name of the labelled dataset.
+    sources : list of str
+        Names of the labelled datasets.
     to_fetch : list of int
-        Sizes, in bytes, of the files of the labelled dataset that are not here yet.
+        Sizes, in bytes, of the files of the labelled datasets that are not here yet.
     """
 
     folder: Path
     images: list[SeenImage]
     account: Account
-    source: str
+    sources: list[str]
     to_fetch: list[int]
 
     @property
@@ -92,7 +92,8 @@ class FirstLook:
             "skipped": [{"file": self._relative(path), "why": why} for path, why in self.account.skipped.items()],
             "of_no_concern": len(self.account.harmless),
             "missing": ["pixel size"] if self.without_size else [],
-            "source": {"name": self.source, "files_to_fetch": len(self.to_fetch), "bytes_to_fetch": sum(self.to_fetch)},
+            "sources": self.sources,
+            "to_fetch": {"files": len(self.to_fetch), "bytes": sum(self.to_fetch)},
             "next": self.command(typed),
         }
 
@@ -124,14 +125,15 @@ class FirstLook:
         return f"{sizes}; {missing}" if sizes else missing
 
     def _source(self) -> str:
+        names = ", ".join(self.sources)
         if not self.to_fetch:
-            return f"labelled images of {self.source} to learn from are here"
+            return f"labelled images of {names} to learn from are here"
         size = sum(self.to_fetch) / 1e6
-        return f"{len(self.to_fetch)} files of {self.source}, to learn from, will be fetched first ({size:.0f} MB)"
+        return f"{len(self.to_fetch)} files of {names}, to learn from, will be fetched first ({size:.0f} MB)"
 
 
 def first_look(
-    folder: Path, source: Dataset, data: Path, *, um_per_px: float | None = None, level: int = 0
+    folder: Path, sources: Sequence[Dataset], data: Path, *, um_per_px: float | None = None, level: int = 0
 ) -> FirstLook:
     """Look at the names and headers of all files below a folder.
 
@@ -139,8 +141,8 @@ def first_look(
     ----------
     folder : Path
         Of images, or one OME-Zarr image.
-    source : Dataset
-        The labelled dataset.
+    sources : sequence of Dataset
+        The labelled datasets.
     data : Path
         The folder of the datasets.
     um_per_px : float, optional
@@ -161,9 +163,9 @@ def first_look(
             images.append(_seen(path, sidecars, um_per_px, level))
     if not images:
         raise nothing_left(folder, account, paths)
-    needed = [file for file in source.files() if file.split == "development"]
-    missing = [file.bytes for file in needed if not source.local(data, file.path).exists()]
-    return FirstLook(folder, images, account, source.name, missing)
+    needed = [(source, file) for source in sources for file in source.files() if file.split == "development"]
+    missing = [file.bytes for source, file in needed if not source.local(data, file.path).exists()]
+    return FirstLook(folder, images, account, [source.name for source in sources], missing)
 
 
 def _seen(path: Path, sidecars: Sidecars, stated: float | None, level: int) -> SeenImage:

@@ -16,7 +16,9 @@ class LabelOptions(NamedTuple):
     source : str
         A dataset with masks; `phantom` is drawn, and a toy.
     source_manifest : Path, optional
-        Of other labelled images, whose files lie in `data`/NAME.
+        Of other labelled images, whose files lie in `data`/NAME; they take the place of `source`.
+    further : tuple of str
+        Further datasets with masks, from which the students learn too.
     profile : str
         Of profiles.yaml.
     work_at : float, optional
@@ -39,6 +41,7 @@ class LabelOptions(NamedTuple):
     data: Path = Path("data")
     mirror: Path | None = None
     translate: bool | None = None
+    further: tuple[str, ...] = ()
 
     @property
     def training(self) -> TrainingProfile:

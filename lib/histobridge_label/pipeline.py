@@ -104,13 +104,14 @@ def label_folder(
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
         sweep_drafts(out)
-        steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
+        steps = Steps(6 + 2 * profile.refinement.syndiff + bool(options.further) + guide)
 
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px, level)
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
+        further = [load_source(name, None, options.data, options.mirror) for name in options.further]
         _print_remarks(source.account.lines)
         scan.warnings.extend(source.account.lines)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
@@ -121,8 +122,10 @@ def label_folder(
         learned_from = [image for image in scan.images if image.path in learned]
         remember_scale(out, source, working_scale, learned_from, options)
 
-        training = ModelTraining(source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity)
-        facts = {"source": source.facts, "provenance": _provenance(learned_from, options)}
+        given = source.examples, arrays, profile, Cache(out / CACHE), options.seed, options.polarity
+        training = ModelTraining(*given, further=[other.examples for other in further])
+        facts = {"source": source.facts, "further_sources": [other.facts for other in further]}
+        facts["provenance"] = _provenance(learned_from, options)
         trained = train_model(training, working_scale, facts, guide=guide, begin=steps)
         model = save_or_keep(out / MODEL, trained)
 

@@ -18,7 +18,18 @@ from histobridge.io.files import read_json, read_table, write_json, write_table
 from histobridge.io.kept import kept, set_aside
 from histobridge.io.progress import Report
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Examples, Labeller, TranslatorRecipe, cached, label_free, refine, tutor
+from histobridge.strategies import (
+    Examples,
+    Labeller,
+    TranslatorRecipe,
+    axons_are_bright,
+    cached,
+    helpful,
+    label_free,
+    refine,
+    tutor,
+    with_look_of,
+)
 from histobridge.strategies.recommend import Method, recommend_method
 from histobridge.translators import SynDiff
 from histobridge_label.model import Model
@@ -49,6 +60,8 @@ class ModelTraining:
         Remembers models and translations.
     seed : int
     polarity : {"auto", 1, -1}
+    further : sequence of sequence of (image, mask)
+        Of further labelled sets, each at the scale at which its axons have the size of those of L.
     """
 
     examples: Examples
@@ -57,6 +70,7 @@ class ModelTraining:
     cache: Cache
     seed: int = 0
     polarity: Polarity = "auto"
+    further: Sequence[Examples] = ()
 
     @cached_property
     def recipe(self) -> TranslatorRecipe:
@@ -118,14 +132,24 @@ class ModelTraining:
         return self.continued(examples, start, steps=self.profile.refinement.steps, name="self-training")
 
     @cached_property
+    def further_examples(self) -> Examples:
+        """The examples of the further labelled sets, with the look of U; none, if labels are no better with them."""
+        bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
+        further = with_look_of(self.images, self.further, bright_axons=bright_axons)
+        return helpful(further, self.images, partial(self._refine, rounds=0)) if further else ()
+
+    def _refine(self, further: Examples, *, rounds: int) -> Labeller:
+        chosen = [self.translators[name] for name in self.teachers]
+        given = self.examples, self.images, chosen, self.fit
+        return refine(*given, further=further, rounds=rounds, seed=self.seed)
+
+    @cached_property
     def refined(self) -> Labeller:
         """The labeller of strategy `refined`."""
         file = self._folder("models/refined") / "labeller.json"
 
         def make(path: Path) -> None:
-            rounds, seed = self.profile.refinement.rounds, self.seed
-            chosen = [self.translators[name] for name in self.teachers]
-            made = refine(self.examples, self.images, chosen, self.fit, rounds=rounds, seed=seed)
+            made = self._refine(self.further_examples, rounds=self.profile.refinement.rounds)
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:
@@ -142,7 +166,7 @@ class ModelTraining:
         models = {name: translator.fingerprint for name, translator in self.translators.items()}
         models["source"] = self.source.fingerprint
         settings = {"profile": self.profile.model_dump(mode="json"), "seed": self.seed}
-        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images))
+        return self.cache.folder(name, **settings, models=models, data=digest(self.examples, self.images, self.further))
 
     def labeller(self, method: Method) -> tuple[Labeller, bool]:
         """Return the labeller of a method, and whether it segments translations to L instead of images of U."""
@@ -196,12 +220,16 @@ def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide
         _ = training.syndiff
         begin("checking that it keeps classes apart")
         training.check()
-    begin(f"a student of {' and one of '.join(SHOWN[name] for name in training.teachers)}, and self-training")
+    if training.further:
+        begin("whether the further labelled sets help")
+    helped = bool(training.further_examples)
+    students = " and one of ".join(SHOWN[name] for name in training.teachers)
+    begin(f"a student of {students}{', of all labelled sets' if helped else ''}, and self-training")
     method, advice, _ = (REFINED, training.teachers[0]), None, training.refined
     if guide:
         begin("scoring every method without masks")
         method, advice = recommend_method(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
-    facts = facts | {"strategy": "-".join(method), "advice": advice}
+    facts = facts | {"strategy": "-".join(method), "advice": advice, "further_sources_help": helped}
     axon_px = typical_axon_px(mask for _, mask in training.examples)
     return Model(labeller, um_per_px, axon_px, training.syndiff, of_translations, facts)

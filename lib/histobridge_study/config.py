@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from histobridge.config import (
     TRANSLATOR_CLASSES,
@@ -50,6 +50,8 @@ class Pair(Strict):
 
     Attributes
     ----------
+    others : tuple of DomainAt
+        Further labelled sets, from which strategy `many-sources` learns too; the target is none of them.
     shift : str
         In words, how far apart the two are.
     protocols : tuple of str
@@ -60,14 +62,21 @@ class Pair(Strict):
 
     source: DomainAt
     target: DomainAt
+    others: tuple[DomainAt, ...] = ()
     shift: str
     protocols: tuple[Protocol, ...] = ("transductive",)
     polarity: Polarity = "auto"
 
+    @model_validator(mode="after")
+    def _keep_the_masks_of_the_target_apart(self) -> Pair:
+        if self.target.dataset in (domain.dataset for domain in self.others):
+            raise ValueError(f"'{self.target.dataset}' is the target: its masks must teach nobody; leave it out")
+        return self
+
     @property
-    def datasets(self) -> tuple[str, str]:
-        """The names of both datasets."""
-        return self.source.dataset, self.target.dataset
+    def datasets(self) -> tuple[str, ...]:
+        """The names of all datasets: source, target, others."""
+        return tuple(domain.dataset for domain in (self.source, self.target, *self.others))
 
 
 class Profile(TrainingProfile):

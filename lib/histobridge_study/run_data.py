@@ -27,6 +27,8 @@ class RunData:
     ----------
     pair : Pair
     source, target : Dataset
+    others : tuple of Dataset
+        In the order of those of the pair.
     folder : Path
         That holds the files of the datasets.
     folds : int
@@ -39,6 +41,7 @@ class RunData:
     pair: Pair
     source: Dataset
     target: Dataset
+    others: tuple[Dataset, ...]
     folder: Path
     folds: int
     fold: int
@@ -71,6 +74,16 @@ class RunData:
     def training_examples(self) -> Examples:
         """The images of L with their masks that train the segmenters of this fold."""
         return examples(of_subjects(self.source_images, self.split.source_train), self.source_masks)
+
+    @cached_property
+    def other_examples(self) -> list[Examples]:
+        """The development images of the further labelled sets that have a mask, with it; one entry a set."""
+        found = []
+        for dataset, domain in zip(self.others, self.pair.others, strict=True):
+            masks = load_masks(dataset, domain.um_per_px, self.folder)
+            samples = load_images(dataset, domain.um_per_px, self.folder)
+            found.append(examples([sample for sample in samples if sample.name in masks], masks))
+        return found
 
     @cached_property
     def target_images(self) -> list[Sample]:
@@ -133,7 +146,7 @@ class RunData:
     @cached_property
     def checksums(self) -> dict[str, str]:
         """One checksum for each dataset, over its manifest and with it over all its files."""
-        sides = (self.source, self.target)
+        sides = (self.source, self.target, *self.others)
         return {dataset.name: digest([image.model_dump() for image in dataset.images]) for dataset in sides}
 
 

@@ -86,8 +86,9 @@ class Run:
     def data(self) -> RunData:
         """The images and masks of this run."""
         p, pair = self.parameters, self.pair
-        source, target = map(self.study.dataset, pair.datasets)
-        return RunData(pair, source, target, Path(p.data), self.profile.folds, p.fold, p.protocol, p.split)
+        source, target, *others = map(self.study.dataset, pair.datasets)
+        others, folder, folds = tuple(others), Path(p.data), self.profile.folds
+        return RunData(pair, source, target, others, folder, folds, p.fold, p.protocol, p.split)
 
     @property
     def folder(self) -> Path:
@@ -110,17 +111,20 @@ class Run:
         decides = {"01_data": set(), "02_translate": models}
         decides["03_label"] = models | {"student_steps", "comparison"}
         decides["04_refine"] = decides["03_label"] | {"refinement"}
+        learns_from_others = stage == "04_refine"
+        ignored = {"shift", "protocols"} | (set() if learns_from_others else {"others"})
+        datasets = pair.datasets if learns_from_others else pair.datasets[:2]
         facts = {
             "stage": stage,
             "profile": p.profile,
-            "pair": pair.model_dump(mode="json", exclude={"shift", "protocols"}),
+            "pair": pair.model_dump(mode="json", exclude=ignored),
             "protocol": p.protocol,
             "split": p.split,
             "folds": self.profile.folds,
             "seed": self.translator_seed,
             "translators": list(self.study.translators),
             "settings": self.profile.model_dump(mode="json", include=decides[stage]),
-            "data": self.data.checksums,
+            "data": {name: self.data.checksums[name] for name in datasets},
         }
         serves_several_folds = stage == "02_translate" and p.protocol == "transductive"
         return facts if serves_several_folds else facts | {"fold": p.fold, "fold_seed": self.fold_seed}

@@ -83,14 +83,14 @@ def test_a_round_learns_from_all_translations_and_from_labelled_images_of_u():
 def test_expert_masks_of_u_are_among_the_labels_from_the_start():
     """With them it is a reference: every student and every round learns from them, beside the pseudo labels."""
     fit, expert = Fit(), np.roll(FIBRE, 5, axis=1)
-    refine(EXAMPLES, IMAGES[1:], [Adds(0.0)], fit, labelled=[(IMAGES[0], expert)], rounds=1, augment=False)
+    refine(EXAMPLES, IMAGES[1:], [Adds(0.0)], fit, further=[(IMAGES[0], expert)], rounds=1, augment=False)
     assert fit.greys == [[0.2, 0.4, 0.7], [0.2, 0.4, 0.7, 0.8, 0.9]]
     assert all(call.examples[2][1] is expert for call in fit.calls)
 
 
 def test_without_unlabelled_images_nothing_is_enlarged():
     """Where every image has a mask there is no pseudo label, and the zoom stays at 1."""
-    labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), labelled=[(IMAGES[0], FIBRE)], rounds=1)
+    labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), further=[(IMAGES[0], FIBRE)], rounds=1)
     assert [view.zoom for view in labeller.views] == [1] * 4
 
 

@@ -58,7 +58,7 @@ def test_the_same_as_json(histobridge, folder):
     assert code == 2 and told["missing"] == ["pixel size"] and told["skipped"][0]["file"] == "x.czi"
     sizes = {image["file"]: image["um_per_px"] for image in told["images"]}
     assert sizes == {"a80.png": None, "b81.tif": None, "c82.png": None, "s.ome.zarr": 0.05}
-    assert "--json" not in told["next"] and told["source"]["files_to_fetch"] == 0
+    assert "--json" not in told["next"] and told["to_fetch"]["files"] == 0
 
 
 def test_a_folder_without_images_is_a_sentence(histobridge, tmp_path):

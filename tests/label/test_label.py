@@ -28,7 +28,7 @@ from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Labeller
+from histobridge.strategies import Labeller, axons_are_bright
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline, settled_scale
 from histobridge_label.export import edited_files, names, read_handoff
@@ -303,6 +303,36 @@ def test_translation_is_asked_for_on_the_command_line(histobridge, images, optio
     for number, option in enumerate((["--translate"], ["--no-translate"], [])):
         assert histobridge("label", images, *given, "--out", tmp_path / str(number), *option)[0] == 2
     assert seen == [True, False, training_profile("smoke").refinement.syndiff]
+
+
+def test_further_sources_are_named_one_after_another(histobridge, images, options, tmp_path, monkeypatch):
+    """The first is L; a manifest takes its place. The students learn from all, with the contrast of the images."""
+    seen = []
+
+    def train(training, *_, **__):
+        seen.append(training)
+        raise UserError("Seen enough.")
+
+    monkeypatch.setattr(pipeline, "train_model", train)
+    scale = ["--um-per-px", 0.1, "--profile", "smoke", "--work-at", 0.1, "--polarity", "invert"]
+    named = ["--source-manifest", options.source_manifest], ["--source", "phantom"]
+    for number, first in enumerate(named):
+        given = [*scale, *first, "--source", "phantom-bf", "--out", tmp_path / str(number)]
+        assert histobridge("label", images, *given)[0] == 2
+    assert [len(training.further) for training in seen] == [1, 1]
+    training = replace(seen[0], further=[seen[0].further[0][:1]])
+    monkeypatch.setattr("histobridge_label.train.helpful", lambda further, *_: further)
+    assert not axons_are_bright(training.further_examples)
+
+
+@pytest.mark.parametrize(
+    ("helped", "told"), [(True, "`tem` and `bf`."), (False, "`tem` (those of `bf` did not help).")]
+)
+def test_the_page_tells_which_labelled_sets_taught(helped, told, labelled):
+    """All of them, or the first one alone because labels were better so."""
+    facts = {"source": {"dataset": "tem"}, "further_sources": [{"dataset": "bf"}], "further_sources_help": helped}
+    data = page.ReportData(None, SimpleNamespace(facts=facts), [], labelled[1].handoff, labelled[1].measures, [])
+    assert told in page._lead(data)
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):

@@ -15,6 +15,8 @@ from histobridge_study.parameters import Parameters, parameters_of
 from histobridge_study.runs import open_run
 
 GOOD = {"pair": "phantom-sem", "profile": "smoke"}
+SEM = {"dataset": "phantom-sem", "um_per_px": 0.1}
+LEAKING = {"source": {"dataset": "phantom-tem", "um_per_px": 0.1}, "target": SEM, "others": [SEM], "shift": "drawn"}
 
 
 @pytest.fixture
@@ -44,6 +46,7 @@ def test_the_study_of_the_package_is_whole():
         ({"translatos": []}, r"translatos.*translators"),
         ({"translators": ["none", "diffusion"]}, r"no translator 'diffusion'.*syndiff"),
         ({"pairs": {"a": {}}}, r"pairs\.a\.source"),
+        ({"pairs": {"a": LEAKING}}, r"pairs\.a.*'phantom-sem' is the target"),
         ({"profiles": {"a": {"training": "warp"}}}, r"no training profile 'warp'.*cpu"),
         ({"profiles": {"a": {"training": "cpu", "folds": 0}}}, r"profiles\.a"),
         ({"profiles": {"a": {"training": "cpu", "comparison": "long"}}}, r"profiles\.a"),

@@ -12,13 +12,15 @@ from histobridge.cache import digest
 from histobridge.data.datasets import Sample
 from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.metrics.review import review_order
+from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import supervised, tutor
+from histobridge.strategies import axons_are_bright, supervised, tutor
 from histobridge.strategies.tta import View
 from histobridge.translators import Control
 from histobridge_study import run_data
 from histobridge_study.analysis.bland_altman import MEASURES
 from histobridge_study.analysis.tables import DICE_COLUMNS
+from histobridge_study.config import DomainAt
 from histobridge_study.runs import Run, open_run
 from histobridge_study.stages import baselines, label, references, refine, translate
 from histobridge_study.stages.measure import measure_labels
@@ -181,8 +183,17 @@ def test_a_mask_that_was_given_gets_no_pseudo_label(begin, monkeypatch):
     refine.refined_labeller(run, {"syndiff": SimpleNamespace(sign=1)}, masked=masked)
     held_out = {sample.name for sample in run.data.supervised_images}
     expected = [sample.image for sample in run.data.seen_images if sample.name in held_out]
-    assert given["labelled"] is masked and len(given["images"]) == len(expected) > 0
+    assert given["further"] == masked and len(given["images"]) == len(expected) > 0
     assert all(np.array_equal(*pair) for pair in zip(given["images"], expected, strict=True))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_further_sets_get_the_contrast_that_anatomy_found(begin, sign):
+    """Drawn bright field has the contrast of drawn TEM, which is kept or inverted as that of L is."""
+    run = begin(PAIR)
+    vars(run.data)["other_examples"] = [[phantom("bf", 1, (64, 64))]]
+    images = [phantom("sem" if sign < 0 else "tem", 1, (64, 64))[0]]
+    assert axons_are_bright(refine.further_examples(run, images, sign=sign)) == (sign > 0)
 
 
 def test_what_l_alone_teaches_is_trained_once_for_all_pairs(begin, trained):
@@ -370,3 +381,14 @@ def test_refined_without_syndiff_is_a_row_of_matched_greys(run, recipes, sign, m
     assert refine.without_syndiff(run, syndiff) == {} and not recipes
     assert list(refine.without_syndiff(run, syndiff | {matched: None})) == [("refined", matched)]
     assert recipes == [{"syndiff": False}]
+
+
+def test_many_sources_are_a_row_where_the_pair_has_them(run, recipes, monkeypatch):
+    """In a full comparison."""
+    others = (DomainAt(dataset="phantom-bf", um_per_px=0.1),)
+    pairs = {PAIR: run.pair.model_copy(update={"others": others})}
+    full = {"smoke": run.profile.model_copy(update={"comparison": "full"})}
+    run = replace(run, study=run.study.model_copy(update={"pairs": pairs, "profiles": full}))
+    rows = refine.without_syndiff(run, TRANSLATORS | {"histogram": None})
+    assert list(rows) == [("refined", "histogram"), ("many-sources", "histogram")]
+    assert recipes == [{"syndiff": False}, {"syndiff": False, "others": True}]

@@ -3,6 +3,7 @@
 ================  =================================================================================================
 `basic`           pretrained, adaptation, tutorship, and the supervised reference
 `refined`         several students, test-time augmentation, anatomy and self-training
+`sources`         further labelled microscopes, with the look of U
 `recipe`          from two domains to checked translators
 `polarity`        keep the contrast or invert it, decided by anatomy
 `tile_selection`  which part of U translators learn from
@@ -17,17 +18,21 @@
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
 from histobridge.strategies.refined import Labeller, refine, teachers, with_views
+from histobridge.strategies.sources import axons_are_bright, helpful, with_look_of
 
 __all__ = [
     "Examples",
     "Labeller",
     "TranslatorRecipe",
     "adapt",
+    "axons_are_bright",
+    "helpful",
     "pretrained",
     "refine",
     "supervised",
     "teachers",
     "translate_examples",
     "tutor",
+    "with_look_of",
     "with_views",
 ]

@@ -25,7 +25,7 @@ import pandas as pd
 from scipy.stats import wasserstein_distance
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.config import REFINED
+from histobridge.config import REFINED_STRATEGIES
 from histobridge.io.progress import Report, ThrottledProgress
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.metrics.overlap import dice
@@ -103,7 +103,8 @@ def candidate(
         shown = map_images(lambda image: translator.translate(image, "L", seed=seed), images)
     elif strategy != "pretrained":
         translated = translate_examples(examples, translator, seed=seed)
-        segmenter, learned = refined if strategy == REFINED else fit(translated), [image for image, _ in translated]
+        segmenter = refined if strategy in REFINED_STRATEGIES else fit(translated)
+        learned = [image for image, _ in translated]
     if labels is None:
         labels = map_images(segmenter.predict, shown)
     return Candidate(labels, segmenter, shown, learned)

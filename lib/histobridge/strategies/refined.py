@@ -1,14 +1,14 @@
 """Strategy `refined`: tutorship with several students, test-time augmentation, anatomy and self-training.
 
 1. *Students*: one learns from L as SynDiff translates it, one from L with merely the contrast and the grey values of
-   U. Their probabilities are averaged.
+   U. Their probabilities are averaged. All of them may learn from further labelled microscopes too (`sources.py`).
 2. *Test-time augmentation*: each image is also segmented turned, mirrored and at the zoom at which the axons of U are
    as large as those of L (`tta.py`).
 3. *Anatomy*: sheaths are filled, and axons without a sheath are removed (`postprocess.py`).
 4. *Self-training*: a student continues from the first one, on all translations of L and on the images of U with the
    labels found so far. Its labels then replace them, for a few rounds.
 
-No mask of U is ever given, unless a reference is asked for (`labelled`).
+No mask of U is ever given, unless a reference is asked for.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def refine(
     translators: Sequence[Translator],
     fit: FitFrom,
     *,
-    labelled: Examples = (),
+    further: Examples = (),
     rounds: int = 2,
     augment: bool = True,
     anatomy: bool = True,
@@ -120,8 +120,9 @@ def refine(
         Each teaches a student; see `teachers`.
     fit : callable
         `fit(examples)` trains a student; `fit(examples, start)` continues from another segmenter.
-    labelled : sequence of (image, mask)
-        Of U, with expert masks, from which every student learns too. With any, the labeller is a reference.
+    further : sequence of (image, mask)
+        Examples with the look of U, from which every student learns too: of further labelled microscopes; or of U
+        itself, with expert masks, which make the labeller a reference.
     rounds : int
         Of self-training.
     augment, anatomy : bool
@@ -130,8 +131,8 @@ def refine(
         Of the noise that translations start from.
     """
     synthetic = [translate_examples(examples, translator, seed=seed) for translator in translators]
-    everything = [example for translated in synthetic for example in translated] + list(labelled)
-    labeller = Labeller(tuple(fit([*translated, *labelled]) for translated in synthetic), anatomy=anatomy)
+    everything = [example for translated in synthetic for example in translated] + list(further)
+    labeller = Labeller(tuple(fit([*translated, *further]) for translated in synthetic), anatomy=anatomy)
 
     if augment:
         labeller = with_views(labeller, everything, images)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFINED
+from histobridge.config import CONTROLS, MANY_SOURCES, REFINED
 from histobridge_study.analysis.methods import (
     ADAPTATION,
     FAIR_REFERENCE,
@@ -118,6 +118,7 @@ def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
         *((f"tutorship: at least {translator_words(t)}?", TUTORSHIP, ("tutorship", t)) for t in OTHER_LEARNED),
         ("tutorship: better than no translation?", TUTORSHIP, PRETRAINED),
         ("tutorship or adaptation?", TUTORSHIP, ADAPTATION),
+        ("do further labelled microscopes improve refined?", (MANY_SOURCES, plain[1]), plain),
         *(("refined: more than views and anatomy?", plain, ("pretrained-anatomy", t)) for t in ("none", "invert")),
         ("how far is tutorship from its reference?", TUTORSHIP, ("supervised", "none")),
         *(("how far is refined from the fair reference?", refined, FAIR_REFERENCE) for refined in (syndiff, plain)),

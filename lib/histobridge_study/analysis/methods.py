@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import MATCHED, REFERENCES, REFINED, STRATEGIES, TRANSLATORS, control_sign
+from histobridge.config import MANY_SOURCES, MATCHED, REFERENCES, REFINED, STRATEGIES, TRANSLATORS, control_sign
 
 Method = tuple[str, str]
 """Strategy and translator."""
 
 PUBLISHED_STRATEGIES = ("adaptation", "tutorship")
 PLAIN_STRATEGIES = ("pretrained", "randomised", "renormalised", *PUBLISHED_STRATEGIES)  # one view, no anatomy
-LONG_STRATEGIES = ("randomised", "renormalised", "reference-synthetic", "reference-refined")
+LONG_STRATEGIES = ("randomised", "renormalised", MANY_SOURCES, "reference-synthetic", "reference-refined")
 """Strategies that a study with `comparison: short` leaves out."""
 
 PRETRAINED, FAIR_REFERENCE = ("pretrained", "none"), ("reference", "none")
@@ -70,6 +70,8 @@ def method_words(strategy: str, translator: str, *, profile: str = "", learned_f
         return "pretrained (tutorship none)"
     if strategy == REFINED and translator in MATCHED_GREYS:
         return "refined without SynDiff"
+    if strategy == MANY_SOURCES:
+        return "refined with many sources"
     if translator in ("none", strategy):  # a pair that has not run at all is one line, `all` of `all`
         return strategy
     return f"{strategy} with {translator_words(translator, profile)}"
@@ -95,7 +97,8 @@ def is_planned(strategy: str, translator: str) -> bool:
     """Tell whether the study combines a strategy with a translator, under some polarity."""
     if strategy in PUBLISHED_STRATEGIES:
         return translator != "none"
-    planned = {REFINED: ("syndiff", *MATCHED_GREYS), "pretrained-anatomy": ("none", "invert")}
+    planned = {REFINED: ("syndiff", *MATCHED_GREYS), MANY_SOURCES: MATCHED_GREYS}
+    planned |= {"pretrained-anatomy": ("none", "invert")}
     return translator in planned.get(strategy, ("none",))
 
 

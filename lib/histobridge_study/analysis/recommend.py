@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from histobridge.config import REFINED
+from histobridge.config import REFINED_STRATEGIES
 from histobridge.strategies.recommend import NEGLIGIBLE, SCORES
 from histobridge_study.analysis.statistics import Interval, rank_correlation
 from histobridge_study.analysis.tables import EXPERIMENT_KEYS, subject_values
@@ -37,7 +37,7 @@ def correlations(known: pd.DataFrame, score: str) -> dict[str, Interval]:
     """
     cells = cells_of(known, score)
     plausible = cells[cells["dice"] > PLAUSIBLE]
-    others = plausible[plausible["strategy"] != REFINED]
+    others = plausible[~plausible["strategy"].isin(REFINED_STRATEGIES)]
     parts = {"all": cells, "plausible": plausible, "plausible_of_others": others}
     return {name: rank_correlation(of[score], of["dice"]) for name, of in parts.items()}
 
@@ -59,7 +59,8 @@ def evaluate_scores(known: pd.DataFrame) -> pd.DataFrame:
 def _evaluate(known: pd.DataFrame, score: str) -> dict:
     found = correlations(known, score)
     runs = _runs(known)
-    lost, lost_of_others = (_lost_dice(_runs(of), score) for of in (known, known[known["strategy"] != REFINED]))
+    without_refined = known[~known["strategy"].isin(REFINED_STRATEGIES)]
+    lost, lost_of_others = (_lost_dice(_runs(of), score) for of in (known, without_refined))
     return {
         "score": score,
         "correlation": found["all"].value,

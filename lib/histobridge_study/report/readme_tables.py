@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import CONTROLS, REFINED
+from histobridge.config import CONTROLS, MANY_SOURCES, REFINED
 from histobridge_study.analysis.comparisons import best_method
 from histobridge_study.analysis.methods import (
     ADAPTATION,
@@ -20,7 +20,7 @@ from histobridge_study.analysis.tables import SCORE_COLUMNS, dice_overview, imag
 
 README_METHODS = [PRETRAINED, ADAPTATION, TUTORSHIP, WITH_SYNDIFF, FAIR_REFERENCE]
 README_METHODS += [("pretrained-anatomy", translator) for translator in ("none", "invert")]
-README_METHODS += [(REFINED, translator) for translator in MATCHED_GREYS]
+README_METHODS += [(strategy, translator) for strategy in (REFINED, MANY_SOURCES) for translator in MATCHED_GREYS]
 
 
 def readme_table(

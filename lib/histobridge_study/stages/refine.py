@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from histobridge.cache import digest
-from histobridge.config import MATCHED, REFINED
+from histobridge.config import MANY_SOURCES, MATCHED, REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
-from histobridge.strategies import Examples, Labeller, refine, teachers
+from histobridge.strategies import Examples, Labeller, axons_are_bright, helpful, refine, teachers, with_look_of
 from histobridge.translators import Translator
 from histobridge_study.analysis.methods import Method
 from histobridge_study.runs import Run
@@ -42,6 +42,7 @@ def refined_labeller(
     *,
     syndiff: bool = True,
     matched: bool = True,
+    others: bool = False,
     masked: Examples = (),
     **options,
 ) -> Labeller:
@@ -54,33 +55,76 @@ def refined_labeller(
         By name.
     syndiff, matched : bool
         Which students there are, see `teachers`.
+    others : bool
+        Whether the students learn from the further labelled sets of the pair too.
     masked : sequence of (image, mask)
         Examples of U with expert masks, for the reference; these images then get no pseudo label.
     **options
         Further ones of `refine`.
     """
     known = {digest(image) for image, _ in masked}
+    images = [sample.image for sample in run.data.seen_images if digest(sample.image) not in known]
+    more = further_examples(run, images, sign=translators["syndiff"].sign) if others else []
     return refine(
         run.data.training_examples,
-        [sample.image for sample in run.data.seen_images if digest(sample.image) not in known],
+        images,
         teachers(dict(translators), syndiff=syndiff, matched=matched),
         student_fit(run, source_segmenter(run)),
-        labelled=masked,
+        further=[*more, *masked],
         seed=run.translator_seed,
         **{"rounds": run.profile.refinement.rounds, **options},
     )
 
 
+def further_examples(run: Run, images: Sequence[np.ndarray], *, sign: int) -> Examples:
+    """Return the examples of the further labelled sets, with the look of images of U.
+
+    Parameters
+    ----------
+    run : Run
+    images : sequence of ndarray, float32 [H, W] in 0..1
+        Of U.
+    sign : {1, -1}
+        Whether U has the polarity of L, by anatomy.
+    """
+    bright_axons = axons_are_bright(run.data.training_examples) == (sign > 0)
+    return with_look_of(images, run.data.other_examples, bright_axons=bright_axons)
+
+
 def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
-    """Return the labeller of `refined` without SynDiff; none where the study lacks the control of matched greys."""
+    """Return the labellers of `refined` without SynDiff, with L alone and, where the pair has them, with other sets.
+
+    None where the study lacks the control of matched greys.
+    """
     name = MATCHED[translators["syndiff"].sign]
-    return {(REFINED, name): refined_labeller(run, translators, syndiff=False)} if name in translators else {}
+    if name not in translators:
+        return {}
+    found = {(REFINED, name): refined_labeller(run, translators, syndiff=False)}
+    if run.pair.others and run.profile.comparison == "full":
+        found[MANY_SOURCES, name] = refined_labeller(run, translators, syndiff=False, others=True)
+    return found
+
+
+def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
+    """Tell, without a mask of U, whether its labels are better with the further labelled sets (`helpful`)."""
+    images = [sample.image for sample in run.data.seen_images]
+
+    def first_labeller(further: Examples) -> Labeller:
+        return refined_labeller(run, translators, syndiff=False, others=bool(further), rounds=0)
+
+    further = further_examples(run, images, sign=translators["syndiff"].sign)
+    return bool(helpful(further, images, first_labeller))
 
 
 def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Return the labeller of the default recipe: SynDiff teaches if the profile says so, or if nothing else does."""
-    others = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
-    return next(iter(others.values()), None) or refined_labeller(run, translators)
+    """Return the labeller of the default recipe, with the further labelled sets where they help.
+
+    SynDiff teaches if the profile says so, or if nothing else does.
+    """
+    found = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
+    if len(found) > 1 and not others_help(run, translators):
+        found.popitem()  # that of the further sets
+    return found.popitem()[1] if found else refined_labeller(run, translators)
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:

@@ -1,0 +1,61 @@
+"""sources.py: further labelled sets get the contrast and the grey values of the new microscope."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_metrics import fibre
+
+from histobridge.classes import AXON, MYELIN
+from histobridge.phantom import phantom
+from histobridge.strategies.sources import axons_are_bright, helpful, with_look_of
+
+FIBRE = fibre((47.5, 47.5), axon=15, size=96)
+
+
+def painted(axon: float, myelin: float, background: float = 0.5) -> np.ndarray:
+    """Return the fibre with one grey a class."""
+    return np.choose(FIBRE, [background, myelin, axon]).astype(np.float32)
+
+
+def test_the_masks_tell_the_contrast():
+    """Drawn SEM has dark axons, drawn TEM and bright field bright ones."""
+    bright = {kind: axons_are_bright([phantom(kind, 0, (128, 128))]) for kind in ("tem", "sem", "bf")}
+    assert bright == {"tem": True, "sem": False, "bf": True}
+
+
+def test_images_without_axon_or_myelin_tell_nothing():
+    """They do not count, and do no harm."""
+    empty = np.zeros((96, 96), np.float32), np.zeros((96, 96), np.uint8)
+    assert axons_are_bright([empty, (painted(0.8, 0.2), FIBRE), empty])
+    assert not axons_are_bright([empty, (painted(0.2, 0.8), FIBRE)])
+
+
+@pytest.mark.parametrize("bright_axons", [True, False])
+def test_every_set_gets_the_contrast_of_u(bright_axons):
+    """Sets of either polarity; masks stay as they are, in the order of the sets."""
+    sources = [[(painted(0.9, 0.1), FIBRE)], [(painted(0.3, 0.6), FIBRE)]]
+    of_u = [painted(*((0.7, 0.4) if bright_axons else (0.4, 0.7)))]
+    found = with_look_of(of_u, sources, bright_axons=bright_axons)
+    assert len(found) == 2 and all(mask is FIBRE for _, mask in found)
+    for image, _ in found:
+        assert (image[FIBRE == AXON].mean() > image[FIBRE == MYELIN].mean()) == bright_axons
+
+
+def test_the_greys_become_those_of_u():
+    """Drawn tissue of one modality is then as bright and as varied as that of the other."""
+    of_u = [phantom("bf", seed, (128, 128))[0] for seed in range(2)]
+    ((image, _),) = with_look_of(of_u, [[phantom("tem", 5, (128, 128))]], bright_axons=True)
+    np.testing.assert_allclose(np.quantile(image, [0.1, 0.5, 0.9]), np.quantile(of_u, [0.1, 0.5, 0.9]), atol=0.03)
+
+
+@pytest.mark.parametrize(("with_them", "helps"), [(FIBRE, True), (np.where(FIBRE == MYELIN, 0, FIBRE), False)])
+def test_further_sets_stay_if_axons_are_better_enclosed_with_them(with_them, helps):
+    """The labels without them miss a part of the sheath; those with them have all of it, or nothing of it."""
+    without, further = FIBRE.copy(), [(painted(0.9, 0.1), FIBRE)]
+    without[:48][FIBRE[:48] == MYELIN] = 0
+
+    def first_labeller(some):
+        return SimpleNamespace(predict=lambda image: with_them if some else without)
+
+    assert list(helpful(further, [painted(0.7, 0.4)], first_labeller)) == (further if helps else [])
