@@ -1,4 +1,4 @@
-"""The experiment on drawn tissue (notebook 06): its parameters, and how it writes results."""
+"""The experiments on drawn tissue (notebooks 06, 08 and 09): their parameters, and how they write results."""
 
 from __future__ import annotations
 
@@ -64,8 +64,17 @@ class TranslationExperiment(Experiment):
         return Path(self.out, "cache", "known_translation")
 
 
+class ToolsExperiment(Experiment):
+    """The parameters of notebook 09."""
+
+    @property
+    def folder(self) -> Path:
+        """Where images, model, labels and exports lie."""
+        return Path(self.out, "other_tools")
+
+
 def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
-    """Check the parameters of notebook 06, `globals()` in a notebook, and return them.
+    """Check the parameters of such a notebook, its `globals()`, and return them.
 
     Raises
     ------
