@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
-from histobridge.config import Strict, SynDiffSettings, TrainingProfile, training_profile
+from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, TrainingProfile, training_profile
 from histobridge.display.drawing import save_figure
 from histobridge.io.files import write_json, write_table
 from histobridge_study.parameters import parameters_of
@@ -65,7 +65,14 @@ class TranslationExperiment(Experiment):
 
 
 class ToolsExperiment(Experiment):
-    """The parameters of notebook 09."""
+    """The parameters of notebook 09: also the steps of the segmenter's training."""
+
+    steps: int = Field(ge=1)
+
+    @property
+    def segmenter(self) -> SegmenterSettings:
+        """The settings of the segmenter, trained for `steps`."""
+        return self.settings.segmenter.model_copy(update={"steps": self.steps})
 
     @property
     def folder(self) -> Path:

@@ -125,26 +125,25 @@ def pyramid_levels(
 
 
 @styled
-def differing_pixels(mask: np.ndarray, others: Images, *, um_per_px: float) -> Figure:
-    """Show a mask and those of other tools, and below each of these where it differs from the first.
+def differing_pixels(image: np.ndarray, mask: np.ndarray, others: Images, *, um_per_px: float) -> Figure:
+    """Show an image with a mask and those of other tools, and below each of these where it differs from the first.
 
     Parameters
     ----------
-    mask : ndarray [H, W]
-        The class mask of `histobridge apply`.
+    image, mask : ndarray [H, W]
+        The image, and the class mask of `histobridge apply`.
     others : mapping of str to ndarray [H, W]
         Class masks by tool.
     um_per_px : float
         Pixel size; draws a scale bar.
     """
     refuse_empty(others, "other masks")
-    refuse_other_shapes(mask, others)
+    refuse_other_shapes(image, {"mask": mask, **others})
     figure, grid = panel_grid(2, 1 + len(others), gap=0.3)
-    white = np.ones(mask.shape)
-    panel(grid[0, 0], overlay(white, mask), title="histobridge apply", um_per_px=um_per_px)
-    grid[1, 0].set_axis_off()
+    panel(grid[0, 0], overlay(image, mask), title="histobridge apply", um_per_px=um_per_px)
+    panel(grid[1, 0], image, title="image")
     for (above, below), (name, other) in zip(grid.T[1:], others.items(), strict=True):
-        panel(above, overlay(white, other), title=name)
+        panel(above, overlay(image, other), title=name)
         title = f"{(other != mask).sum()} of {mask.size} px differ"
         panel(below, error_map(mask, other), title=title)
     colours = CLASS_COLOURS | CORRECT_COLOURS | ERROR_COLOURS
