@@ -56,7 +56,7 @@ def test_other_tools_read_every_export_and_find_the_same_mask(tmp_path):
     for library in ("bioimageio.core", "napari", "ome_zarr", "onnxruntime", "shapely"):
         pytest.importorskip(library, reason=f"{library} is not installed: pip install 'histobridge[dev]'")
     cells = {cell["id"]: cell for cell in execute("09_other_tools", tmp_path, steps=60)}
-    figures = ("read-masks", "read-rois", "read-polygons", "read-zarr", "run-models", "measure-figure")
+    figures = ("read-masks", "read-rois", "read-polygons", "read-zarr", "compare-models", "measure-figure")
     assert all(pictures([cells[name]]) for name in figures)
     folder = tmp_path / "other_tools"
     assert (folder / "model.bioimageio.zip").exists() and (folder / "model.onnx").exists()
