@@ -1,14 +1,17 @@
-"""Notebooks 06, 07 and 08, run by papermill with the smallest settings."""
+"""Notebooks 06 to 09, run by papermill with the smallest settings."""
 
 import json
 
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
 
 from histobridge.errors import UserError
+from histobridge.io.masks import read_mask
 from histobridge_study.analysis.experiment import ShiftExperiment, open_experiment
 from histobridge_study.execute import notebook_folder
+from lab import pictures
 
 
 def execute(name, folder, **parameters) -> list[dict]:
@@ -46,6 +49,24 @@ def test_the_known_translation_is_measured_drawn_and_written(tmp_path):
     assert rows.groupby(["variant", "translator"]).size().unique().tolist() == [8]
     assert set(rows["translator"]) == {"none", "histogram", "fourier", "cycle", "syndiff"}
     assert (tmp_path / "known_translation.png").exists()
+
+
+def test_other_tools_read_every_export_and_find_the_same_mask(tmp_path):
+    """Every file is there and drawn; files give the mask of `apply` exactly, models but for 0.1 % of pixels."""
+    for library in ("bioimageio.core", "napari", "ome_zarr", "onnxruntime", "shapely"):
+        pytest.importorskip(library, reason=f"{library} is not installed: pip install 'histobridge[dev]'")
+    cells = {cell["id"]: cell for cell in execute("09_other_tools", tmp_path, steps=60)}
+    figures = ("read-masks", "read-rois", "read-polygons", "read-zarr", "compare-models", "measure-figure")
+    assert all(pictures([cells[name]]) for name in figures)
+    folder = tmp_path / "other_tools"
+    assert (folder / "model.bioimageio.zip").exists() and (folder / "model.onnx").exists()
+    rows = pd.read_csv(tmp_path / "other_tools.csv").set_index("export")
+    assert set(rows.index) == {"bioimageio.core", "ONNX Runtime", "ROIs", "GeoJSON", "OME-Zarr"}
+    assert (rows.loc[["ROIs", "GeoJSON", "OME-Zarr"], "differ"] == 0).all() and rows["share"].max() <= 0.001
+    (handed_off,) = folder.rglob("*image_seg-axonmyelin.png")
+    assert len(np.unique(read_mask(handed_off)[0])) == 3
+    (measured,) = folder.rglob("*_axon_morphometrics.csv")
+    assert len(pd.read_csv(measured)) > 10 and (tmp_path / "other_tools.png").exists()
 
 
 def test_mistyped_parameters_are_refused():

@@ -29,6 +29,7 @@ Images = Mapping[str, np.ndarray]
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#777777"
 CLASS_COLOURS = {"myelin": BLUE, "axon": ORANGE}
+TINTS = {MYELIN: CLASS_COLOURS["myelin"], AXON: CLASS_COLOURS["axon"]}
 ERROR_COLOURS = {"false negative": VERMILLION, "false positive": SKY, "classes swapped": "black"}
 CORRECT_COLOURS = {"correct myelin": "#AAAAAA", "correct axon": "#DDDDDD"}
 SMALL = 7  # pt: the smallest type that is easy to read in print
@@ -165,14 +166,15 @@ def colour_handles(colours: Mapping[str, str]) -> list[Patch]:
 # --- Pictures -----------------------------------------------------------------------------------------------
 
 
-def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return `image` with myelin and axon tinted, float [H, W, 3] in 0..1.
+def overlay(image: np.ndarray, mask: np.ndarray, colours: Mapping[int, object] = TINTS) -> np.ndarray:
+    """Return `image` with the classes of a mask tinted, float [H, W, 3] in 0..1.
 
-    The grey value only dims the tint: a mixture would turn orange to brown in dark axons.
+    The grey value only dims the tint: a mixture would turn orange to brown in dark axons. `colours` are matplotlib's,
+    by class.
     """
     picture = np.repeat(image[..., None], 3, axis=2).astype(float)
-    for value, name in ((MYELIN, "myelin"), (AXON, "axon")):
-        picture[mask == value] = (0.75 + 0.25 * picture[mask == value]) * to_rgb(CLASS_COLOURS[name])
+    for value, colour in colours.items():
+        picture[mask == value] = (0.75 + 0.25 * picture[mask == value]) * to_rgb(colour)
     return picture
 
 

@@ -1,4 +1,4 @@
-"""The experiment on drawn tissue (notebook 06): its parameters, and how it writes results."""
+"""The experiments on drawn tissue (notebooks 06, 08 and 09): their parameters, and how they write results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ConfigDict, Field
 
-from histobridge.config import Strict, SynDiffSettings, TrainingProfile, training_profile
+from histobridge.config import SegmenterSettings, Strict, SynDiffSettings, TrainingProfile, training_profile
 from histobridge.display.drawing import save_figure
 from histobridge.io.files import write_json, write_table
 from histobridge_study.parameters import parameters_of
@@ -64,8 +64,24 @@ class TranslationExperiment(Experiment):
         return Path(self.out, "cache", "known_translation")
 
 
+class ToolsExperiment(Experiment):
+    """The parameters of notebook 09: also the steps of the segmenter's training."""
+
+    steps: int = Field(ge=1)
+
+    @property
+    def segmenter(self) -> SegmenterSettings:
+        """The settings of the segmenter, trained for `steps`."""
+        return self.settings.segmenter.model_copy(update={"steps": self.steps})
+
+    @property
+    def folder(self) -> Path:
+        """Where images, model, labels and exports lie."""
+        return Path(self.out, "other_tools")
+
+
 def open_experiment(parameters: dict, model: type[Experiment] = Experiment) -> Experiment:
-    """Check the parameters of notebook 06, `globals()` in a notebook, and return them.
+    """Check the parameters of such a notebook, its `globals()`, and return them.
 
     Raises
     ------

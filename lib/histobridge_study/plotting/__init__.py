@@ -12,6 +12,7 @@ a pixel size is not positive.
 `calibration` uncertainty, calibration, label-free scores
 `morphometry` fibre measurements against the expert's
 `handoff`     a pseudo label as annotation tools show it
+`other_tools` notebook 09: exports as other tools read them
 `examples`    figures 2 to 4 of the published study (figure 1, the method, is `reports/method.svg`)
 `lesson`      notebook 00
 ============  ========================================================================================
@@ -35,6 +36,13 @@ from histobridge_study.plotting.lesson import (
     tissue_and_mask,
 )
 from histobridge_study.plotting.morphometry import bland_altman_panels, g_ratio_against_diameter
+from histobridge_study.plotting.other_tools import (
+    axon_diameter_and_g_ratio,
+    differing_pixels,
+    outlines,
+    picture_row,
+    pyramid_levels,
+)
 from histobridge_study.plotting.scores import ablation_dots, dice_dots, reconstruction_bars, simulated_shift_lines
 from histobridge_study.plotting.training import critic_logits, losses, polarity
 
@@ -42,10 +50,12 @@ __all__ = [
     "Example",
     "ablation_dots",
     "annotation_curves",
+    "axon_diameter_and_g_ratio",
     "bland_altman_panels",
     "calibration_curves",
     "critic_logits",
     "dice_dots",
+    "differing_pixels",
     "distance_dots",
     "domains",
     "g_ratio_against_diameter",
@@ -54,10 +64,13 @@ __all__ = [
     "label_free_score_scatter",
     "losses",
     "noise_levels",
+    "outlines",
     "overlays",
+    "picture_row",
     "polarity",
     "pseudo_label_examples",
     "pseudo_labels",
+    "pyramid_levels",
     "reconstruction_bars",
     "round_trip_panels",
     "save_figure",

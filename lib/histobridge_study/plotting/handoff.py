@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
@@ -68,14 +70,17 @@ def _fibre_colours(fibres: np.ndarray) -> np.ndarray:
 
 
 def _draw_polygons(axes: Axes, mask: np.ndarray, fibres: np.ndarray) -> None:
-    """Draw filled polygons over a picture. Their corners lie between pixels, whose centres are whole numbers."""
+    """Draw the polygons of a mask. Their corners lie between pixels, whose centres are whole numbers."""
     from histobridge_label.export.geojson import features, polygons_of
 
     for feature in features(mask, fibres):
         colour = CLASS_COLOURS[feature["properties"]["classification"]["name"].lower()]
-        outlines = [
-            Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings))
-            for rings in polygons_of(feature)
-        ]
+        draw_polygons(axes, polygons_of(feature), colour)
+
+
+def draw_polygons(axes: Axes, polygons: Iterable[Sequence[np.ndarray]], colour: object, *, filled: bool = True) -> None:
+    """Draw polygons, each a list of rings [N, 2] of x, y in px from the upper left corner, over a picture."""
+    outlines = [Outline.make_compound_path(*(Outline(ring - 0.5, closed=True) for ring in rings)) for rings in polygons]
+    if filled:
         axes.add_collection(PathCollection(outlines, facecolor=colour, alpha=0.3))
-        axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
+    axes.add_collection(PathCollection(outlines, facecolor="none", edgecolor=colour, linewidth=0.7))
