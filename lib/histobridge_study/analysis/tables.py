@@ -162,7 +162,9 @@ def dice_overview(
     known = learned_from(rows, METHOD_KEYS).reindex(wide.index).fillna("")
     words = {cell: method_words(*cell[:2:-1], profile=profile, learned_from=known[cell]) for cell in wide.index}
     wide.insert(0, "method", [words[cell] for cell in wide.index])
-    return in_display_order(wide[["method", *names, *SPREADS.values()]].reset_index()).rename_axis(columns=None)
+    shown = in_display_order(wide[["method", *names, *SPREADS.values()]].reset_index()).rename_axis(columns=None)
+    # What has not run in either polarity, and has one name in both, is one line.
+    return shown.drop_duplicates([*EXPERIMENT_KEYS, "method", *names], ignore_index=True)
 
 
 def with_fibre_f1(rows: pd.DataFrame) -> pd.DataFrame:
