@@ -24,7 +24,7 @@ from histobridge.strategies import (
     TranslatorRecipe,
     axons_are_bright,
     cached,
-    helpful,
+    further_sets_help,
     label_free,
     refine,
     tutor,
@@ -136,7 +136,9 @@ class ModelTraining:
         """The examples of the further labelled sets, with the look of U; none, if labels are no better with them."""
         bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
         further = with_look_of(self.images, self.further, bright_axons=bright_axons)
-        return helpful(further, self.images, partial(self._refine, rounds=0)) if further else ()
+        choose = partial(further_sets_help, further, self.images, partial(self._refine, rounds=0))
+        file = self._folder("choices") / "further_sets_help.json"
+        return further if further and cached.remember_choice(file, choose) else []
 
     def _refine(self, further: Examples, *, rounds: int) -> Labeller:
         chosen = [self.translators[name] for name in self.teachers]

@@ -8,7 +8,7 @@ from test_metrics import fibre
 
 from histobridge.classes import AXON, MYELIN
 from histobridge.phantom import phantom
-from histobridge.strategies.sources import axons_are_bright, helpful, with_look_of
+from histobridge.strategies.sources import axons_are_bright, further_sets_help, with_look_of
 
 FIBRE = fibre((47.5, 47.5), axon=15, size=96)
 
@@ -50,7 +50,7 @@ def test_the_greys_become_those_of_u():
 
 
 @pytest.mark.parametrize(("with_them", "helps"), [(FIBRE, True), (np.where(FIBRE == MYELIN, 0, FIBRE), False)])
-def test_further_sets_stay_if_axons_are_better_enclosed_with_them(with_them, helps):
+def test_further_sets_help_if_axons_are_better_enclosed_with_them(with_them, helps):
     """The labels without them miss a part of the sheath; those with them have all of it, or nothing of it."""
     without, further = FIBRE.copy(), [(painted(0.9, 0.1), FIBRE)]
     without[:48][FIBRE[:48] == MYELIN] = 0
@@ -58,4 +58,4 @@ def test_further_sets_stay_if_axons_are_better_enclosed_with_them(with_them, hel
     def first_labeller(some):
         return SimpleNamespace(predict=lambda image: with_them if some else without)
 
-    assert list(helpful(further, [painted(0.7, 0.4)], first_labeller)) == (further if helps else [])
+    assert further_sets_help(further, [painted(0.7, 0.4)], first_labeller) == helps

@@ -321,8 +321,10 @@ def test_further_sources_are_named_one_after_another(histobridge, images, option
         assert histobridge("label", images, *given)[0] == 2
     assert [len(training.further) for training in seen] == [1, 1]
     training = replace(seen[0], further=[seen[0].further[0][:1]])
-    monkeypatch.setattr("histobridge_label.train.helpful", lambda further, *_: further)
-    assert not axons_are_bright(training.further_examples)
+    monkeypatch.setattr(ModelTraining, "_folder", lambda self, name: tmp_path / name)
+    for answer in (True, False):  # the second time the first answer is recalled
+        monkeypatch.setattr("histobridge_label.train.further_sets_help", lambda *_, answer=answer: answer)
+        assert not axons_are_bright(replace(training).further_examples)
 
 
 @pytest.mark.parametrize(

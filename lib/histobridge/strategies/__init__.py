@@ -18,7 +18,7 @@
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
 from histobridge.strategies.refined import Labeller, refine, teachers, with_views
-from histobridge.strategies.sources import axons_are_bright, helpful, with_look_of
+from histobridge.strategies.sources import axons_are_bright, further_sets_help, with_look_of
 
 __all__ = [
     "Examples",
@@ -26,7 +26,7 @@ __all__ = [
     "TranslatorRecipe",
     "adapt",
     "axons_are_bright",
-    "helpful",
+    "further_sets_help",
     "pretrained",
     "refine",
     "supervised",

@@ -4,7 +4,7 @@ Which way round the contrast of a set must go needs no mask of U. The masks of t
 brighter than its myelin; those of L tell the same of L; and anatomy has told whether U has the polarity of L.
 
 Whether further sets help is not sure: their experts may draw thicker or thinner sheaths than those of U would. Anatomy
-tells that too, as far as it can: the better labels are those whose axons are better enclosed by myelin (`helpful`).
+tells that too, as far as it can (`further_sets_help`): the better labels are those whose axons are better enclosed.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def with_look_of(
     return found
 
 
-def helpful(
+def further_sets_help(
     further: Examples, images: Sequence[np.ndarray], first_labeller: Callable[[Examples], Labeller]
-) -> Examples:
-    """Return further examples if labels of U are better anatomy with them than without, else none.
+) -> bool:
+    """Return whether axons in labels of U are better enclosed by myelin with further examples than without.
 
     Parameters
     ----------
@@ -75,4 +75,4 @@ def helpful(
         `first_labeller(further)` labels U before any self-training, having learned from L and from `further`.
     """
     without, with_them = (mean_enclosure(map_images(first_labeller(some).predict, images)) for some in ((), further))
-    return further if with_them > without else ()
+    return with_them > without

@@ -15,7 +15,16 @@ from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
 from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
 from histobridge.metrics.review import error_recall
-from histobridge.strategies import Examples, Labeller, axons_are_bright, helpful, refine, teachers, with_look_of
+from histobridge.strategies import (
+    Examples,
+    Labeller,
+    axons_are_bright,
+    cached,
+    further_sets_help,
+    refine,
+    teachers,
+    with_look_of,
+)
 from histobridge.translators import Translator
 from histobridge_study.analysis.methods import Method
 from histobridge_study.runs import Run
@@ -106,14 +115,17 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
 
 
 def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
-    """Tell, without a mask of U, whether its labels are better with the further labelled sets (`helpful`)."""
+    """Tell, without a mask of U, whether its labels are better with the further labelled sets."""
     images = [sample.image for sample in run.data.seen_images]
 
     def first_labeller(further: Examples) -> Labeller:
         return refined_labeller(run, translators, syndiff=False, others=bool(further), rounds=0)
 
-    further = further_examples(run, images, sign=translators["syndiff"].sign)
-    return bool(helpful(further, images, first_labeller))
+    def choose() -> bool:
+        further = further_examples(run, images, sign=translators["syndiff"].sign)
+        return further_sets_help(further, images, first_labeller)
+
+    return cached.remember_choice(run.cache.folder("choices", **run.facts(STAGE)) / "others_help.json", choose)
 
 
 def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
