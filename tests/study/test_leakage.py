@@ -27,6 +27,7 @@ def parameters(tiny_study, tmp_path):
     study = yaml.safe_load(tiny_study.read_text())
     study["translators"] = ["none", "invert", "invert-histogram", "syndiff"]
     study["profiles"]["tiny"]["comparison"] = "full"
+    study["pairs"][TARGET]["others"] = [{"dataset": "phantom-bf", "um_per_px": 0.1}]
     file = tiny_study.with_name("everything.yaml")
     file.write_text(yaml.safe_dump(study))
     places = {"out": str(tmp_path), "data": str(tmp_path / "data"), "study": str(file)}

@@ -10,6 +10,7 @@ tells that too, as far as it can (`further_sets_help`): the better labels are th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from histobridge.classes import AXON, MYELIN
 from histobridge.config import MATCHED
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.basic import Examples, translate_examples
-from histobridge.strategies.refined import Labeller
 from histobridge.training.map_images import map_images
 from histobridge.translators.controls import Control
+
+if TYPE_CHECKING:
+    from histobridge.strategies.refined import Labeller
 
 
 def axons_are_bright(examples: Examples) -> bool:

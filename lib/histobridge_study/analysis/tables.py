@@ -163,6 +163,8 @@ def dice_overview(
     words = {cell: method_words(*cell[:2:-1], profile=profile, learned_from=known[cell]) for cell in wide.index}
     wide.insert(0, "method", [words[cell] for cell in wide.index])
     shown = in_display_order(wide[["method", *names, *SPREADS.values()]].reset_index()).rename_axis(columns=None)
+    if missing is None:
+        return shown
     # What has not run in either polarity, and has one name in both, is one line.
     return shown.drop_duplicates([*EXPERIMENT_KEYS, "method", *names], ignore_index=True)
 
