@@ -21,7 +21,7 @@ import pandas as pd
 
 from histobridge.cache import Cache
 from histobridge.config import training_profile
-from histobridge.data.datasets import Sample, load_images, load_masks
+from histobridge.data.datasets import Sample, load_examples, load_images, load_masks
 from histobridge.data.manifest import load_dataset
 from histobridge.io.files import read_table, write_json, write_table
 from histobridge.io.kept import kept
@@ -59,7 +59,7 @@ def main(targets: list[str], data: Path, runs: Path, reports: Path, profile: str
 def score_target(target: str, file: Path, cache: Cache, *, data: Path, profile: str) -> None:
     """Write the Dice of a target's subjects, by source and class."""
     sizes = pixel_sizes()
-    sets = {name: labelled_set(name, um_per_px, data) for name, um_per_px in sizes.items() if name != target}
+    sets = {name: load_examples(load_dataset(name), size, data) for name, size in sizes.items() if name != target}
     samples = load_images(load_dataset(target), sizes[target], data)
     images = [sample.image for sample in samples]
     bright_axons = axons_of_target_are_bright(next(iter(sets.values())), images, cache, profile)
@@ -82,13 +82,6 @@ def pixel_sizes() -> dict[str, float]:
     return {pairs[0].source.dataset: pairs[0].source.um_per_px} | {
         pair.target.dataset: pair.target.um_per_px for pair in pairs
     }
-
-
-def labelled_set(name: str, um_per_px: float, data: Path) -> Examples:
-    """Return the development images of a dataset that have a mask, with it."""
-    masks = load_masks(load_dataset(name), um_per_px, data)
-    samples = load_images(load_dataset(name), um_per_px, data)
-    return [(sample.image, masks[sample.name]) for sample in samples if sample.name in masks]
 
 
 def axons_of_target_are_bright(examples: Examples, images: list, cache: Cache, profile: str) -> bool:

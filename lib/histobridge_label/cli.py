@@ -37,6 +37,13 @@ PixelSize = Annotated[
     float | None,
     typer.Option(help="Pixel size of all images, µm/px; by default that of sidecars, OME or ImageJ metadata."),
 ]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(help="Labelled dataset, tem by default; more may follow. `phantom` is drawn: offline, and a toy."),
+]
+SourceManifest = Annotated[
+    Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
+]
 Level = Annotated[int, typer.Option(min=0, help="Pyramid level of OME-Zarr images; 0 is the finest.")]
 Modality = Annotated[str | None, typer.Option(help="Names the images as BIDS does, such as SEM.")]
 
@@ -50,13 +57,8 @@ def label(
     out: OutOrNone = None,
     um_per_px: PixelSize = None,
     level: Level = 0,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(help="Labelled dataset, tem by default; more may follow. `phantom` is drawn: offline, and a toy."),
-    ] = None,
-    source_manifest: Annotated[
-        Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
-    ] = None,
+    source: Sources = None,
+    source_manifest: SourceManifest = None,
     profile: ProfileName = "cpu",
     work_at: Annotated[
         float | None, typer.Option(help="µm/px at which your images are like the labelled ones; suggested by default.")
@@ -88,7 +90,7 @@ def label(
     interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
     """
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
-    first, *further = [*([""] if source_manifest else []), *(source or ([] if source_manifest else ["tem"]))]
+    first, *further = ["", *(source or [])] if source_manifest else source or ["tem"]
     if out is None:
         _look(images, source_manifest, (first, *further), data, as_json, um_per_px=um_per_px, level=level)
     from histobridge_label.pipeline import LabelOptions, label_folder

@@ -136,7 +136,10 @@ class ModelTraining:
         """The examples of the further labelled sets, with the look of U; none, if labels are no better with them."""
         bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
         further = with_look_of(self.images, self.further, bright_axons=bright_axons)
-        choose = partial(further_sets_help, further, self.images, partial(self._refine, rounds=0))
+
+        def choose() -> bool:
+            return further_sets_help(self.images, *(self._refine(some, rounds=0) for some in ((), further)))
+
         file = self._folder("choices") / "further_sets_help.json"
         return further if further and cached.remember_choice(file, choose) else []
 

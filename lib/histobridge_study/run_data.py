@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from histobridge.cache import digest
-from histobridge.data.datasets import Examples, Sample, load_images, load_masks, of_subjects, subjects
+from histobridge.data.datasets import Examples, Sample, load_examples, load_images, load_masks, of_subjects, subjects
 from histobridge.data.folds import Protocol, Split, split, subject_folds
 from histobridge.data.manifest import Dataset
 from histobridge.errors import UserError
@@ -78,12 +78,8 @@ class RunData:
     @cached_property
     def other_examples(self) -> list[Examples]:
         """The development images of the further labelled sets that have a mask, with it; one entry a set."""
-        found = []
-        for dataset, domain in zip(self.others, self.pair.others, strict=True):
-            masks = load_masks(dataset, domain.um_per_px, self.folder)
-            samples = load_images(dataset, domain.um_per_px, self.folder)
-            found.append(examples([sample for sample in samples if sample.name in masks], masks))
-        return found
+        sets = zip(self.others, self.pair.others, strict=True)
+        return [load_examples(dataset, domain.um_per_px, self.folder) for dataset, domain in sets]
 
     @cached_property
     def target_images(self) -> list[Sample]:

@@ -111,9 +111,10 @@ class Run:
         decides = {"01_data": set(), "02_translate": models}
         decides["03_label"] = models | {"student_steps", "comparison"}
         decides["04_refine"] = decides["03_label"] | {"refinement"}
-        learns_from_others = stage == "04_refine"
-        ignored = {"shift", "protocols"} | (set() if learns_from_others else {"others"})
-        datasets = pair.datasets if learns_from_others else pair.datasets[:2]
+        is_refined = stage == "04_refine"  # alone learns from the other sets
+        ignored = {"shift", "protocols"} if is_refined else {"shift", "protocols", "others"}
+        others = pair.others if is_refined else ()
+        datasets = [domain.dataset for domain in (pair.source, pair.target, *others)]
         facts = {
             "stage": stage,
             "profile": p.profile,

@@ -52,10 +52,7 @@ def test_the_greys_become_those_of_u():
 @pytest.mark.parametrize(("with_them", "helps"), [(FIBRE, True), (np.where(FIBRE == MYELIN, 0, FIBRE), False)])
 def test_further_sets_help_if_axons_are_better_enclosed_with_them(with_them, helps):
     """The labels without them miss a part of the sheath; those with them have all of it, or nothing of it."""
-    without, further = FIBRE.copy(), [(painted(0.9, 0.1), FIBRE)]
+    without = FIBRE.copy()
     without[:48][FIBRE[:48] == MYELIN] = 0
-
-    def first_labeller(some):
-        return SimpleNamespace(predict=lambda image: with_them if some else without)
-
-    assert further_sets_help(further, [painted(0.7, 0.4)], first_labeller) == helps
+    labellers = [SimpleNamespace(predict=lambda image, mask=mask: mask) for mask in (without, with_them)]
+    assert further_sets_help([painted(0.7, 0.4)], *labellers) == helps

@@ -1,6 +1,7 @@
 """The figures of the paper, drawn from finished runs: nothing is trained, and no real image leaves the runs."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from histobridge.errors import UserError
 from histobridge.segmenter import Segmenter
 from histobridge.translators.syndiff import SynDiff
 from histobridge_study import plotting
+from histobridge_study.config import DomainAt
 from histobridge_study.grid import Grid
 from histobridge_study.plotting.examples import NO_DATA, NOT_RUN
 from histobridge_study.report import paper_figures
@@ -94,6 +96,15 @@ def test_figures_show_the_median_images_and_train_nothing(out, tmp_path, monkeyp
     greys = [float(picture.mean()) for picture in pictures(saved["translations-phantom"])]
     assert greys == pytest.approx([0.02, 0.2, 0.02, 0.8], abs=0.005)  # the third images, and their translations
     assert len(pictures(saved["pseudo_labels-phantom"])) == 6
+
+
+def test_an_example_names_source_and_target_alone(out):
+    """Also where the pair has further labelled sets."""
+    run = Grid("smoke", out=out).run("phantom-sem", "transductive", 0)
+    pair = run.pair.model_copy(update={"others": (DomainAt(dataset="phantom-bf", um_per_px=0.1),)})
+    run = replace(run, study=run.study.model_copy(update={"pairs": {"phantom-sem": pair}}))
+    example = paper_figures.example(run, dice_rows(run), translation_rows(run))
+    assert example.names == ("phantom-tem", "phantom-sem")
 
 
 def test_real_images_stay_below_the_runs(tmp_path):

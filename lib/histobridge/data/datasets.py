@@ -110,6 +110,13 @@ def load_masks(
     return dict(_each(annotated, read, account))
 
 
+def load_examples(dataset: Dataset, um_per_px: float, data_dir: Path) -> Examples:
+    """Read the development images of a dataset that have a mask, with it; parameters and errors as of `load_images`."""
+    masks = load_masks(dataset, um_per_px, data_dir)
+    samples = load_images(dataset, um_per_px, data_dir)
+    return [(sample.image, masks[sample.name]) for sample in samples if sample.name in masks]
+
+
 def of_subjects(samples: list[Sample], chosen: frozenset[str]) -> list[Sample]:
     """Return the samples of the chosen subjects."""
     return [sample for sample in samples if sample.subject in chosen]

@@ -9,7 +9,7 @@ tells that too, as far as it can (`further_sets_help`): the better labels are th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,19 +63,15 @@ def with_look_of(
     return found
 
 
-def further_sets_help(
-    further: Examples, images: Sequence[np.ndarray], first_labeller: Callable[[Examples], Labeller]
-) -> bool:
-    """Return whether axons in labels of U are better enclosed by myelin with further examples than without.
+def further_sets_help(images: Sequence[np.ndarray], without: Labeller, with_them: Labeller) -> bool:
+    """Return whether axons in labels of U are better enclosed by myelin with further labelled sets than without.
 
     Parameters
     ----------
-    further : sequence of (image, mask)
-        Of further labelled sets, with the look of U.
     images : sequence of ndarray, float32 [H, W] in 0..1
         Of U.
-    first_labeller : callable
-        `first_labeller(further)` labels U before any self-training, having learned from L and from `further`.
+    without, with_them : Labeller
+        Before any self-training, having learned from L alone, and from the further sets too.
     """
-    without, with_them = (mean_enclosure(map_images(first_labeller(some).predict, images)) for some in ((), further))
-    return with_them > without
+    before, after = (mean_enclosure(map_images(labeller.predict, images)) for labeller in (without, with_them))
+    return after > before

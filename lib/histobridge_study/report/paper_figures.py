@@ -117,7 +117,7 @@ def example(run: Run, dice: pd.DataFrame, translation: pd.DataFrame) -> Example:
     source["translation"] = translator.translate(of_l.image, "U", seed=run.translator_seed)
     target["translation"] = translator.translate(of_u.image, "L", seed=run.translator_seed)
     both = (run.pair.source, run.pair.target)
-    return Example(source, target, tuple(at.um_per_px for at in both), run.pair.datasets)
+    return Example(source, target, tuple(at.um_per_px for at in both), tuple(at.dataset for at in both))
 
 
 def _named(samples: Iterable[Sample], name: str) -> Sample:

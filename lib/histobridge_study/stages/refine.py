@@ -109,21 +109,23 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
     if name not in translators:
         return {}
     found = {(REFINED, name): refined_labeller(run, translators, syndiff=False)}
-    if run.pair.others and run.profile.comparison == "full":
+    if learns_from_others(run):
         found[MANY_SOURCES, name] = refined_labeller(run, translators, syndiff=False, others=True)
     return found
 
 
-def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
-    """Tell, without a mask of U, whether its labels are better with the further labelled sets."""
-    images = [sample.image for sample in run.data.seen_images]
+def learns_from_others(run: Run) -> bool:
+    """Tell whether a run has the row of further labelled sets."""
+    return bool(run.pair.others) and run.profile.comparison == "full"
 
-    def first_labeller(further: Examples) -> Labeller:
-        return refined_labeller(run, translators, syndiff=False, others=bool(further), rounds=0)
+
+def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
+    """Tell, without a mask of U, whether its labels are better with the further labelled sets; it is remembered."""
 
     def choose() -> bool:
-        further = further_examples(run, images, sign=translators["syndiff"].sign)
-        return further_sets_help(further, images, first_labeller)
+        images = [sample.image for sample in run.data.seen_images]
+        both = (refined_labeller(run, translators, syndiff=False, others=o, rounds=0) for o in (False, True))
+        return further_sets_help(images, *both)
 
     return cached.remember_choice(run.cache.folder("choices", **run.facts(STAGE)) / "others_help.json", choose)
 
@@ -133,10 +135,10 @@ def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labelle
 
     SynDiff teaches if the profile says so, or if nothing else does.
     """
-    found = {} if run.profile.refinement.syndiff else without_syndiff(run, translators)
-    if len(found) > 1 and not others_help(run, translators):
-        found.popitem()  # that of the further sets
-    return found.popitem()[1] if found else refined_labeller(run, translators)
+    if run.profile.refinement.syndiff or MATCHED[translators["syndiff"].sign] not in translators:
+        return refined_labeller(run, translators)
+    others = learns_from_others(run) and others_help(run, translators)
+    return refined_labeller(run, translators, syndiff=False, others=others)
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
