@@ -39,7 +39,7 @@ PixelSize = Annotated[
 ]
 Sources = Annotated[
     list[str] | None,
-    typer.Option(help="Labelled dataset, tem by default; more may follow. `phantom` is drawn: offline, and a toy."),
+    typer.Option(help="Labelled dataset; repeat for more. All public ones by default. `phantom` is drawn, a toy."),
 ]
 SourceManifest = Annotated[
     Path | None, typer.Option(help="Manifest of labelled images of your own, whose files lie in --data.")
@@ -89,11 +89,13 @@ def label(
     OUT/report.html, OUT/handoff for correction and OUT/model for `histobridge apply`. The same command continues an
     interrupted run. The exit code is 2 if images were skipped (the report lists them) or nothing could be done.
     """
+    from histobridge_label.options import PUBLIC_SOURCES, LabelOptions
+
     sign = POLARITIES[one_of("polarity", polarity, POLARITIES)]
-    first, *further = ["", *(source or [])] if source_manifest else source or ["tem"]
+    first, *further = ["", *(source or [])] if source_manifest else source or PUBLIC_SOURCES
     if out is None:
         _look(images, source_manifest, (first, *further), data, as_json, um_per_px=um_per_px, level=level)
-    from histobridge_label.pipeline import LabelOptions, label_folder
+    from histobridge_label.pipeline import label_folder
 
     training = profile, work_at, seed, sign, data, mirror, translate, tuple(further)
     options = LabelOptions(first, source_manifest, *training)
@@ -233,7 +235,7 @@ def _print_result(result, model: Path, *, as_json: bool = False) -> NoReturn:
     with progress_to_stderr(as_json):
         if not as_json:
             print("\n" + "\n".join(outcome.lines(result, model)))
-        finish(result.account, result.of_source)
+        finish(result.account, *result.of_sources)
 
 
 def _print_edits(table, to: Path) -> None:

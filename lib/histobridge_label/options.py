@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from histobridge.config import Polarity, TrainingProfile, training_profile
 
+PUBLIC_SOURCES = ("tem", "sem", "tem-pns", "bf")
+"""Names of the public labelled sets, which the command line takes by default; the first is L."""
+
 
 class LabelOptions(NamedTuple):
     """The labelled source, and how much is spent on training.

@@ -29,8 +29,10 @@ class LabelResult(NamedTuple):
     measures : DataFrame
         Of `labelling.measure_handoff`, one row for each image.
     remarks : list of str
-    account, of_source : Account
-        What became of every file below the folder, and of the labelled images.
+    account : Account
+        What became of every file below the folder.
+    of_sources : tuple of Account
+        What became of labelled images, and of further labelled sets.
     sections : tuple of Path
         The OME-Zarr images that were written, with their labels.
     """
@@ -40,7 +42,7 @@ class LabelResult(NamedTuple):
     measures: pd.DataFrame
     remarks: list[str]
     account: Account
-    of_source: Account = Account()
+    of_sources: tuple[Account, ...] = ()
     sections: tuple[Path, ...] = ()
 
 
@@ -64,7 +66,7 @@ def lines(result: LabelResult, model: Path) -> list[str]:
 def record(result: LabelResult, model: Path) -> dict:
     """Return the same as plain values, for JSON."""
     tiles = _tiles(result).head(10 * FIRST)
-    skipped = {**result.account.skipped, **result.of_source.skipped}
+    skipped = {item: why for account in (result.account, *result.of_sources) for item, why in account.skipped.items()}
     return {
         "labels": str(result.handoff.folder),
         "report": str(result.page),

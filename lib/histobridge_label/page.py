@@ -116,12 +116,11 @@ def write_page(out: Path, data: ReportData, *, command: str, model_folder: str) 
 def _lead(data: ReportData) -> str:
     facts = data.model.facts
     source = facts.get("source", {}).get("dataset", "another microscope")
-    further = ", ".join(f"`{other['dataset']}`" for other in facts.get("further_sources", []))
-    helped = f" and {further}" if facts.get("further_sources_help") else f" (those of {further} did not help)"
+    sources = [f"`{source}`", *(f"`{other['dataset']}`" for other in facts.get("further_sources", []))]
     drawn = " It is drawn, a toy: expect labels to be poor on real tissue." if source.startswith("phantom") else ""
     return (
         f"Axons and myelin, labelled without a mask of these images by `{facts.get('strategy', '')}`, from the masks "
-        f"of `{source}`{helped if further else ''}.{drawn} No one has checked them yet."
+        f"of {', '.join(sources)}.{drawn} No one has checked them yet."
     )
 
 

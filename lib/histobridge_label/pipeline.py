@@ -34,7 +34,7 @@ from histobridge_label.page import ReportData, write_page
 from histobridge_label.section import split_sections
 from histobridge_label.section_files import label_sections
 from histobridge_label.settled_scale import Confirm, choose_scale, draw_scale, remember_scale
-from histobridge_label.source import load_source
+from histobridge_label.source import load_further, load_source
 from histobridge_label.train import ModelTraining, train_model
 
 CACHE = "cache"
@@ -104,16 +104,17 @@ def label_folder(
     _check_arguments(images, out, modality)
     with file_lock(_writable(out) / LOCK, wait=False):
         sweep_drafts(out)
-        steps = Steps(6 + 2 * profile.refinement.syndiff + bool(options.further) + guide)
+        steps = Steps(6 + 2 * profile.refinement.syndiff + guide)
 
         steps(f"looking at {images}")
         scan = scan_images(images, out, um_per_px, level)
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
-        further = [load_source(name, None, options.data, options.mirror) for name in options.further]
-        _print_remarks(source.account.lines)
-        scan.warnings.extend(source.account.lines)
+        further, missed = load_further(options.further, options.data, options.mirror)
+        told = [*source.account.lines, *missed.lines]
+        _print_remarks(told)
+        scan.warnings.extend(told)
         working_scale = choose_scale(source, scan, out, options.work_at, confirm)
         _check_bounds(scan, working_scale, out, modality, models=MODELS_BYTES)
         draw_scale(source, scan, working_scale, out)
@@ -130,7 +131,7 @@ def label_folder(
         model = save_or_keep(out / MODEL, trained)
 
         result = _label(model, scan, out, steps, modality=modality, command=command, model_folder=out)
-        return result._replace(of_source=source.account)
+        return result._replace(of_sources=(source.account, missed))
 
 
 def apply_model(

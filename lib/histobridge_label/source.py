@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from histobridge_label.scale import SourceImages, training_pixel_size, typical_a
 
 DRAWN = {"phantom": "phantom-tem"}
 """Short names of drawn sources."""
-TRAINING_UM_PER_PX = {"tem": 0.01643, "phantom-tem": 0.1}
-"""Pixel sizes, µm/px, found by hand, at which models learn from datasets; others have the `training_pixel_size`."""
+TRAINING_UM_PER_PX = {"tem": 0.01643, "sem": 0.1, "tem-pns": 0.0476, "bf": 0.14467, "phantom-tem": 0.1}
+"""Pixel sizes, µm/px, at which models learn from datasets, as in the study; others have the `training_pixel_size`."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,34 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     masks = {name: mask for name, mask in masks.items() if name in images}
     _check_remaining(dataset, masks, account)
     return LabelledSource(dataset, um_per_px, images, masks, account or Account())
+
+
+def load_further(names: Sequence[str], data: Path, mirror: Path | None) -> tuple[list[LabelledSource], Account]:
+    """Read further labelled sets; one that cannot be had or used costs only itself.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of datasets, or `phantom`.
+    data, mirror : Path
+        As for `load_source`.
+
+    Returns
+    -------
+    list of LabelledSource, Account
+        The sets that are used; and which are, and which are not, with the reason.
+
+    Raises
+    ------
+    UserError
+        If there is no dataset of a name, or it has no masks.
+    """
+    found, account = [], Account(noun="further labelled sets")
+    for name in names:
+        labelled_dataset(name, None)  # a misspelt name is no set that cannot be had
+        with account.item(name):
+            found.append(load_source(name, None, data, mirror))
+    return found, account
 
 
 def labelled_dataset(name: str, manifest: Path | None) -> Dataset:

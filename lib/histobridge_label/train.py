@@ -24,10 +24,10 @@ from histobridge.strategies import (
     TranslatorRecipe,
     axons_are_bright,
     cached,
-    further_sets_help,
     label_free,
     refine,
     tutor,
+    vote,
     with_look_of,
 )
 from histobridge.strategies.recommend import Method, recommend_method
@@ -133,28 +133,24 @@ class ModelTraining:
 
     @cached_property
     def further_examples(self) -> Examples:
-        """The examples of the further labelled sets, with the look of U; none, if labels are no better with them."""
+        """The examples of the further labelled sets, with the look of U."""
         bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
-        further = with_look_of(self.images, self.further, bright_axons=bright_axons)
+        return with_look_of(self.images, self.further, bright_axons=bright_axons)
 
-        def choose() -> bool:
-            return further_sets_help(self.images, *(self._refine(some, rounds=0) for some in ((), further)))
-
-        file = self._folder("choices") / "further_sets_help.json"
-        return further if further and cached.remember_choice(file, choose) else []
-
-    def _refine(self, further: Examples, *, rounds: int) -> Labeller:
+    def _refine(self, further: Examples = ()) -> Labeller:
         chosen = [self.translators[name] for name in self.teachers]
         given = self.examples, self.images, chosen, self.fit
-        return refine(*given, further=further, rounds=rounds, seed=self.seed)
+        return refine(*given, further=further, rounds=self.profile.refinement.rounds, seed=self.seed)
 
     @cached_property
     def refined(self) -> Labeller:
-        """The labeller of strategy `refined`."""
+        """The labeller of strategy `refined`; one that has learned from further labelled sets too has a vote in it."""
         file = self._folder("models/refined") / "labeller.json"
 
         def make(path: Path) -> None:
-            made = self._refine(self.further_examples, rounds=self.profile.refinement.rounds)
+            made = self._refine()
+            if self.further:
+                made = vote(made, self._refine(self.further_examples))
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:
@@ -225,16 +221,13 @@ def train_model(training: ModelTraining, um_per_px: float, facts: dict, *, guide
         _ = training.syndiff
         begin("checking that it keeps classes apart")
         training.check()
-    if training.further:
-        begin("whether the further labelled sets help")
-    helped = bool(training.further_examples)
     students = " and one of ".join(SHOWN[name] for name in training.teachers)
-    begin(f"a student of {students}{', of all labelled sets' if helped else ''}, and self-training")
+    begin(f"a student of {students}{', again with all labelled sets' if training.further else ''}, and self-training")
     method, advice, _ = (REFINED, training.teachers[0]), None, training.refined
     if guide:
         begin("scoring every method without masks")
         method, advice = recommend_method(training.label_free_scores())
     labeller, of_translations = training.labeller(method)
-    facts = facts | {"strategy": "-".join(method), "advice": advice, "further_sources_help": helped}
+    facts = facts | {"strategy": "-".join(method), "advice": advice}
     axon_px = typical_axon_px(mask for _, mask in training.examples)
     return Model(labeller, um_per_px, axon_px, training.syndiff, of_translations, facts)

@@ -8,7 +8,7 @@ from test_metrics import disc, fibre
 
 from histobridge import refine
 from histobridge.segmenter import Segmenter
-from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, with_views
+from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, vote, with_views
 from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View
 
 SIDE = 96
@@ -187,6 +187,16 @@ def test_anatomy_corrects_the_mask_alone():
     assert (tidied == 0).all()
     np.testing.assert_array_equal(raw, bare)
     np.testing.assert_array_equal(one, two)
+
+
+def test_labellers_vote_with_the_views_of_the_first():
+    """The mean of their probabilities decides; views and anatomy are those of the first."""
+    image, views = np.zeros((40, 40), np.float32), (View(), View(1.2))
+    one = Labeller((Finds(everywhere=(0.3, 0.6, 0.1)),), views, anatomy=False)
+    other = Labeller((Finds(everywhere=(0.3, 0.1, 0.6)),))
+    voted = vote(one, other)
+    assert voted.views == views and not voted.anatomy and vote(one) == one
+    np.testing.assert_allclose(voted.probabilities(image)[:, 20, 20], [0.3, 0.35, 0.35], atol=1e-6)
 
 
 def test_the_fingerprint_depends_on_all_that_decides_a_label():

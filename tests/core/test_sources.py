@@ -1,14 +1,12 @@
 """sources.py: further labelled sets get the contrast and the grey values of the new microscope."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from test_metrics import fibre
 
 from histobridge.classes import AXON, MYELIN
 from histobridge.phantom import phantom
-from histobridge.strategies.sources import axons_are_bright, further_sets_help, with_look_of
+from histobridge.strategies.sources import axons_are_bright, with_look_of
 
 FIBRE = fibre((47.5, 47.5), axon=15, size=96)
 
@@ -47,12 +45,3 @@ def test_the_greys_become_those_of_u():
     of_u = [phantom("bf", seed, (128, 128))[0] for seed in range(2)]
     ((image, _),) = with_look_of(of_u, [[phantom("tem", 5, (128, 128))]], bright_axons=True)
     np.testing.assert_allclose(np.quantile(image, [0.1, 0.5, 0.9]), np.quantile(of_u, [0.1, 0.5, 0.9]), atol=0.03)
-
-
-@pytest.mark.parametrize(("with_them", "helps"), [(FIBRE, True), (np.where(FIBRE == MYELIN, 0, FIBRE), False)])
-def test_further_sets_help_if_axons_are_better_enclosed_with_them(with_them, helps):
-    """The labels without them miss a part of the sheath; those with them have all of it, or nothing of it."""
-    without = FIBRE.copy()
-    without[:48][FIBRE[:48] == MYELIN] = 0
-    labellers = [SimpleNamespace(predict=lambda image, mask=mask: mask) for mask in (without, with_them)]
-    assert further_sets_help([painted(0.7, 0.4)], *labellers) == helps

@@ -39,7 +39,7 @@ def test_five_lines_say_what_is_there_what_is_missing_and_what_to_type(histobrid
 def test_what_is_to_be_fetched_is_told(histobridge, folder, tmp_path):
     """The public masks are not here yet."""
     code, out, _ = histobridge("label", folder, "--um-per-px", 0.1, "--data", tmp_path / "none")
-    assert code == 2 and "files of tem, to learn from, will be fetched first" in out
+    assert code == 2 and "files of tem, sem, tem-pns, bf, to learn from, will be fetched first" in out
 
 
 def test_the_command_that_is_named_can_be_typed(histobridge, tmp_path):

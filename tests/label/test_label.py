@@ -20,6 +20,7 @@ import typer
 from drawn_files import SIDE, draw
 from histobridge.cache import Cache
 from histobridge.config import training_profile
+from histobridge.data.status import FileStatus
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
 from histobridge.io.images import read_image, write_image
@@ -28,7 +29,7 @@ from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Labeller, axons_are_bright
+from histobridge.strategies import Labeller, axons_are_bright, vote
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline, settled_scale
 from histobridge_label.export import edited_files, names, read_handoff
@@ -36,7 +37,7 @@ from histobridge_label.finetune import finetune_model, learn_from
 from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.model import Model
 from histobridge_label.pipeline import LabelOptions, apply_model, images_to_learn_from, label_folder
-from histobridge_label.source import load_source
+from histobridge_label.source import load_further, load_source
 from histobridge_label.train import ModelTraining, train_model
 
 MAIN = "import histobridge_label.cli; from histobridge.cli import main; main()"
@@ -320,21 +321,62 @@ def test_further_sources_are_named_one_after_another(histobridge, images, option
         given = [*scale, *first, "--source", "phantom-bf", "--out", tmp_path / str(number)]
         assert histobridge("label", images, *given)[0] == 2
     assert [len(training.further) for training in seen] == [1, 1]
-    training = replace(seen[0], further=[seen[0].further[0][:1]])
+    assert axons_are_bright(seen[0].further[0]) and not axons_are_bright(seen[0].further_examples)
+
+
+def test_all_public_sets_teach_by_default(histobridge, images, tmp_path, monkeypatch):
+    """The first is L."""
+    seen = []
+
+    def label_folder(images, out, options, **_):
+        seen.append(options)
+        raise UserError("Seen enough.")
+
+    monkeypatch.setattr(pipeline, "label_folder", label_folder)
+    for named in ([], ["--source", "tem"], ["--source-manifest", "mine.yaml"]):
+        assert histobridge("label", images, "--out", tmp_path / "out", *named)[0] == 2
+    assert [(o.source, o.further) for o in seen] == [("tem", ("sem", "tem-pns", "bf")), ("tem", ()), ("", ())]
+
+
+def test_a_further_set_that_cannot_be_had_costs_only_itself(tmp_path, monkeypatch):
+    """It is told; a name that no set has is an error."""
+    missing = [FileStatus("bf", "a.png", "image", "development", "missing", "No host answered.")]
+    monkeypatch.setattr(
+        "histobridge_label.source.fetch_dataset", lambda dataset, *_, **__: missing if dataset.name == "bf" else []
+    )
+    found, account = load_further(("phantom", "bf"), tmp_path, None)
+    assert [of.dataset.name for of in found] == ["phantom-tem"] and list(account.skipped) == ["bf"]
+    (line,) = account.lines
+    assert line.startswith("Skipped bf: ") and "cannot be had" in line
+    with pytest.raises(UserError, match="bff"):
+        load_further(("phantom", "bff"), tmp_path / "data", None)
+
+
+def test_both_votes_are_in_a_model_of_further_sets(labelled, options, tmp_path, monkeypatch):
+    """The students of L alone, and those of all sets, whose segmenters are saved side by side."""
+    asked = []
     monkeypatch.setattr(ModelTraining, "_folder", lambda self, name: tmp_path / name)
-    for answer in (True, False):  # the second time the first answer is recalled
-        monkeypatch.setattr("histobridge_label.train.further_sets_help", lambda *_, answer=answer: answer)
-        assert not axons_are_bright(replace(training).further_examples)
+    one, other = (Labeller((Segmenter(options.training.segmenter, seed=seed),)) for seed in (0, 1))
+
+    def refine(*_, further, **__):
+        asked.append(further)
+        return other if further else one
+
+    monkeypatch.setattr("histobridge_label.train.refine", refine)
+    examples = [phantom("tem", 1, (SIDE, SIDE))]
+    training = ModelTraining(examples, [], options.training, Cache(tmp_path), polarity=1, further=[examples])
+    monkeypatch.setattr(ModelTraining, "translators", {})
+    monkeypatch.setattr(ModelTraining, "teachers", ())
+    monkeypatch.setattr(ModelTraining, "further_examples", examples)
+    assert training.refined.fingerprint == vote(one, other).fingerprint and asked == [(), examples]
 
 
-@pytest.mark.parametrize(
-    ("helped", "told"), [(True, "`tem` and `bf`."), (False, "`tem` (those of `bf` did not help).")]
-)
-def test_the_page_tells_which_labelled_sets_taught(helped, told, labelled):
-    """All of them, or the first one alone because labels were better so."""
-    facts = {"source": {"dataset": "tem"}, "further_sources": [{"dataset": "bf"}], "further_sources_help": helped}
+@pytest.mark.parametrize(("further", "told"), [(["bf"], "`tem`, `bf`."), ([], "`tem`.")])
+def test_the_page_tells_which_labelled_sets_taught(further, told, labelled):
+    """All of them."""
+    facts = {"source": {"dataset": "tem"}, "further_sources": [{"dataset": name} for name in further]}
     data = page.ReportData(None, SimpleNamespace(facts=facts), [], labelled[1].handoff, labelled[1].measures, [])
-    assert told in page._lead(data)
+    assert f"from the masks of {told}" in page._lead(data)
 
 
 def test_corrections_teach_the_model_that_labels_the_next_images(copied, tmp_path, images, histobridge):

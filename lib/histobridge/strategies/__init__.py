@@ -17,8 +17,8 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import Labeller, refine, teachers, with_views
-from histobridge.strategies.sources import axons_are_bright, further_sets_help, with_look_of
+from histobridge.strategies.refined import Labeller, refine, teachers, vote, with_views
+from histobridge.strategies.sources import axons_are_bright, with_look_of
 
 __all__ = [
     "Examples",
@@ -26,13 +26,13 @@ __all__ = [
     "TranslatorRecipe",
     "adapt",
     "axons_are_bright",
-    "further_sets_help",
     "pretrained",
     "refine",
     "supervised",
     "teachers",
     "translate_examples",
     "tutor",
+    "vote",
     "with_look_of",
     "with_views",
 ]

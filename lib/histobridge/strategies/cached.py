@@ -1,8 +1,7 @@
-"""Trainings, translations and choices that are remembered: study and label tool hand them to the pure strategies."""
+"""Trainings and translations that are remembered: study and label tool hand them to the pure strategies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from histobridge.cache import Cache, digest
-from histobridge.io.files import file_lock, read_json, read_table, write_json, write_table
+from histobridge.io.files import file_lock, read_table, write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import fits_seal, kept, seal, unseal
 from histobridge.io.progress import Report, ThrottledProgress
@@ -57,15 +56,6 @@ def fit_translator(
     trained, losses = _trained(folder, untrained, source, target)
     trained.settings = untrained.settings  # the file may be of a training for other sampling steps
     return trained, losses
-
-
-def remember_choice(file: Path, choose: Callable[[], bool]) -> bool:
-    """Return a choice that takes minutes, or recall it from a JSON file."""
-
-    def write(path: Path) -> None:
-        write_json(path, {"chosen": choose()})
-
-    return kept(file, write, lambda path: read_json(path, fields=("chosen",))["chosen"])
 
 
 def _trained(folder: Path, model, *data, **options) -> tuple:

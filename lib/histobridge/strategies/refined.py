@@ -157,6 +157,11 @@ def with_views(labeller: Labeller, learned: Examples, images: Sequence[np.ndarra
     return replace(labeller, views=tta_views(_zoom(learned, _pseudo_labels(images, labeller))))
 
 
+def vote(labeller: Labeller, *others: Labeller) -> Labeller:
+    """Return a labeller in which the segmenters of all have a vote, each with the views of the first labeller."""
+    return replace(labeller, segmenters=tuple(s for voter in (labeller, *others) for s in voter.segmenters))
+
+
 def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matched: bool = True) -> list[Translator]:
     """Return the translators that teach the students of `refined`: SynDiff, and the control of matched grey values.
 

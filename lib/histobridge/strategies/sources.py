@@ -3,26 +3,20 @@
 Which way round the contrast of a set must go needs no mask of U. The masks of the set tell whether its axons are
 brighter than its myelin; those of L tell the same of L; and anatomy has told whether U has the polarity of L.
 
-Whether further sets help is not sure: their experts may draw thicker or thinner sheaths than those of U would. Anatomy
-tells that too, as far as it can (`further_sets_help`): the better labels are those whose axons are better enclosed.
+The experts of further sets may draw thicker or thinner sheaths than those of U would. So a labeller that has learned
+from L alone and one that has learned from all sets `vote`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from histobridge.classes import AXON, MYELIN
 from histobridge.config import MATCHED
-from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.basic import Examples, translate_examples
-from histobridge.training.map_images import map_images
 from histobridge.translators.controls import Control
-
-if TYPE_CHECKING:
-    from histobridge.strategies.refined import Labeller
 
 
 def axons_are_bright(examples: Examples) -> bool:
@@ -61,17 +55,3 @@ def with_look_of(
         matched.fit([image for image, _ in examples], list(images))
         found += translate_examples(examples, matched)
     return found
-
-
-def further_sets_help(images: Sequence[np.ndarray], without: Labeller, with_them: Labeller) -> bool:
-    """Return whether axons in labels of U are better enclosed by myelin with further labelled sets than without.
-
-    Parameters
-    ----------
-    images : sequence of ndarray, float32 [H, W] in 0..1
-        Of U.
-    without, with_them : Labeller
-        Before any self-training, having learned from L alone, and from the further sets too.
-    """
-    before, after = (mean_enclosure(map_images(labeller.predict, images)) for labeller in (without, with_them))
-    return after > before

@@ -19,10 +19,9 @@ from histobridge.strategies import (
     Examples,
     Labeller,
     axons_are_bright,
-    cached,
-    further_sets_help,
     refine,
     teachers,
+    vote,
     with_look_of,
 )
 from histobridge.translators import Translator
@@ -101,7 +100,7 @@ def further_examples(run: Run, images: Sequence[np.ndarray], *, sign: int) -> Ex
 
 
 def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
-    """Return the labellers of `refined` without SynDiff, with L alone and, where the pair has them, with other sets.
+    """Return the labellers of `refined` without SynDiff: of L alone and, if the pair has them, of many sources.
 
     None where the study lacks the control of matched greys.
     """
@@ -110,8 +109,13 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
         return {}
     found = {(REFINED, name): refined_labeller(run, translators, syndiff=False)}
     if learns_from_others(run):
-        found[MANY_SOURCES, name] = refined_labeller(run, translators, syndiff=False, others=True)
+        found[MANY_SOURCES, name] = many_sources_labeller(run, translators)
     return found
+
+
+def many_sources_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
+    """Train (or recall) two labellers of `refined`, from L alone and with the further sets, which vote."""
+    return vote(*(refined_labeller(run, translators, syndiff=False, others=others) for others in (False, True)))
 
 
 def learns_from_others(run: Run) -> bool:
@@ -119,26 +123,16 @@ def learns_from_others(run: Run) -> bool:
     return bool(run.pair.others) and run.profile.comparison == "full"
 
 
-def others_help(run: Run, translators: Mapping[str, Translator]) -> bool:
-    """Tell, without a mask of U, whether its labels are better with the further labelled sets; it is remembered."""
-
-    def choose() -> bool:
-        images = [sample.image for sample in run.data.seen_images]
-        both = (refined_labeller(run, translators, syndiff=False, others=o, rounds=0) for o in (False, True))
-        return further_sets_help(images, *both)
-
-    return cached.remember_choice(run.cache.folder("choices", **run.facts(STAGE)) / "others_help.json", choose)
-
-
 def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Return the labeller of the default recipe, with the further labelled sets where they help.
+    """Return the labeller of the default recipe, with a vote of the further labelled sets where there are any.
 
     SynDiff teaches if the profile says so, or if nothing else does.
     """
     if run.profile.refinement.syndiff or MATCHED[translators["syndiff"].sign] not in translators:
         return refined_labeller(run, translators)
-    others = learns_from_others(run) and others_help(run, translators)
-    return refined_labeller(run, translators, syndiff=False, others=others)
+    if learns_from_others(run):
+        return many_sources_labeller(run, translators)
+    return refined_labeller(run, translators, syndiff=False)
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
