@@ -122,7 +122,7 @@ def write_small_manifest(name, folder) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory):
-    """A study file of one drawn pair with two folds and SynDiff alone; its only profile is `tiny`.
+    """A study file of one drawn pair with a further set, two folds and SynDiff alone; its only profile is `tiny`.
 
     The manifests beside it come before those of the package. Their images are small, because every job draws them.
     """
@@ -131,10 +131,10 @@ def tiny_study(tmp_path_factory):
                (("source", "tem"), ("target", "sem"))}  # fmt: skip
     profile = {"training": "smoke", "pairs": ["phantom-sem"], "folds": 2, "run_folds": [0, 1]}
     profile |= {"comparison": "short", "translator_seeds": 1}
-    pairs = {"phantom-sem": {**domains, "shift": "drawn"}}
+    pairs = {"phantom-sem": {**domains, "others": [{"dataset": "phantom-bf", "um_per_px": 0.1}], "shift": "drawn"}}
     study = {"pairs": pairs, "translators": ["none", "syndiff"], "profiles": {"tiny": profile}}
     path.write_text(yaml.safe_dump(study))
-    for name in ("phantom-tem", "phantom-sem"):
+    for name in ("phantom-tem", "phantom-sem", "phantom-bf"):
         write_small_manifest(name, path.parent / "data_manifest")
     return path
 

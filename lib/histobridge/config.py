@@ -70,7 +70,7 @@ REFINED = "refined"
 """Name of the refined strategy, which extends the two strategies of the paper."""
 
 MANY_SOURCES = "many-sources"
-"""Name of the vote of two refined labellers without SynDiff: of L alone, and of further labelled sets too."""
+"""Name of the refined strategy without SynDiff that learns from further labelled microscopes too."""
 
 REFINED_STRATEGIES = REFINED, MANY_SOURCES
 

@@ -27,7 +27,6 @@ from histobridge.strategies import (
     label_free,
     refine,
     tutor,
-    vote,
     with_look_of,
 )
 from histobridge.strategies.recommend import Method, recommend_method
@@ -137,20 +136,15 @@ class ModelTraining:
         bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
         return with_look_of(self.images, self.further, bright_axons=bright_axons)
 
-    def _refine(self, further: Examples = ()) -> Labeller:
-        chosen = [self.translators[name] for name in self.teachers]
-        given = self.examples, self.images, chosen, self.fit
-        return refine(*given, further=further, rounds=self.profile.refinement.rounds, seed=self.seed)
-
     @cached_property
     def refined(self) -> Labeller:
-        """The labeller of strategy `refined`; one that has learned from further labelled sets too has a vote in it."""
+        """The labeller of strategy `refined`."""
         file = self._folder("models/refined") / "labeller.json"
 
         def make(path: Path) -> None:
-            made = self._refine()
-            if self.further:
-                made = vote(made, self._refine(self.further_examples))
+            chosen = [self.translators[name] for name in self.teachers]
+            options = {"others": self.further_examples, "rounds": self.profile.refinement.rounds, "seed": self.seed}
+            made = refine(self.examples, self.images, chosen, self.fit, **options)
             write_json(path, made.save(path.parent))
 
         def read(path: Path) -> Labeller:

@@ -8,7 +8,7 @@ from test_metrics import disc, fibre
 
 from histobridge import refine
 from histobridge.segmenter import Segmenter
-from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, vote, with_views
+from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, with_views
 from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View
 
 SIDE = 96
@@ -83,14 +83,31 @@ def test_a_round_learns_from_all_translations_and_from_labelled_images_of_u():
 def test_expert_masks_of_u_are_among_the_labels_from_the_start():
     """With them it is a reference: every student and every round learns from them, beside the pseudo labels."""
     fit, expert = Fit(), np.roll(FIBRE, 5, axis=1)
-    refine(EXAMPLES, IMAGES[1:], [Adds(0.0)], fit, further=[(IMAGES[0], expert)], rounds=1, augment=False)
+    refine(EXAMPLES, IMAGES[1:], [Adds(0.0)], fit, masked=[(IMAGES[0], expert)], rounds=1, augment=False)
     assert fit.greys == [[0.2, 0.4, 0.7], [0.2, 0.4, 0.7, 0.8, 0.9]]
     assert all(call.examples[2][1] is expert for call in fit.calls)
 
 
+def test_students_with_and_without_other_microscopes_label_together():
+    """Each translator teaches one of either kind; all that was learned is learned again in a round."""
+    fit, others = Fit(), [(np.full_like(IMAGES[0], 0.3), FIBRE)]
+    refine(EXAMPLES, IMAGES[2:], [Adds(0.0), Adds(0.1)], fit, others=others, rounds=1, augment=False)
+    alone = [[0.2, 0.4], [0.3, 0.5]]
+    assert fit.greys == [*alone, *([*greys, 0.3] for greys in alone), [*alone[0], *alone[1], 0.3, 0.9]]
+    voted = refine(EXAMPLES, IMAGES[2:], [Adds(0.0)], fit, others=others, rounds=0)
+    assert len(voted.segmenters) == 2
+
+
+def test_the_size_of_axons_of_l_decides_the_zoom_beside_other_microscopes():
+    """Those of other microscopes may be larger or smaller."""
+    large = [(image, fibre((48, 48), axon=24, size=SIDE)) for image, _ in EXAMPLES]
+    zooms = [refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), others=o, rounds=0).views[-1].zoom for o in ([], large)]
+    assert zooms == [1, 1]
+
+
 def test_without_unlabelled_images_nothing_is_enlarged():
     """Where every image has a mask there is no pseudo label, and the zoom stays at 1."""
-    labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), further=[(IMAGES[0], FIBRE)], rounds=1)
+    labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), masked=[(IMAGES[0], FIBRE)], rounds=1)
     assert [view.zoom for view in labeller.views] == [1] * 4
 
 
@@ -187,16 +204,6 @@ def test_anatomy_corrects_the_mask_alone():
     assert (tidied == 0).all()
     np.testing.assert_array_equal(raw, bare)
     np.testing.assert_array_equal(one, two)
-
-
-def test_labellers_vote_with_the_views_of_the_first():
-    """The mean of their probabilities decides; views and anatomy are those of the first."""
-    image, views = np.zeros((40, 40), np.float32), (View(), View(1.2))
-    one = Labeller((Finds(everywhere=(0.3, 0.6, 0.1)),), views, anatomy=False)
-    other = Labeller((Finds(everywhere=(0.3, 0.1, 0.6)),))
-    voted = vote(one, other)
-    assert voted.views == views and not voted.anatomy and vote(one) == one
-    np.testing.assert_allclose(voted.probabilities(image)[:, 20, 20], [0.3, 0.35, 0.35], atol=1e-6)
 
 
 def test_the_fingerprint_depends_on_all_that_decides_a_label():

@@ -29,7 +29,7 @@ from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Labeller, axons_are_bright, vote
+from histobridge.strategies import Labeller, axons_are_bright
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline, settled_scale
 from histobridge_label.export import edited_files, names, read_handoff
@@ -352,23 +352,22 @@ def test_a_further_set_that_cannot_be_had_costs_only_itself(tmp_path, monkeypatc
         load_further(("phantom", "bff"), tmp_path / "data", None)
 
 
-def test_both_votes_are_in_a_model_of_further_sets(labelled, options, tmp_path, monkeypatch):
-    """The students of L alone, and those of all sets, whose segmenters are saved side by side."""
+def test_the_further_sets_are_the_others_of_the_recipe(options, tmp_path, monkeypatch):
+    """With the look of the images, beside L."""
     asked = []
-    monkeypatch.setattr(ModelTraining, "_folder", lambda self, name: tmp_path / name)
-    one, other = (Labeller((Segmenter(options.training.segmenter, seed=seed),)) for seed in (0, 1))
 
-    def refine(*_, further, **__):
-        asked.append(further)
-        return other if further else one
+    def refine(examples, images, *_, others, **__):
+        asked.append((examples, others))
+        return Labeller((Segmenter(options.training.segmenter),))
 
     monkeypatch.setattr("histobridge_label.train.refine", refine)
-    examples = [phantom("tem", 1, (SIDE, SIDE))]
-    training = ModelTraining(examples, [], options.training, Cache(tmp_path), polarity=1, further=[examples])
-    monkeypatch.setattr(ModelTraining, "translators", {})
+    monkeypatch.setattr(ModelTraining, "_folder", lambda self, name: tmp_path / name)
     monkeypatch.setattr(ModelTraining, "teachers", ())
-    monkeypatch.setattr(ModelTraining, "further_examples", examples)
-    assert training.refined.fingerprint == vote(one, other).fingerprint and asked == [(), examples]
+    examples, image = [phantom("tem", 1, (SIDE, SIDE))], phantom("sem", 2, (SIDE, SIDE))[0]
+    given = examples, [image], options.training, Cache(tmp_path)
+    assert len(ModelTraining(*given, polarity=-1, further=[examples]).refined.segmenters) == 1
+    ((alone, others),) = asked
+    assert axons_are_bright(alone) and not axons_are_bright(others) and len(others) == 1
 
 
 @pytest.mark.parametrize(("further", "told"), [(["bf"], "`tem`, `bf`."), ([], "`tem`.")])

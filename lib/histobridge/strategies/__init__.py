@@ -17,7 +17,7 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import Labeller, refine, teachers, vote, with_views
+from histobridge.strategies.refined import Labeller, refine, teachers, with_views
 from histobridge.strategies.sources import axons_are_bright, with_look_of
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "teachers",
     "translate_examples",
     "tutor",
-    "vote",
     "with_look_of",
     "with_views",
 ]

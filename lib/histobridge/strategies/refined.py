@@ -102,7 +102,8 @@ def refine(
     translators: Sequence[Translator],
     fit: FitFrom,
     *,
-    further: Examples = (),
+    others: Examples = (),
+    masked: Examples = (),
     rounds: int = 2,
     augment: bool = True,
     anatomy: bool = True,
@@ -120,9 +121,11 @@ def refine(
         Each teaches a student; see `teachers`.
     fit : callable
         `fit(examples)` trains a student; `fit(examples, start)` continues from another segmenter.
-    further : sequence of (image, mask)
-        Examples with the look of U, from which every student learns too: of further labelled microscopes; or of U
-        itself, with expert masks, which make the labeller a reference.
+    others : sequence of (image, mask)
+        Of further labelled microscopes, with the look of U. Each translator then teaches a second student, with them:
+        their experts may draw thicker or thinner sheaths than those of U would, so that both have a vote.
+    masked : sequence of (image, mask)
+        Of U itself with expert masks, from which every student learns: the labeller is then a reference.
     rounds : int
         Of self-training.
     augment, anatomy : bool
@@ -131,14 +134,16 @@ def refine(
         Of the noise that translations start from.
     """
     synthetic = [translate_examples(examples, translator, seed=seed) for translator in translators]
-    everything = [example for translated in synthetic for example in translated] + list(further)
-    labeller = Labeller(tuple(fit([*translated, *further]) for translated in synthetic), anatomy=anatomy)
+    alone = [[*translated, *masked] for translated in synthetic]
+    with_others = [[*taught, *others] for taught in alone] if others else []
+    labeller = Labeller(tuple(map(fit, alone + with_others)), anatomy=anatomy)
 
+    learned = [example for translated in synthetic for example in translated] + list(masked)
     if augment:
-        labeller = with_views(labeller, everything, images)
+        labeller = with_views(labeller, learned, images)
 
     for _ in range(rounds):
-        student = fit(everything + _pseudo_labels(images, labeller), labeller.segmenters[0])
+        student = fit([*learned, *others, *_pseudo_labels(images, labeller)], labeller.segmenters[0])
         labeller = replace(labeller, segmenters=(student,))
     return labeller
 
@@ -155,11 +160,6 @@ def with_views(labeller: Labeller, learned: Examples, images: Sequence[np.ndarra
         Like those that it will label, whose axons it measures by itself.
     """
     return replace(labeller, views=tta_views(_zoom(learned, _pseudo_labels(images, labeller))))
-
-
-def vote(labeller: Labeller, *others: Labeller) -> Labeller:
-    """Return a labeller in which the segmenters of all have a vote, each with the views of the first labeller."""
-    return replace(labeller, segmenters=tuple(s for voter in (labeller, *others) for s in voter.segmenters))
 
 
 def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matched: bool = True) -> list[Translator]:

@@ -2,9 +2,6 @@
 
 Which way round the contrast of a set must go needs no mask of U. The masks of the set tell whether its axons are
 brighter than its myelin; those of L tell the same of L; and anatomy has told whether U has the polarity of L.
-
-The experts of further sets may draw thicker or thinner sheaths than those of U would. So a labeller that has learned
-from L alone and one that has learned from all sets `vote`.
 """
 
 from __future__ import annotations

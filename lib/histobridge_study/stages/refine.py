@@ -21,7 +21,6 @@ from histobridge.strategies import (
     axons_are_bright,
     refine,
     teachers,
-    vote,
     with_look_of,
 )
 from histobridge.translators import Translator
@@ -78,7 +77,8 @@ def refined_labeller(
         images,
         teachers(dict(translators), syndiff=syndiff, matched=matched),
         student_fit(run, source_segmenter(run)),
-        further=[*more, *masked],
+        others=more,
+        masked=masked,
         seed=run.translator_seed,
         **{"rounds": run.profile.refinement.rounds, **options},
     )
@@ -109,13 +109,8 @@ def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Met
         return {}
     found = {(REFINED, name): refined_labeller(run, translators, syndiff=False)}
     if learns_from_others(run):
-        found[MANY_SOURCES, name] = many_sources_labeller(run, translators)
+        found[MANY_SOURCES, name] = refined_labeller(run, translators, syndiff=False, others=True)
     return found
-
-
-def many_sources_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Train (or recall) two labellers of `refined`, from L alone and with the further sets, which vote."""
-    return vote(*(refined_labeller(run, translators, syndiff=False, others=others) for others in (False, True)))
 
 
 def learns_from_others(run: Run) -> bool:
@@ -124,15 +119,13 @@ def learns_from_others(run: Run) -> bool:
 
 
 def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Return the labeller of the default recipe, with a vote of the further labelled sets where there are any.
+    """Return the labeller of the default recipe, with the further labelled sets where there are any.
 
     SynDiff teaches if the profile says so, or if nothing else does.
     """
     if run.profile.refinement.syndiff or MATCHED[translators["syndiff"].sign] not in translators:
         return refined_labeller(run, translators)
-    if learns_from_others(run):
-        return many_sources_labeller(run, translators)
-    return refined_labeller(run, translators, syndiff=False)
+    return refined_labeller(run, translators, syndiff=False, others=learns_from_others(run))
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
