@@ -1,7 +1,8 @@
 """Label the development images of every target at the pixel size that `histobridge label` suggests, and score that.
 
 The study works at pixel sizes that were chosen on development masks of the targets. Here nothing was: the tool sees the
-images and their pixel sizes, takes the scale that it suggests, and its labels are scored on the pixels of the images.
+images and their pixel sizes, learns from all public labelled sets but the target, takes the scale that it suggests,
+and its labels are scored on the pixels of the images.
 
     python benchmarks/label_free_scale.py [--data FOLDER] [--runs FOLDER] [--reports FOLDER] [TARGET ...]
 
@@ -26,6 +27,7 @@ from histobridge.io.masks import read_mask
 from histobridge.metrics import class_scores
 from histobridge_label.export import names
 from histobridge_label.export.read import read_handoff
+from histobridge_label.options import PUBLIC_SOURCES
 from histobridge_label.settled_scale import SETTLED
 from histobridge_study.config import load_study
 from histobridge_study.provenance import origin
@@ -39,7 +41,8 @@ def main(targets: list[str], data: Path, runs: Path, reports: Path, profile: str
     for target in targets:
         dataset, out = load_dataset(target), runs / target / "labels"
         images = with_sidecars(dataset, data, runs / target / "images")
-        options = ["--out", out, "--data", data, "--profile", profile, "--yes"]
+        sources = [word for name in PUBLIC_SOURCES if name != target for word in ("--source", name)]
+        options = [*sources, "--out", out, "--data", data, "--profile", profile, "--yes"]
         subprocess.run([sys.executable, "-m", "histobridge", "label", images, *options], check=True)
         tables.append(scores(dataset, data, out).assign(profile=profile))
     write_table(reports / "label_free_scale.csv", pd.concat(tables, ignore_index=True).round(4))

@@ -111,7 +111,8 @@ def label_folder(
 
         steps("the scale")
         source = load_source(options.source, options.source_manifest, options.data, options.mirror)
-        further, missed = load_further(options.further, options.data, options.mirror)
+        hashes = [image.sha256 for image in scan.images]
+        further, missed = load_further(options.further, options.data, options.mirror, to_label=hashes)
         told = [*source.account.lines, *missed.lines]
         _print_remarks(told)
         scan.warnings.extend(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,7 +101,9 @@ def load_source(name: str, manifest: Path | None, data: Path, mirror: Path | Non
     return LabelledSource(dataset, um_per_px, images, masks, account or Account())
 
 
-def load_further(names: Sequence[str], data: Path, mirror: Path | None) -> tuple[list[LabelledSource], Account]:
+def load_further(
+    names: Sequence[str], data: Path, mirror: Path | None, *, to_label: Iterable[str] = ()
+) -> tuple[list[LabelledSource], Account]:
     """Read further labelled sets; one that cannot be had or used costs only itself.
 
     Parameters
@@ -110,6 +112,9 @@ def load_further(names: Sequence[str], data: Path, mirror: Path | None) -> tuple
         Of datasets, or `phantom`.
     data, mirror : Path
         As for `load_source`.
+    to_label : iterable of str
+        The sha256 of the files that are to be labelled. A set that holds one of them is left out: labels are to be
+        made without masks of the same images.
 
     Returns
     -------
@@ -121,10 +126,12 @@ def load_further(names: Sequence[str], data: Path, mirror: Path | None) -> tuple
     UserError
         If there is no dataset of a name, or it has no masks.
     """
-    found, account = [], Account(noun="further labelled sets")
+    found, account, to_label = [], Account(noun="further labelled sets"), set(to_label)
     for name in names:
-        labelled_dataset(name, None)  # a misspelt name is no set that cannot be had
+        dataset = labelled_dataset(name, None)  # a misspelt name is no set that cannot be had
         with account.item(name):
+            if same := sum(file.sha256 in to_label for file in dataset.files()):
+                raise UserError(f"{name} holds {same} of your images, with masks: it does not teach how to label them.")
             found.append(load_source(name, None, data, mirror))
     return found, account
 

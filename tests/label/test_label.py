@@ -20,6 +20,7 @@ import typer
 from drawn_files import SIDE, draw
 from histobridge.cache import Cache
 from histobridge.config import training_profile
+from histobridge.data.manifest import load_dataset
 from histobridge.data.status import FileStatus
 from histobridge.errors import UserError
 from histobridge.io.files import file_lock
@@ -349,7 +350,14 @@ def test_a_further_set_that_cannot_be_had_costs_only_itself(tmp_path, monkeypatc
     (line,) = account.lines
     assert line.startswith("Skipped bf: ") and "cannot be had" in line
     with pytest.raises(UserError, match="bff"):
-        load_further(("phantom", "bff"), tmp_path / "data", None)
+        load_further(("phantom", "bff"), tmp_path, None)
+
+
+def test_a_set_never_teaches_how_to_label_its_own_images(tmp_path):
+    """It is left out, and that is told, even if one of its images has another name in another folder."""
+    image = load_dataset("bf").images[-1]
+    found, account = load_further(("bf",), tmp_path, None, to_label=["0", image.sha256])
+    assert not found and "bf holds 1 of your images, with masks" in account.skipped["bf"]
 
 
 def test_the_further_sets_are_the_others_of_the_recipe(options, tmp_path, monkeypatch):
