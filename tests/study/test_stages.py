@@ -183,7 +183,7 @@ def test_a_mask_that_was_given_gets_no_pseudo_label(begin, monkeypatch):
     refine.refined_labeller(run, {"syndiff": SimpleNamespace(sign=1)}, masked=masked)
     held_out = {sample.name for sample in run.data.supervised_images}
     expected = [sample.image for sample in run.data.seen_images if sample.name in held_out]
-    assert given["further"] == masked and len(given["images"]) == len(expected) > 0
+    assert given["masked"] == masked and len(given["images"]) == len(expected) > 0
     assert all(np.array_equal(*pair) for pair in zip(given["images"], expected, strict=True))
 
 
