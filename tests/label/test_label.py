@@ -357,7 +357,7 @@ def test_a_set_never_teaches_how_to_label_its_own_images(tmp_path):
     """It is left out, and that is told, even if one of its images has another name in another folder."""
     image = load_dataset("bf").images[-1]
     found, account = load_further(("bf",), tmp_path, None, to_label=["0", image.sha256])
-    assert not found and "bf holds 1 of your images, with masks" in account.skipped["bf"]
+    assert not found and "bf holds 1 of your images: it is left out" in account.skipped["bf"]
 
 
 def test_the_further_sets_are_the_others_of_the_recipe(options, tmp_path, monkeypatch):
