@@ -131,7 +131,9 @@ def load_further(
         dataset = labelled_dataset(name, None)  # a misspelt name is no set that cannot be had
         with account.item(name):
             if same := sum(file.sha256 in to_label for file in dataset.files()):
-                raise UserError(f"{name} holds {same} of your images: it is left out, so that its masks of them teach nothing.")
+                raise UserError(
+                    f"{name} holds {same} of your images: it is left out, so that their masks teach nothing."
+                )
             found.append(load_source(name, None, data, mirror))
     return found, account
 
