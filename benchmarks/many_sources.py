@@ -32,7 +32,6 @@ from histobridge.strategies import (
     Examples,
     Labeller,
     TranslatorRecipe,
-    axons_are_bright,
     cached,
     with_look_of,
     with_views,
@@ -62,9 +61,10 @@ def score_target(target: str, file: Path, cache: Cache, *, data: Path, profile: 
     sets = {name: load_examples(load_dataset(name), size, data) for name, size in sizes.items() if name != target}
     samples = load_images(load_dataset(target), sizes[target], data)
     images = [sample.image for sample in samples]
-    bright_axons = axons_of_target_are_bright(next(iter(sets.values())), images, cache, profile)
+    first = next(iter(sets.values()))
+    look = {"source": first, "sign": sign_of_target(first, images, cache, profile)}
 
-    matched = {name: with_look_of(images, [examples], bright_axons=bright_axons) for name, examples in sets.items()}
+    matched = {name: with_look_of(images, [examples], **look) for name, examples in sets.items()}
     matched[ALL] = [example for examples in matched.values() for example in examples]
     truth = load_masks(load_dataset(target), sizes[target], data)
     rows = []
@@ -84,11 +84,10 @@ def pixel_sizes() -> dict[str, float]:
     }
 
 
-def axons_of_target_are_bright(examples: Examples, images: list, cache: Cache, profile: str) -> bool:
-    """Return whether axons of the target are brighter than myelin, by the anatomy that a segmenter of one set finds."""
+def sign_of_target(examples: Examples, images: list, cache: Cache, profile: str) -> int:
+    """Return 1 if the target has the polarity of a labelled set, else -1, by the anatomy that its segmenter finds."""
     fit = partial(cached.fit_segmenter, cache, name="polarity segmenter")
-    recipe = TranslatorRecipe(examples, images, {}, training_profile(profile).for_polarity, fit_segmenter=fit)
-    return axons_are_bright(examples) == (recipe.sign > 0)
+    return TranslatorRecipe(examples, images, {}, training_profile(profile).for_polarity, fit_segmenter=fit).sign
 
 
 def fitted(examples: Examples, images: list, cache: Cache, profile: str, *, name: str) -> Labeller:

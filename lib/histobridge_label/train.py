@@ -22,7 +22,6 @@ from histobridge.strategies import (
     Examples,
     Labeller,
     TranslatorRecipe,
-    axons_are_bright,
     cached,
     label_free,
     refine,
@@ -133,8 +132,7 @@ class ModelTraining:
     @cached_property
     def further_examples(self) -> Examples:
         """The examples of the further labelled sets, with the look of U."""
-        bright_axons = axons_are_bright(self.examples) == (self.recipe.sign > 0)
-        return with_look_of(self.images, self.further, bright_axons=bright_axons)
+        return with_look_of(self.images, self.further, source=self.examples, sign=self.recipe.sign)
 
     @cached_property
     def refined(self) -> Labeller:

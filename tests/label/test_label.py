@@ -30,7 +30,8 @@ from histobridge.items import Account
 from histobridge.metrics.overlap import mean_dice
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Labeller, axons_are_bright
+from histobridge.strategies import Labeller
+from histobridge.strategies.sources import axons_are_bright
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline, settled_scale
 from histobridge_label.export import edited_files, names, read_handoff

@@ -14,7 +14,8 @@ from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.metrics.review import review_order
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import axons_are_bright, supervised, tutor
+from histobridge.strategies import supervised, tutor
+from histobridge.strategies.sources import axons_are_bright
 from histobridge.strategies.tta import View
 from histobridge.translators import Control
 from histobridge_study import run_data

@@ -18,14 +18,13 @@
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
 from histobridge.strategies.refined import Labeller, refine, teachers, with_views
-from histobridge.strategies.sources import axons_are_bright, with_look_of
+from histobridge.strategies.sources import with_look_of
 
 __all__ = [
     "Examples",
     "Labeller",
     "TranslatorRecipe",
     "adapt",
-    "axons_are_bright",
     "pretrained",
     "refine",
     "supervised",

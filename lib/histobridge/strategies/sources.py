@@ -32,7 +32,7 @@ def _with_both(examples: Examples) -> Iterable[tuple[np.ndarray, np.ndarray]]:
 
 
 def with_look_of(
-    images: Sequence[np.ndarray], sources: Iterable[Examples], *, bright_axons: bool
+    images: Sequence[np.ndarray], sources: Iterable[Examples], *, source: Examples, sign: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the examples of all sources with the contrast and the grey values of images of U.
 
@@ -42,13 +42,15 @@ def with_look_of(
         Of U.
     sources : iterable of sequence of (image, mask)
         Labelled sets, each at the pixel size at which its axons have about the size, in pixels, of those of U.
-    bright_axons : bool
-        Whether axons are brighter than myelin in U.
+    source : sequence of (image, mask)
+        Of L.
+    sign : {1, -1}
+        Whether U has the polarity of L, by anatomy.
     """
+    bright_in_u = axons_are_bright(source) == (sign > 0)
     found = []
     for examples in sources:
-        sign = 1 if axons_are_bright(examples) == bright_axons else -1
-        matched = Control(MATCHED[sign])
+        matched = Control(MATCHED[1 if axons_are_bright(examples) == bright_in_u else -1])
         matched.fit([image for image, _ in examples], list(images))
         found += translate_examples(examples, matched)
     return found

@@ -18,7 +18,6 @@ from histobridge.metrics.review import error_recall
 from histobridge.strategies import (
     Examples,
     Labeller,
-    axons_are_bright,
     refine,
     teachers,
     with_look_of,
@@ -95,8 +94,7 @@ def further_examples(run: Run, images: Sequence[np.ndarray], *, sign: int) -> Ex
     sign : {1, -1}
         Whether U has the polarity of L, by anatomy.
     """
-    bright_axons = axons_are_bright(run.data.training_examples) == (sign > 0)
-    return with_look_of(images, run.data.other_examples, bright_axons=bright_axons)
+    return with_look_of(images, run.data.other_examples, source=run.data.training_examples, sign=sign)
 
 
 def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
