@@ -110,6 +110,39 @@ def test_what_is_published_comes_from_one_set_of_runs(publish, tmp_path):
     assert set(now["dice"]["dice"]) == {0.75} and set(now["trust"]["pair"]) == {"tem-sem", "tem-pns"}
 
 
+def test_folds_are_added_to_those_of_the_same_version(publish, tmp_path):
+    """Cells that the new runs have are replaced, in all tables; a table that they lack stays for other cells alone."""
+    finish(tmp_path / "before", SEM, PNS, ablation=True)
+    finish(tmp_path / "now", SEM, dice=0.75)
+    finish(tmp_path / "now", SEM, dice=0.75, fold=1)
+    publish("before")
+    now = publish("now", keep=True)
+    dice = now["dice"].groupby(["pair", "fold"])["dice"].unique().map(list).to_dict()
+    assert dice == {("tem-pns", 0): [0.5], ("tem-sem", 0): [0.75], ("tem-sem", 1): [0.75]}
+    translated = now["translation"].groupby(["pair", "fold"])["ssim"].first().to_dict()
+    assert translated == {("tem-pns", "seed0"): 0.5, ("tem-sem", "seed0"): 0.75, ("tem-sem", "seed1"): 0.75}
+    assert set(now["ablation"]["pair"]) == {"tem-pns"} and len(now["trust"]) == 3
+    before = contents(tmp_path / "reports")
+    publish("now", keep=True)
+    assert contents(tmp_path / "reports") == before
+
+
+def test_runs_of_another_version_are_not_added_to(publish, tmp_path):
+    """Nothing changes; the error names both versions."""
+    finish(tmp_path / "before", SEM, PNS)
+    finish(tmp_path / "now", SEM, dice=0.75)
+    publish("before")
+    file = tmp_path / "reports" / "provenance.json"
+    records = json.loads(file.read_text())
+    for record in records:
+        record["libraries"]["histobridge"] = "0.1.0"
+    file.write_text(json.dumps(records))
+    before = contents(tmp_path / "reports")
+    with pytest.raises(UserError, match=r"version 0\.1\.0, these are of version .*--replace instead"):
+        publish("now", keep=True)
+    assert contents(tmp_path / "reports") == before
+
+
 def test_published_again_nothing_changes(publish, tmp_path):
     """The same runs give the same bytes."""
     finish(tmp_path / "before", SEM, PNS, dice=1 / 3)

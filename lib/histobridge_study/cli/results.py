@@ -112,6 +112,9 @@ def publish(
     replace: Annotated[
         bool, typer.Option("--replace", help="Let published cells go that these runs do not have.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep published cells that these runs do not have, of the same version.")
+    ] = False,
     out: Out = Path("runs"),
     data: Data = Path("data"),
     reports: Annotated[Path, typer.Option(help="Folder for tables and plots.")] = Path("reports"),
@@ -129,7 +132,8 @@ def publish(
     elif profile == "phantom":
         paper_figures.write(profile, reports.resolve(), account=account, **places)
     else:
-        publishing.publish_runs(collect(profile, account=account, **places), reports, readme, replace=replace)
+        collected = collect(profile, account=account, **places)
+        publishing.publish_runs(collected, reports, readme, replace=replace, keep=keep)
     console.print(f"Written: {reports}", soft_wrap=True)
     if account.used or account.skipped:
         finish(account)

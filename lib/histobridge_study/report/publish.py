@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from histobridge_study.analysis.bland_altman import (
     pair_with_expert,
 )
 from histobridge_study.analysis.comparisons import differences_overview
+from histobridge_study.analysis.planned import EXPERIMENT_KEYS
 from histobridge_study.analysis.recommend import evaluate_scores, with_true_dice
 from histobridge_study.analysis.references import reference_overview
 from histobridge_study.analysis.tables import DICE_COLUMNS, dice_overview, markdown, trust_overview
@@ -29,14 +31,18 @@ from histobridge_study.report.prose import with_values
 from histobridge_study.report.published import PROVENANCE, published_records, published_rows
 from histobridge_study.report.readme_tables import readme_table, speed_overview
 
+RUN_KEYS = [*EXPERIMENT_KEYS, "fold"]
 Cell = tuple[str, str, str, int]
 """Pair, protocol, split and fold."""
 
 
-def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: bool = False) -> None:
+def publish_runs(
+    collected: Collected, reports: Path, readme: Path, *, replace: bool = False, keep: bool = False
+) -> None:
     """Write the rows and the provenance of finished runs to `reports`, then all that follows from them.
 
-    What is published comes from one set of runs: whatever `reports` held before is replaced.
+    What is published comes from one set of runs, and whatever `reports` held before is replaced; or, with `keep`, from
+    several sets of one version.
 
     Parameters
     ----------
@@ -47,19 +53,23 @@ def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: 
         The front page, with tables between comments that name them.
     replace : bool
         Whether published cells may go that these runs do not have.
+    keep : bool
+        Whether they stay, as when the folds of a study run on several machines.
 
     Raises
     ------
     UserError
-        If published cells would be lost.
+        If published cells would be lost, or would stay although another version has made them.
     """
     lost = _cells(published_records(reports)) - _cells(collected.provenance)
-    if lost and not replace:
+    if lost and not replace and not keep:
         some = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
         raise UserError(
             f"{reports} holds {len(lost)} cells that these runs do not have ({some}): run the whole study, or add "
-            "--replace."
+            "--keep or --replace."
         )
+    if lost and keep:
+        collected = _with_published(collected, reports)
     tables = dict(collected.rows)
     tables["dice"] = tables["dice"][DICE_COLUMNS]
     if len(tables["morphometrics"]):
@@ -73,6 +83,29 @@ def publish_runs(collected: Collected, reports: Path, readme: Path, *, replace: 
 def _cells(records: list[dict]) -> set[Cell]:
     labelled = [record for record in records if record["stage"] == "03_label"]
     return {(r["pair"], r["protocol"], r["split"], r["fold"]) for r in labelled}
+
+
+def _with_published(collected: Collected, reports: Path) -> Collected:
+    """Add what `reports` holds of other runs than those collected."""
+    records = published_records(reports)
+    was, now = (sorted({r["libraries"]["histobridge"] for r in made}) for made in (records, collected.provenance))
+    if was != now:
+        raise UserError(
+            f"{reports} holds runs of version {' and '.join(was)}, these are of version {' and '.join(now)}: they "
+            "cannot stand in one table. Add --replace instead of --keep."
+        )
+    again = {key for table in collected.rows.values() for key in _keys(table)}
+    rows = dict(collected.rows)
+    for name, table in published_rows(reports).items():
+        others = table[[key not in again for key in _keys(table)]]
+        rows[name] = pd.concat([others, rows[name]], ignore_index=True)
+    others = [record for record, key in zip(records, _keys(pd.DataFrame(records)), strict=True) if key not in again]
+    return dataclasses.replace(collected, rows=rows, provenance=others + collected.provenance)
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return, for each row, which run it is of."""
+    return list(table[RUN_KEYS].astype(str).itertuples(index=False, name=None)) if len(table) else []
 
 
 def _write_rows(path: Path, table: pd.DataFrame) -> None:
