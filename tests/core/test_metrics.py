@@ -86,9 +86,17 @@ def test_class_scores_of_a_fibre_that_lost_its_sheath():
     """The axon is perfect, the myelin is missed, and no myelin objects are counted."""
     true = fibre()
     myelin, axon = metrics.class_scores(true, np.where(true == 2, true, 0))
-    assert axon == {"class": "axon", "dice": 1.0, "iou": 1.0, "n_true": 1, "n_predicted": 1, "f1_50": 1.0}
+    assert axon == {
+        "class": "axon",
+        "dice": 1.0,
+        "iou": 1.0,
+        "n_true": 1,
+        "n_predicted": 1,
+        "n_merged": 0,
+        "f1_50": 1.0,
+    }
     assert (myelin["class"], myelin["dice"], myelin["iou"]) == ("myelin", 0.0, 0.0)
-    assert all(np.isnan(myelin[column]) for column in ("n_true", "n_predicted", "f1_50"))
+    assert all(np.isnan(myelin[column]) for column in ("n_true", "n_predicted", "n_merged", "f1_50"))
 
 
 def test_class_scores_of_background_are_nan_with_no_objects():
@@ -97,6 +105,16 @@ def test_class_scores_of_background_are_nan_with_no_objects():
     _, axon = metrics.class_scores(empty, empty)
     assert np.isnan([axon["dice"], axon["iou"], axon["f1_50"]]).all()
     assert axon["n_true"] == axon["n_predicted"] == 0
+
+
+def test_merged_axons_lie_by_more_than_half_in_one_predicted_axon():
+    """Axons 1 and 2 are merged; 3 lies by half only in the same object, 4 is alone in its own, 5 is missed."""
+    true = np.array([[1, 1, 1, 0, 2, 2, 2, 3, 3, 0, 4, 4, 0, 5]])
+    predicted = np.array([[0, 7, 7, 7, 7, 7, 7, 7, 0, 0, 8, 8, 0, 0]])
+    assert metrics.merged_axons(true, predicted) == 2
+    assert metrics.merged_axons(true, true) == metrics.merged_axons(true, 0 * true) == 0
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.merged_axons(true, predicted[:, 1:])
 
 
 def test_axon_instances_keep_chains_of_corners_and_drop_specks():

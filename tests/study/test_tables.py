@@ -19,11 +19,21 @@ from histobridge_study.analysis.tables import (
     subject_values,
     translation_overview,
     trust_overview,
+    with_fibre_scores,
 )
 
 CELL = {"pair": "tem-sem", "protocol": "transductive", "translator": "none", "strategy": "pretrained"}
 CELL |= {"translator_seed": 0, "masks": 0}
-CELL |= {"split": "development", "subject": "a", "class": "axon", "iou": 0, "n_true": 1, "n_predicted": 1, "f1_50": 1}
+CELL |= {
+    "split": "development",
+    "subject": "a",
+    "class": "axon",
+    "iou": 0,
+    "n_true": 1,
+    "n_predicted": 1,
+    "n_merged": 0,
+}
+CELL |= {"f1_50": 1}
 
 
 def rows(*folds: list[float], **others) -> pd.DataFrame:
@@ -71,6 +81,16 @@ def test_folds_do_not_narrow_the_interval():
     ends = ["mean", "low", "high", "subjects"]
     assert dice_table(one)[ends].values.tolist() == dice_table(five)[ends].values.tolist()
     assert dice_table(five)["sd_folds"].item() == pytest.approx(0)
+
+
+def test_scores_of_fibres_stand_beside_those_of_classes():
+    """F1 of each image, and the share of merged fibres where they were counted; an image without fibres has none."""
+    three = rows([0.5, 0.5, 0.5]).assign(f1_50=[0.2, 0.6, np.nan], n_true=[4, 8, 0], n_merged=[1, 0, 0])
+    means = dice_table(with_fibre_scores(three)).set_index("class")[["mean", "undefined"]]
+    assert means.loc["fibre F1"].tolist() == pytest.approx([0.4, 1])
+    assert means.loc["merged fibres"].tolist() == pytest.approx([0.125, 1])
+    older = with_fibre_scores(three.drop(columns="n_merged"))
+    assert set(older["class"]) == {"axon", "fibre F1"}
 
 
 def test_fewer_than_five_subjects_have_no_interval():

@@ -13,6 +13,7 @@ from histobridge.metrics.instances import (
     enclosure,
     instance_f1,
     mean_enclosure,
+    merged_axons,
 )
 from histobridge.metrics.morphometrics import aggregate_g_ratio, fibre_instances, fibre_summary, fibres
 from histobridge.metrics.overlap import class_scores, dice, iou, mean_dice
@@ -41,6 +42,7 @@ __all__ = [
     "l1",
     "mean_dice",
     "mean_enclosure",
+    "merged_axons",
     "offset_px",
     "offset_vector",
     "psnr",

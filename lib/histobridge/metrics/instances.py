@@ -89,14 +89,38 @@ def instance_f1(true_labels: np.ndarray, predicted_labels: np.ndarray, *, thresh
 
 def _pairs_above(threshold, true_labels, predicted_labels, true_areas, predicted_areas) -> sparse.csr_array:
     """Return a sparse boolean table [true label, predicted label] of the pairs with IoU >= threshold."""
-    shape = len(true_areas), len(predicted_areas)
-    ones = np.ones(true_labels.size, dtype=np.int64)
-    overlap = sparse.coo_array((ones, (true_labels.ravel(), predicted_labels.ravel())), shape=shape)
-    overlap.sum_duplicates()
+    overlap = _overlaps(true_labels, predicted_labels)
     true, predicted = overlap.coords
     union = true_areas[true] + predicted_areas[predicted] - overlap.data
     matches = (overlap.data / union >= threshold) & (true > 0) & (predicted > 0)
-    return sparse.csr_array((matches[matches], (true[matches], predicted[matches])), shape=shape)
+    return sparse.csr_array((matches[matches], (true[matches], predicted[matches])), shape=overlap.shape)
+
+
+def merged_axons(true_labels: np.ndarray, predicted_labels: np.ndarray) -> int:
+    """Count the true axons that share a predicted one: more than half of each of them lies in it.
+
+    Parameters
+    ----------
+    true_labels, predicted_labels : ndarray
+        Non-negative int [H, W]; 0 is background.
+
+    >>> merged_axons(np.array([[1, 1, 0, 2, 2, 0, 3]]), np.array([[5, 5, 5, 5, 5, 0, 6]]))
+    2
+    """
+    require_same_shape(true_labels, predicted_labels)
+    overlap, areas = _overlaps(true_labels, predicted_labels), np.bincount(true_labels.ravel())
+    true, predicted = overlap.coords
+    held = predicted[(2 * overlap.data > areas[true]) & (true > 0) & (predicted > 0)]
+    counts = np.bincount(held)
+    return int(counts[counts > 1].sum())
+
+
+def _overlaps(true_labels: np.ndarray, predicted_labels: np.ndarray) -> sparse.coo_array:
+    """Return a sparse table [true label, predicted label] of the pixels that have both."""
+    ones = np.ones(true_labels.size, dtype=np.int64)
+    overlap = sparse.coo_array((ones, (true_labels.ravel(), predicted_labels.ravel())))
+    overlap.sum_duplicates()
+    return overlap
 
 
 def enclosure(mask: np.ndarray, *, ring_px: float = 3) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from histobridge.classes import AXON, MYELIN
-from histobridge.metrics.instances import axon_instances, instance_f1
+from histobridge.metrics.instances import axon_instances, instance_f1, merged_axons
 from histobridge.metrics.validation import NAN, ratio, require_boolean_masks, require_class_masks
 
 
@@ -54,16 +54,17 @@ def class_scores(true: np.ndarray, predicted: np.ndarray) -> list[dict]:
     -------
     list of dict
         A row for myelin and one for axon: `class`, `dice`, `iou`, the numbers of axons `n_true` and `n_predicted` (see
-        `axon_instances`) and `f1_50`, their `instance_f1` at IoU 0.5. The last three are NaN for myelin: neighbouring
-        sheaths touch, so connected components of myelin are not objects.
+        `axon_instances`), `n_merged`, their `merged_axons`, and `f1_50`, their `instance_f1` at IoU 0.5. The last four
+        are NaN for myelin: neighbouring sheaths touch, so connected components of myelin are not objects.
     """
     require_class_masks(true, predicted)
-    match = instance_f1(axon_instances(true), axon_instances(predicted))
-    no_instances = {"n_true": NAN, "n_predicted": NAN, "f1_50": NAN}
-    axons = {"n_true": match.tp + match.fn, "n_predicted": match.tp + match.fp, "f1_50": match.f1}
+    axons = axon_instances(true), axon_instances(predicted)
+    match = instance_f1(*axons)
+    counts = {"n_true": match.tp + match.fn, "n_predicted": match.tp + match.fp, "n_merged": merged_axons(*axons)}
+    instances = counts | {"f1_50": match.f1}
     return [
-        {"class": name, "dice": dice(true == c, predicted == c), "iou": iou(true == c, predicted == c), **instances}
-        for name, c, instances in (("myelin", MYELIN, no_instances), ("axon", AXON, axons))
+        {"class": name, "dice": dice(true == c, predicted == c), "iou": iou(true == c, predicted == c), **found}
+        for name, c, found in (("myelin", MYELIN, dict.fromkeys(instances, NAN)), ("axon", AXON, instances))
     ]
 
 

@@ -24,11 +24,12 @@ TRANSLATION_KEYS = [*EXPERIMENT_KEYS, "translator", "direction"]
 
 DICE_KEYS = ["pair", "protocol", "fold", "translator_seed", "translator", "strategy", "split", "image", "subject"]
 DICE_KEYS += ["class"]
-DICE_COLUMNS = [*DICE_KEYS, "dice", "iou", "n_true", "n_predicted", "f1_50", "masks"]
+DICE_COLUMNS = [*DICE_KEYS, "dice", "iou", "n_true", "n_predicted", "n_merged", "f1_50", "masks"]
 
 DISPLAY_ORDER = {"translator": list(TRANSLATORS), "strategy": list(STRATEGIES)}
 CLASSES = ["axon", "myelin"]
 FIBRE_F1 = "fibre F1"  # F1 of axons at IoU 0.5, shown beside the Dice of the classes
+MERGED = "merged fibres"  # the share of the true axons that share a predicted one
 SCORE_COLUMNS = [*CLASSES, FIBRE_F1]
 SUMMARY = ["mean", "low", "high", "least", "most", "subjects", "images"]
 SPREADS = {"sd_folds": "SD over folds", "sd_seeds": "SD over seeds"}
@@ -40,12 +41,12 @@ SPREADS = {"sd_folds": "SD over folds", "sd_seeds": "SD over seeds"}
 def complete_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows of `dice.csv` with the columns that an older version did not write.
 
-    Its translators had one seed, and it did not count from how many masks a reference learned.
+    Its translators had one seed, and it counted neither merged axons nor the masks that a reference learned from.
     """
     return rows.assign(**{name: value for name, value in OLDER_VERSION.items() if name not in rows})
 
 
-OLDER_VERSION = {"translator_seed": 0, "masks": np.nan}
+OLDER_VERSION = {"translator_seed": 0, "masks": np.nan, "n_merged": np.nan}
 
 
 def image_values(rows: pd.DataFrame) -> pd.DataFrame:
@@ -149,7 +150,7 @@ def dice_overview(
         has; a pair, protocol and split without any row is one line, translator and strategy `all`.
     """
     rows = complete_rows(rows)
-    table = dice_table(with_fibre_f1(rows))
+    table = dice_table(with_fibre_scores(rows))
     cells, is_bold = [_score_text(cell) for cell in table.itertuples()], _is_best(table) & bold
     table["cell"] = [f"**{cell}**" if best else cell for cell, best in zip(cells, is_bold, strict=True)]
     if missing is not None:
@@ -169,10 +170,16 @@ def dice_overview(
     return shown.drop_duplicates([*EXPERIMENT_KEYS, "method", *names], ignore_index=True)
 
 
-def with_fibre_f1(rows: pd.DataFrame) -> pd.DataFrame:
-    """Append to rows of `dice.csv` the F1 of fibres (IoU 0.5) of each image as if it were the Dice of a class."""
-    axons = rows[rows["class"] == "axon"]
-    return pd.concat([rows, axons.assign(**{"class": FIBRE_F1, "dice": axons["f1_50"]})], ignore_index=True)
+def with_fibre_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Append to rows of `dice.csv` two scores of the fibres of each image as if they were the Dice of a class.
+
+    They are the F1 at IoU 0.5 and, where they were counted, the share of merged fibres.
+    """
+    axons = complete_rows(rows).query("`class` == 'axon'")
+    counted = axons[axons["n_merged"].notna()]
+    merged = counted["n_merged"] / counted["n_true"].where(counted["n_true"] > 0)
+    f1 = axons.assign(**{"class": FIBRE_F1, "dice": axons["f1_50"]})
+    return pd.concat([rows, f1, counted.assign(**{"class": MERGED, "dice": merged})], ignore_index=True)
 
 
 def _score_text(cell) -> str:

@@ -25,7 +25,7 @@ from histobridge_study.analysis.tables import (
     dice_overview,
     dice_table,
     translation_overview,
-    with_fibre_f1,
+    with_fibre_scores,
 )
 from histobridge_study.grid import Grid, runs_of_profile
 from histobridge_study.record import ADDED
@@ -147,7 +147,7 @@ def derived_tables(
     return {
         "table1": shown(overview),
         "table2": translation_overview(translation),
-        "dice_table": dice_table(with_fibre_f1(dice)).round(6),
+        "dice_table": dice_table(with_fibre_scores(dice)).round(6),
         "differences": differences(dice, profile=profile).round(6),
         "reference_share": reference_shares(dice).round(6),
         "claims": claims(dice, translation),

@@ -15,7 +15,13 @@ from histobridge.display.page import Table, environment, figure_webp, see, swipe
 from histobridge.io.files import write_text
 from histobridge_study.analysis.claims import PAIRS
 from histobridge_study.analysis.methods import method_words
-from histobridge_study.analysis.tables import CLASSES, EXPERIMENT_KEYS, SCORE_COLUMNS, in_display_order, with_fibre_f1
+from histobridge_study.analysis.tables import (
+    CLASSES,
+    EXPERIMENT_KEYS,
+    SCORE_COLUMNS,
+    in_display_order,
+    with_fibre_scores,
+)
 from histobridge_study.notebook_page import notebook_html
 from histobridge_study.report.site.contents import Contents, Fold, Section, method_name, stage_of
 from histobridge_study.report.site.pictures import swipe_run
@@ -170,7 +176,7 @@ def headings(sections: Iterable[Section]) -> list[tuple[str, Table]]:
 def dice_by_image(fold: Fold) -> pd.DataFrame:
     """Return a row for each image and method of a fold, with a column for each class and the F1 of fibres."""
     keys = ["image", "subject", "strategy", "translator"]
-    wide = with_fibre_f1(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
+    wide = with_fibre_scores(fold.rows).set_index([*keys, "class"])["dice"].unstack("class").reset_index()
     wide = in_display_order(wide.rename_axis(columns=None)).sort_values("image", kind="stable")
     wide = wide[[*keys, *(name for name in SCORE_COLUMNS if name in wide)]]
     words = [
