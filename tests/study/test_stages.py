@@ -292,15 +292,16 @@ def test_a_row_says_how_many_masks_of_the_target_were_seen(run):
 def test_refined_labels_and_their_uncertainty_are_written(run):
     """A map is 0 where the label is certain, and in the tile one minus the softened 0.4, to the 8 bits of a PNG."""
     masks, unsure = refine.label_scored_images(run, KnowsMost(run))
-    label.write_labels(run.stage(refine.STAGE), {refine.METHOD: masks})
+    method = ("refined", "histogram")
+    label.write_labels(run.stage(refine.STAGE), {method: masks})
     assert masks.keys() == unsure.keys() == {sample.name for sample in run.data.scored_images}
     shown, others = 0.4 ** (1 / TEMPERATURE), 2 * 0.3 ** (1 / TEMPERATURE)
     for values in unsure.values():
         np.testing.assert_allclose(values[BLIND], others / (shown + others), atol=1 / 255)
         assert values[64:].max() == values[:, 64:].max() == 0
-    label.dice_rows(run, {refine.METHOD: masks}).to_csv(run.stage(refine.STAGE).folder / "refined.csv", index=False)
-    run.stage(refine.STAGE).finish()
-    read = label.read_labels(run.stage(refine.STAGE))[refine.METHOD], refine.read_uncertainty(run)
+    label.dice_rows(run, {method: masks}).to_csv(run.stage(refine.STAGE).folder / "refined.csv", index=False)
+    run.stage(refine.STAGE).finish(method=method)
+    read = label.read_labels(run.stage(refine.STAGE))[refine.labelled_method(run)], refine.read_uncertainty(run)
     for before, after in zip((masks, unsure), read, strict=True):
         assert all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -367,21 +368,39 @@ def test_an_ablation_scores_every_recipe_once(run, recipes):
     """There is a row an image and class of each, in the order of the recipes; the second time the table is read."""
     table, n = refine.ablate(run, TRANSLATORS), 2 * len(run.data.scored_images)
     assert {*DICE_COLUMNS, "recipe", "git_commit", "settings_hash"} <= set(table.columns)
-    assert table["recipe"].tolist() == [name for name in refine.ABLATION for _ in range(n)]
-    assert set(zip(table["strategy"], table["translator"], strict=True)) == {refine.METHOD}
+    names = ["refined", "without matched greys", *refine.ABLATION]
+    assert table["recipe"].tolist() == [name for name in names for _ in range(n)]
+    assert set(zip(table["strategy"], table["translator"], strict=True)) == {("refined", "syndiff")}
     dice = table.groupby("recipe", sort=False)["dice"].mean()
     assert dice.iloc[0] == 1 and dice.is_monotonic_decreasing and dice.is_unique
     pd.testing.assert_frame_equal(refine.ablate(run, TRANSLATORS), table)
-    assert recipes == list(refine.ABLATION.values())
+    assert recipes == [{"syndiff": True} | changes for changes in ({}, {"matched": False}, *refine.ABLATION.values())]
+
+
+def test_the_ablation_changes_what_the_default_recipe_has():
+    """Without SynDiff, SynDiff is added; further sets are taken away where there are any."""
+    assert list(refine.ablated({"syndiff": False})) == ["with SynDiff", *refine.ABLATION]
+    many = refine.ablated({"syndiff": False, "others": True})
+    assert many == {"with SynDiff": {"syndiff": True}, "without further sets": {"others": False}} | refine.ABLATION
 
 
 @pytest.mark.parametrize(("sign", "matched"), [(1, "histogram"), (-1, "invert-histogram")])
 def test_refined_without_syndiff_is_a_row_of_matched_greys(run, recipes, sign, matched):
     """It is named by the control of that polarity; a study that lacks the control has no such row."""
     syndiff = {"syndiff": SimpleNamespace(sign=sign)}
-    assert refine.without_syndiff(run, syndiff) == {} and not recipes
-    assert list(refine.without_syndiff(run, syndiff | {matched: None})) == [("refined", matched)]
-    assert recipes == [{"syndiff": False}]
+    assert list(refine.labellers(run, syndiff)) == [("refined", "syndiff")] == [refine.default_method(run, syndiff)]
+    both = syndiff | {matched: None}
+    assert list(refine.labellers(run, both)) == [("refined", "syndiff"), ("refined", matched)]
+    assert refine.default_method(run, both) == ("refined", matched)
+    assert recipes == [{"syndiff": True}, {"syndiff": True}, {"syndiff": False}]
+
+
+def test_syndiff_is_in_the_default_recipe_if_the_profile_says_so(run):
+    """Whatever else the pair has."""
+    wanted = run.profile.refinement.model_copy(update={"syndiff": True})
+    profiles = {"smoke": run.profile.model_copy(update={"refinement": wanted})}
+    run = replace(run, study=run.study.model_copy(update={"profiles": profiles}))
+    assert refine.default_method(run, TRANSLATORS | {"histogram": None}) == ("refined", "syndiff")
 
 
 def test_many_sources_are_a_row_where_the_pair_has_them(run, recipes, monkeypatch):
@@ -390,8 +409,9 @@ def test_many_sources_are_a_row_where_the_pair_has_them(run, recipes, monkeypatc
     pairs = {PAIR: run.pair.model_copy(update={"others": others})}
     full = {"smoke": run.profile.model_copy(update={"comparison": "full"})}
     run = replace(run, study=run.study.model_copy(update={"pairs": pairs, "profiles": full}))
-    rows = refine.without_syndiff(run, TRANSLATORS | {"histogram": None})
-    assert list(rows) == [("refined", "histogram"), ("many-sources", "histogram")]
-    assert recipes == [{"syndiff": False}, {"syndiff": False, "others": True}]
-    refine.default_labeller(run, TRANSLATORS | {"histogram": None})
-    assert recipes[2:] == recipes[1:2]
+    translators = TRANSLATORS | {"histogram": None}
+    assert list(refine.labellers(run, translators))[1:] == [("refined", "histogram"), ("many-sources", "histogram")]
+    assert recipes[1:] == [{"syndiff": False}, {"syndiff": False, "others": True}]
+    assert refine.default_method(run, translators) == ("many-sources", "histogram")
+    refine.default_labeller(run, translators)
+    assert recipes[3:] == recipes[2:3]

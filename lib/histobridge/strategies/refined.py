@@ -170,7 +170,7 @@ def teachers(translators: dict[str, Translator], *, syndiff: bool = True, matche
     translators : dict
         By name, with `syndiff` among them. A missing control is left out.
     syndiff, matched : bool
-        Which of the two are wanted. `refined` without SynDiff has a row of its own; the ablation takes the other away.
+        Which of the two are wanted. `refined` without SynDiff has a row of its own.
     """
     wanted = {"syndiff": syndiff, MATCHED[translators["syndiff"].sign]: matched}
     return [translators[name] for name, want in wanted.items() if want and name in translators]

@@ -1,10 +1,9 @@
-"""What is each component of `refined` worth? Differences to the complete recipe, paired by fold and subject."""
+"""What is each piece of the default recipe worth? Differences to the complete recipe, paired by fold and subject."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from histobridge.config import REFINED
 from histobridge_study.analysis.planned import EXPERIMENT_KEYS
 from histobridge_study.analysis.statistics import difference_text, mean_interval
 
@@ -18,7 +17,7 @@ def ablation_differences(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Of `ablation.csv`; the complete recipe is called `refined`. Images of a subject are averaged.
+        Of `ablation.csv`; the complete recipe is called by its strategy. Images of a subject are averaged.
 
     Returns
     -------
@@ -26,8 +25,10 @@ def ablation_differences(rows: pd.DataFrame) -> pd.DataFrame:
         `RECIPE_KEYS`, `fold`, `subject` and `difference`, the recipes in the order of the rows. A recipe is compared
         where the complete one has run too.
     """
-    values = rows.groupby([*RECIPE_KEYS, "fold", "subject"], sort=False)["dice"].mean().reset_index()
-    whole, others = values[values["recipe"] == REFINED], values[values["recipe"] != REFINED]
+    keys = [*RECIPE_KEYS, "strategy", "fold", "subject"]
+    values = rows.groupby(keys, sort=False)["dice"].mean().reset_index()
+    is_whole = values["recipe"] == values["strategy"]
+    whole, others = (values[which].drop(columns="strategy") for which in (is_whole, ~is_whole))
     pairs = others.merge(whole.drop(columns="recipe"), on=PAIRING, suffixes=("", "_whole"))
     pairs["difference"] = pairs["dice"] - pairs["dice_whole"]
     return pairs.drop(columns=["dice", "dice_whole"])

@@ -31,7 +31,7 @@ def study(
     split: SplitName = "development",
     seed: Seed = 0,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Afterwards, train `refined` without one piece at a time.")
+        bool, typer.Option("--ablation", help="Afterwards, train the default recipe with one piece changed at a time.")
     ] = False,
     corrections: Annotated[
         bool, typer.Option("--corrections", help="Afterwards, score what 1, 2 and 4 corrected images are worth.")

@@ -140,16 +140,17 @@ def score_handles(dot: str = "a subject", *, references: bool = False) -> list[L
 
 @styled
 def ablation_dots(rows: pd.DataFrame) -> Figure:
-    """Show what `refined` loses or gains without one component: the paired difference of each fold and subject.
+    """Show what one changed piece of the default recipe is worth: the paired difference of each fold and subject.
 
     Parameters
     ----------
     rows : DataFrame
         Rows of `ablation.csv`. Each pair has a panel. A dot is a fold and subject, a diamond the mean over subjects.
     """
-    require_columns(rows, [*EXPERIMENT_KEYS, "fold", "subject", "recipe", "class", "dice"], "the rows of the ablation")
+    columns = [*EXPERIMENT_KEYS, "strategy", "fold", "subject", "recipe", "class", "dice"]
+    require_columns(rows, columns, "the rows of the ablation")
     differences, table = ablation_differences(rows), ablation_table(rows)
-    refuse_empty(table, "recipes with a component less in the rows of the ablation")
+    refuse_empty(table, "recipes with a piece changed in the rows of the ablation")
     pairs, recipes = table["pair"].unique(), list(table["recipe"].unique())
     figure = new_figure(min(PAGE, 1.8 + 1.9 * len(pairs)), 1.3 + 0.3 * len(recipes))
     grid = figure.subplots(1, len(pairs), squeeze=False, sharey=True, sharex=True)[0]
@@ -164,7 +165,7 @@ def ablation_dots(rows: pd.DataFrame) -> Figure:
     figure.legend(
         handles=score_handles("a fold and subject"), loc="outside lower center", ncols=4 if len(pairs) > 2 else 2
     )
-    figure_title(figure, "Refined without one component, less refined")
+    figure_title(figure, "The default recipe with one piece changed, less the default recipe")
     return figure
 
 

@@ -16,7 +16,7 @@ from histobridge.strategies.label_free import REVERSE_STEPS, candidate, scores
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import STAGE as LABELLED
 from histobridge_study.stages.label import pretrained_segmenter, read_labels, source_segmenter, student_fit
-from histobridge_study.stages.refine import METHOD, STAGE, origin_of, refined_labeller, without_syndiff
+from histobridge_study.stages.refine import STAGE, labellers, origin_of
 from histobridge_study.stages.translate import trained_translators
 
 BASELINES = ("randomised", "renormalised", "pretrained-anatomy")
@@ -35,7 +35,7 @@ def _write_scores(run: Run, file: Path) -> None:
     labels = read_labels(run.stage(LABELLED)) | read_labels(run.stage(STAGE))
     samples, examples = run.data.scored_images, run.data.training_examples
     images, translators = [sample.image for sample in samples], trained_translators(run)
-    labellers = {METHOD: refined_labeller(run, translators)} | without_syndiff(run, translators)
+    refined = labellers(run, translators)
     source = source_segmenter(run)
     pretrained, fit = pretrained_segmenter(run, source), student_fit(run, source)
     methods = {
@@ -46,7 +46,7 @@ def _write_scores(run: Run, file: Path) -> None:
             translators,
             pretrained,
             fit,
-            refined=labellers.get(method),
+            refined=refined.get(method),
             labels=[masks[sample.name] for sample in samples],
             seed=run.translator_seed,
         )

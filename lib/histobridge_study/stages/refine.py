@@ -1,4 +1,4 @@
-"""Stage 04: the labels of `refined`, how sure they are, and where to look first; the ablation."""
+"""Stage 04: refined labels; of the default recipe how sure they are, where to look first, and the ablation."""
 
 from __future__ import annotations
 
@@ -28,18 +28,14 @@ from histobridge_study.runs import Run
 from histobridge_study.stages.label import dice_rows, predictions, source_segmenter, student_fit
 
 STAGE = "04_refine"
-METHOD = (REFINED, "syndiff")
-"""Whose uncertainty is kept and which the ablation is about."""
 Maps = dict[str, np.ndarray]
 
 ABLATION = {
-    REFINED: {},
-    "without matched greys": {"matched": False},
     "without views": {"augment": False},
     "without anatomy": {"anatomy": False},
     "without self-training": {"rounds": 0},
 }
-"""What the ablation takes away, one piece at a time: options of `refined_labeller`."""
+"""What the ablation takes away from every recipe, one piece at a time: options of `refined_labeller`."""
 
 
 def refined_labeller(
@@ -97,17 +93,18 @@ def further_examples(run: Run, images: Sequence[np.ndarray], *, sign: int) -> Ex
     return with_look_of(images, run.data.other_examples, source=run.data.training_examples, sign=sign)
 
 
-def without_syndiff(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
-    """Return the labellers of `refined` without SynDiff: of L alone and, if the pair has them, of many sources.
+def recipes(run: Run, translators: Mapping[str, Translator]) -> dict[Method, dict[str, bool]]:
+    """Return the recipes of this stage, as options of `refined_labeller`.
 
-    None where the study lacks the control of matched greys.
+    `refined` with SynDiff; without it, where the study has the control of matched greys; and the same with further
+    labelled sets (`many-sources`), where the pair has them.
     """
-    name = MATCHED[translators["syndiff"].sign]
-    if name not in translators:
-        return {}
-    found = {(REFINED, name): refined_labeller(run, translators, syndiff=False)}
-    if learns_from_others(run):
-        found[MANY_SOURCES, name] = refined_labeller(run, translators, syndiff=False, others=True)
+    matched = MATCHED[translators["syndiff"].sign]
+    found = {(REFINED, "syndiff"): {"syndiff": True}}
+    if matched in translators:
+        found[REFINED, matched] = {"syndiff": False}
+        if learns_from_others(run):
+            found[MANY_SOURCES, matched] = {"syndiff": False, "others": True}
     return found
 
 
@@ -116,14 +113,30 @@ def learns_from_others(run: Run) -> bool:
     return bool(run.pair.others) and run.profile.comparison == "full"
 
 
-def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
-    """Return the labeller of the default recipe, with the further labelled sets where there are any.
+def default_method(run: Run, translators: Mapping[str, Translator]) -> Method:
+    """Return the default recipe, whose uncertainty is kept and which the ablation is about.
 
-    SynDiff teaches if the profile says so, or if nothing else does.
+    SynDiff teaches if the profile says so or nothing else can, and further sets if there are any.
     """
-    if run.profile.refinement.syndiff or MATCHED[translators["syndiff"].sign] not in translators:
-        return refined_labeller(run, translators)
-    return refined_labeller(run, translators, syndiff=False, others=learns_from_others(run))
+    methods = list(recipes(run, translators))
+    return methods[0 if run.profile.refinement.syndiff else -1]
+
+
+def labellers(run: Run, translators: Mapping[str, Translator]) -> dict[Method, Labeller]:
+    """Train (or recall) the labellers of all recipes."""
+    return {
+        method: refined_labeller(run, translators, **options) for method, options in recipes(run, translators).items()
+    }
+
+
+def default_labeller(run: Run, translators: Mapping[str, Translator]) -> Labeller:
+    """Train (or recall) the labeller of the default recipe."""
+    return refined_labeller(run, translators, **recipes(run, translators)[default_method(run, translators)])
+
+
+def labelled_method(run: Run) -> Method:
+    """Return the default recipe of a finished run."""
+    return tuple(run.stage(STAGE).record()["method"])
 
 
 def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
@@ -179,17 +192,34 @@ def _keyed(table: pd.DataFrame, key: dict) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([key] * len(table)), table], axis=1)
 
 
-def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
-    """Score `refined` with one piece taken away at a time; columns of `dice.csv`, `recipe` and the origin.
+def ablated(whole: Mapping[str, bool]) -> dict[str, dict[str, bool]]:
+    """Return what is changed in a recipe for the ablation, one piece at a time.
 
-    Kept as ablation.csv in the stage's folder.
+    Parameters
+    ----------
+    whole : mapping
+        The recipe, as options of `refined_labeller`.
     """
+    pieces = {"without matched greys": {"matched": False}} if whole["syndiff"] else {"with SynDiff": {"syndiff": True}}
+    if whole.get("others"):
+        pieces["without further sets"] = {"others": False}
+    return pieces | ABLATION
+
+
+def ablate(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
+    """Score the default recipe, and the recipe with one piece changed at a time.
+
+    Kept as ablation.csv in the stage's folder: the columns of `dice.csv`, `recipe` (that of the whole one is its
+    strategy) and the origin.
+    """
+    method = default_method(run, translators)
+    whole = recipes(run, translators)[method]
 
     def score(file: Path) -> None:
         tables = []
-        for recipe, changes in ABLATION.items():
-            labeller = refined_labeller(run, translators, **changes)
-            rows = dice_rows(run, {METHOD: predictions(labeller, run.data.scored_images)})
+        for recipe, changes in {method[0]: {}, **ablated(whole)}.items():
+            labeller = refined_labeller(run, translators, **whole | changes)
+            rows = dice_rows(run, {method: predictions(labeller, run.data.scored_images)})
             tables.append(rows.assign(recipe=recipe, **origin_of(run)))
         write_table(file, pd.concat(tables, ignore_index=True))
 

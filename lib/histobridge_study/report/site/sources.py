@@ -30,8 +30,8 @@ from histobridge_study.report.site.contents import Arrays, Contents, Fold, Secti
 from histobridge_study.runs import STAGES, Run
 from histobridge_study.stages.label import STAGE as LABELLED
 from histobridge_study.stages.label import read_labels
-from histobridge_study.stages.refine import METHOD, read_uncertainty
 from histobridge_study.stages.refine import STAGE as REFINED_STAGE
+from histobridge_study.stages.refine import labelled_method, read_uncertainty
 from histobridge_study.stages.translate import trained_translators
 
 REPORT = "05_report"
@@ -137,7 +137,7 @@ def _arrays(run: Run, images: list[str]) -> Arrays:
         samples = [sample for sample in run.data.target_images if sample.name in images]
         truth, note = run.data.target_masks, ""
         if run.stage(REFINED_STAGE).finished:
-            unsure = {"-".join(METHOD): read_uncertainty(run)}
+            unsure = {"-".join(labelled_method(run)): read_uncertainty(run)}
         translations = {
             name: {s.name: translator.translate(s.image, "L", seed=run.translator_seed) for s in samples}
             for name, translator in trained_translators(run).items()
@@ -171,8 +171,8 @@ def _sections(collected: collect.Collected, tables: dict, missing: pd.DataFrame)
         _section("Differences", DIFFERENCES, tables["differences"], differences_overview),
         _section("Share of the reference", SHARES, dice, partial(reference_overview, profile=collected.profile)),
         _section("Fibre measures", "Best label-free method against the expert masks.", fibres, _fibre_agreement),
-        _section("Uncertainty", "Of `refined`; AUSE and calibration error are 0 at best.", trust, trust_overview),
-        _section("Ablation", "`refined` without one component, less `refined`.", ablation, ablation_overview),
+        _section("Uncertainty", "Of the default recipe. AUSE and calibration error: 0 at best.", trust, trust_overview),
+        _section("Ablation", "The default recipe with one piece changed, less itself.", ablation, ablation_overview),
         _section("Label-free scores", "They use no mask of U; `dice` is the truth.", scores),
         _section("Missing results", "Planned cells of the Dice table that lack folds.", missing),
     ]
