@@ -88,14 +88,23 @@ def test_expert_masks_of_u_are_among_the_labels_from_the_start():
     assert all(call.examples[2][1] is expert for call in fit.calls)
 
 
-def test_students_with_and_without_other_microscopes_label_together():
-    """Each translator teaches one of either kind; all that was learned is learned again in a round."""
+def test_a_student_without_and_one_with_other_microscopes_vote():
+    """Either learns again in its round what its kind has learned; the second starts from the vote of all students."""
     fit, others = Fit(), [(np.full_like(IMAGES[0], 0.3), FIBRE)]
-    refine(EXAMPLES, IMAGES[2:], [Adds(0.0), Adds(0.1)], fit, others=others, rounds=1, augment=False)
-    alone = [[0.2, 0.4], [0.3, 0.5]]
-    assert fit.greys == [*alone, *([*greys, 0.3] for greys in alone), [*alone[0], *alone[1], 0.3, 0.9]]
-    voted = refine(EXAMPLES, IMAGES[2:], [Adds(0.0)], fit, others=others, rounds=0)
-    assert len(voted.segmenters) == 2
+    labeller = refine(EXAMPLES, IMAGES[2:], [Adds(0.0), Adds(0.1)], fit, others=others, rounds=1, augment=False)
+    first, second = [0.2, 0.4], [0.3, 0.5]
+    alone, further = [*first, *second, 0.9], [*first, *second, 0.3, 0.9]
+    assert fit.greys == [first, second, alone, [*first, 0.3], [*second, 0.3], further]
+    starts = [call.start and call.start.fingerprint for call in fit.calls]
+    assert starts == [None, None, "student 1 ()", None, None, "student 1 ()"]
+    assert [segmenter.fingerprint for segmenter in labeller.segmenters] == ["student 3 ()", "student 6 ()"]
+
+
+def test_without_a_round_every_student_has_one_vote():
+    """None counts twice, although both kinds vote."""
+    fit, others = Fit(), [(np.full_like(IMAGES[0], 0.3), FIBRE)]
+    labeller = refine(EXAMPLES, IMAGES[2:], [Adds(0.0), Adds(0.1)], fit, others=others, rounds=0)
+    assert len(labeller.segmenters) == len(set(labeller.segmenters)) == 4
 
 
 def test_the_size_of_axons_of_l_decides_the_zoom_beside_other_microscopes():

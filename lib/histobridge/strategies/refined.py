@@ -1,12 +1,15 @@
 """Strategy `refined`: tutorship with several students, test-time augmentation, anatomy and self-training.
 
 1. *Students*: one learns from L as SynDiff translates it, one from L with merely the contrast and the grey values of
-   U. Their probabilities are averaged. All of them may learn from further labelled microscopes too (`sources.py`).
+   U. Their probabilities are averaged.
 2. *Test-time augmentation*: each image is also segmented turned, mirrored and at the zoom at which the axons of U are
    as large as those of L (`tta.py`).
 3. *Anatomy*: sheaths are filled, and axons without a sheath are removed (`postprocess.py`).
 4. *Self-training*: a student continues from the first one, on all translations of L and on the images of U with the
    labels found so far. Its labels then replace them, for a few rounds.
+5. *Further labelled microscopes* (`sources.py`), where there are any: a second student comes about in the same way,
+   from students with and without them, and learns from them too. Both have a vote, because experts of other
+   microscopes may draw thicker or thinner sheaths than those of U would.
 
 No mask of U is ever given, unless a reference is asked for.
 """
@@ -122,8 +125,7 @@ def refine(
     fit : callable
         `fit(examples)` trains a student; `fit(examples, start)` continues from another segmenter.
     others : sequence of (image, mask)
-        Of further labelled microscopes, with the look of U. Each translator then teaches a second student, with them:
-        their experts may draw thicker or thinner sheaths than those of U would, so that both have a vote.
+        Of further labelled microscopes, with the look of U.
     masked : sequence of (image, mask)
         Of U itself with expert masks, from which every student learns: the labeller is then a reference.
     rounds : int
@@ -134,18 +136,23 @@ def refine(
         Of the noise that translations start from.
     """
     synthetic = [translate_examples(examples, translator, seed=seed) for translator in translators]
-    alone = [[*translated, *masked] for translated in synthetic]
-    with_others = [[*taught, *others] for taught in alone] if others else []
-    labeller = Labeller(tuple(map(fit, alone + with_others)), anatomy=anatomy)
-
     learned = [example for translated in synthetic for example in translated] + list(masked)
+    labeller = Labeller(tuple(fit([*translated, *masked]) for translated in synthetic), anatomy=anatomy)
     if augment:
         labeller = with_views(labeller, learned, images)
 
-    for _ in range(rounds):
-        student = fit([*learned, *others, *_pseudo_labels(images, labeller)], labeller.segmenters[0])
-        labeller = replace(labeller, segmenters=(student,))
-    return labeller
+    def self_trained(labeller: Labeller, learned: Examples) -> Labeller:
+        for _ in range(rounds):
+            student = fit([*learned, *_pseudo_labels(images, labeller)], labeller.segmenters[0])
+            labeller = replace(labeller, segmenters=(student,))
+        return labeller
+
+    alone = self_trained(labeller, learned)
+    if not others:
+        return alone
+    further = tuple(fit([*translated, *masked, *others]) for translated in synthetic)
+    further = self_trained(replace(labeller, segmenters=labeller.segmenters + further), [*learned, *others])
+    return replace(alone, segmenters=tuple(dict.fromkeys(alone.segmenters + further.segmenters)))
 
 
 def with_views(labeller: Labeller, learned: Examples, images: Sequence[np.ndarray]) -> Labeller:
