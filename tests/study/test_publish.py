@@ -143,6 +143,14 @@ def test_runs_of_another_version_are_not_added_to(publish, tmp_path):
     assert contents(tmp_path / "reports") == before
 
 
+def test_tables_and_plots_go_with_their_rows(tmp_path):
+    """What follows from rows that are published no more would show older runs."""
+    for name in ("ablation.png", "guidance_overview.csv", "dice.png"):
+        (tmp_path / name).write_text("old")
+    publishing._write_refined({}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dice.png"]
+
+
 def test_published_again_nothing_changes(publish, tmp_path):
     """The same runs give the same bytes."""
     finish(tmp_path / "before", SEM, PNS, dice=1 / 3)

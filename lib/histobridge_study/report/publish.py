@@ -148,8 +148,19 @@ def recompute(reports: Path, readme: Path) -> None:
             write_text(page, with_values(with_tables(text, written), reports))
 
 
+DERIVED = {
+    "ablation": ("ablation_table.csv", "ablation_overview.csv", "ablation.png", "ablation.svg"),
+    "corrections": ("corrections_overview.csv", "corrections.png", "corrections.svg"),
+    "trust": ("trust_overview.csv", "trust.png", "trust.svg"),
+    "guidance": ("guidance_overview.csv", "guidance.png", "guidance.svg"),
+}
+"""What follows from rows that need not be there, and goes with them."""
+
+
 def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
-    """Write what follows from the rows of stage 04 that are published."""
+    """Write what follows from the rows of stage 04 that are published, and remove what follows from none."""
+    for stale in (file for name, files in DERIVED.items() if name not in rows for file in files):
+        (reports / stale).unlink(missing_ok=True)
     if "ablation" in rows:
         write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(6))
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))
