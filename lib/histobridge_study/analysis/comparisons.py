@@ -121,7 +121,10 @@ def _questions(values: pd.DataFrame) -> Iterator[tuple[str, Method, Method]]:
         ("do further labelled microscopes improve refined?", (MANY_SOURCES, plain[1]), plain),
         *(("refined: more than views and anatomy?", plain, ("pretrained-anatomy", t)) for t in ("none", "invert")),
         ("how far is tutorship from its reference?", TUTORSHIP, ("supervised", "none")),
-        *(("how far is refined from the fair reference?", refined, FAIR_REFERENCE) for refined in (syndiff, plain)),
+        *(
+            ("how far is refined from the fair reference?", refined, FAIR_REFERENCE)
+            for refined in (syndiff, plain, (MANY_SOURCES, plain[1]))
+        ),
     ]
     yield from ((question, one, other) for question, one, other in asked if {one, other} <= present)
 

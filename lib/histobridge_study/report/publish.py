@@ -140,6 +140,8 @@ def recompute(reports: Path, readme: Path) -> None:
         "shares": reference_overview(dice, profile=profile).drop(columns="split"),
         "claims": tables["claims"],
     }
+    if "corrections" in rows:
+        written["corrections"] = cost_overview(cost_by_subject(rows["corrections"]))
     if (speed := reports / "bench.csv").exists():
         written["speed"] = speed_overview(read_table(speed))
     for page in (readme, reports / "README.md", *sorted(readme.parent.glob("notebooks/*.ipynb"))):
