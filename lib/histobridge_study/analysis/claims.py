@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from histobridge.config import REFINED
+from histobridge.config import MANY_SOURCES, REFINED
 from histobridge_study.analysis.comparisons import best_method
 from histobridge_study.analysis.evidence import (
     drop_between,
@@ -208,11 +208,13 @@ def tutorship_is_not_behind(values: pd.DataFrame, pair: str) -> Claim:
 def refined_nears_the_reference(values: pd.DataFrame, pair: str) -> Claim:
     """Test our claim "without labels of U, `refined` comes near to a segmenter trained on labels of U".
 
-    Rule: the fair reference has as many steps, as many views and the same anatomy as `refined`, of which the better
-    of with and without SynDiff is tested. Near is `NEAR_REFERENCE` of its Dice on the same images. Holds if in both
-    classes the interval of the Dice of `refined` less that share lies above 0; does not hold if any lies below.
+    Rule: the fair reference has as many steps, as many views and the same anatomy as `refined`. `refined` with many
+    sources is tested or, where a pair has none, the better of `refined` with and without SynDiff. Near is
+    `NEAR_REFERENCE` of the reference's Dice on the same images. Holds if in both classes the interval of the Dice of
+    `refined` less that share lies above 0; does not hold if any lies below.
     """
-    refined = of_pair(values[values["strategy"] == REFINED], pair)
+    many, one = (of_pair(values[values["strategy"] == strategy], pair) for strategy in (MANY_SOURCES, REFINED))
+    refined = many if len(many) else one
     method = best_method(refined, set(refined["translator"])) or WITH_SYNDIFF
     leads = [lead_over(values, pair, c, method, FAIR_REFERENCE, share=NEAR_REFERENCE) for c in CLASSES]
     claim = f"Refined labels reach {NEAR_REFERENCE:.0%} of the fair supervised reference ({pair})."
