@@ -141,7 +141,8 @@ def recompute(reports: Path, readme: Path) -> None:
         "claims": tables["claims"],
     }
     if "corrections" in rows:
-        written["corrections"] = cost_overview(cost_by_subject(rows["corrections"]))
+        costs = cost_overview(cost_by_subject(rows["corrections"]))
+        written["corrections"] = costs.drop(columns=["protocol", "split"])
     if (speed := reports / "bench.csv").exists():
         written["speed"] = speed_overview(read_table(speed))
     for page in (readme, reports / "README.md", *sorted(readme.parent.glob("notebooks/*.ipynb"))):
