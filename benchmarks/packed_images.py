@@ -23,6 +23,7 @@ from histobridge.io.files import write_table
 from histobridge.machine import available_cores
 from histobridge.strategies import adapt
 from histobridge_study import run_data
+from histobridge_study.analysis.methods import WITH_SYNDIFF
 from histobridge_study.grid import Grid
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import dice_rows, predictions, source_segmenter
@@ -127,7 +128,7 @@ def train_translators(run: Run) -> dict:
 def refined_fold(run: Run) -> dict:
     """Train `refined` on a fold; return its mean Dice by class."""
     labeller = refined_labeller(run, save_translators(run, recipe(run)))
-    return _mean_dice(dice_rows(run, {("refined", "syndiff"): predictions(labeller, run.data.scored_images)}))
+    return _mean_dice(dice_rows(run, {WITH_SYNDIFF: predictions(labeller, run.data.scored_images)}))
 
 
 def _mean_dice(rows: pd.DataFrame) -> dict[str, float]:

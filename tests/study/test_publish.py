@@ -145,9 +145,9 @@ def test_runs_of_another_version_are_not_added_to(publish, tmp_path):
 
 def test_tables_and_plots_go_with_their_rows(tmp_path):
     """What follows from rows that are published no more would show older runs."""
-    for name in ("ablation.png", "guidance_overview.csv", "dice.png"):
+    for name in ("ablation.png", "guidance_overview.csv", "agreement.csv", "dice.png"):
         (tmp_path / name).write_text("old")
-    publishing._write_refined({}, tmp_path)
+    publishing._remove_stale({}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["dice.png"]
 
 

@@ -24,16 +24,8 @@ from histobridge_study.analysis.tables import (
 
 CELL = {"pair": "tem-sem", "protocol": "transductive", "translator": "none", "strategy": "pretrained"}
 CELL |= {"translator_seed": 0, "masks": 0}
-CELL |= {
-    "split": "development",
-    "subject": "a",
-    "class": "axon",
-    "iou": 0,
-    "n_true": 1,
-    "n_predicted": 1,
-    "n_merged": 0,
-}
-CELL |= {"f1_50": 1}
+CELL |= {"split": "development", "subject": "a", "class": "axon", "iou": 0}
+CELL |= {"n_true": 1, "n_predicted": 1, "n_merged": 0, "f1_50": 1}
 
 
 def rows(*folds: list[float], **others) -> pd.DataFrame:

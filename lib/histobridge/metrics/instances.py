@@ -92,7 +92,7 @@ def _pairs_above(threshold, true_labels, predicted_labels, true_areas, predicted
     overlap = _overlaps(true_labels, predicted_labels)
     true, predicted = overlap.coords
     union = true_areas[true] + predicted_areas[predicted] - overlap.data
-    matches = (overlap.data / union >= threshold) & (true > 0) & (predicted > 0)
+    matches = overlap.data / union >= threshold
     return sparse.csr_array((matches[matches], (true[matches], predicted[matches])), shape=overlap.shape)
 
 
@@ -110,15 +110,15 @@ def merged_axons(true_labels: np.ndarray, predicted_labels: np.ndarray) -> int:
     require_same_shape(true_labels, predicted_labels)
     overlap, areas = _overlaps(true_labels, predicted_labels), np.bincount(true_labels.ravel())
     true, predicted = overlap.coords
-    held = predicted[(2 * overlap.data > areas[true]) & (true > 0) & (predicted > 0)]
-    counts = np.bincount(held)
+    counts = np.bincount(predicted[2 * overlap.data > areas[true]])
     return int(counts[counts > 1].sum())
 
 
 def _overlaps(true_labels: np.ndarray, predicted_labels: np.ndarray) -> sparse.coo_array:
-    """Return a sparse table [true label, predicted label] of the pixels that have both."""
-    ones = np.ones(true_labels.size, dtype=np.int64)
-    overlap = sparse.coo_array((ones, (true_labels.ravel(), predicted_labels.ravel())))
+    """Return a sparse table [true label, predicted label] of the pixels that lie in an object of either."""
+    both = (true_labels > 0) & (predicted_labels > 0)
+    pairs, shape = (true_labels[both], predicted_labels[both]), (true_labels.max() + 1, predicted_labels.max() + 1)
+    overlap = sparse.coo_array((np.ones(len(pairs[0]), dtype=np.int64), pairs), shape=shape)
     overlap.sum_duplicates()
     return overlap
 

@@ -32,8 +32,6 @@ from histobridge_study.report.published import PROVENANCE, published_records, pu
 from histobridge_study.report.readme_tables import readme_table, speed_overview
 
 RUN_KEYS = [*EXPERIMENT_KEYS, "fold"]
-Cell = tuple[str, str, str, int]
-"""Pair, protocol, split and fold."""
 
 
 def publish_runs(
@@ -63,7 +61,7 @@ def publish_runs(
     """
     lost = _cells(published_records(reports)) - _cells(collected.provenance)
     if lost and not replace and not keep:
-        some = ", ".join(" ".join(map(str, cell)) for cell in sorted(lost)[:5])
+        some = ", ".join(" ".join(cell) for cell in sorted(lost)[:5])
         raise UserError(
             f"{reports} holds {len(lost)} cells that these runs do not have ({some}): run the whole study, or add "
             "--keep or --replace."
@@ -80,9 +78,8 @@ def publish_runs(
     recompute(reports, readme)
 
 
-def _cells(records: list[dict]) -> set[Cell]:
-    labelled = [record for record in records if record["stage"] == "03_label"]
-    return {(r["pair"], r["protocol"], r["split"], r["fold"]) for r in labelled}
+def _cells(records: list[dict]) -> set[tuple[str, ...]]:
+    return set(_keys(pd.DataFrame([record for record in records if record["stage"] == "03_label"])))
 
 
 def _with_published(collected: Collected, reports: Path) -> Collected:
@@ -129,6 +126,7 @@ def recompute(reports: Path, readme: Path) -> None:
     usual = dice[dice["protocol"] == "transductive"]
     plotting.save_figure(plotting.dice_dots(usual, profile=profile), reports / "dice")
     plotting.save_figure(plotting.reconstruction_bars(rows["translation"]), reports / "reconstruction")
+    _remove_stale(rows, reports)
     _write_refined(rows, reports)
     _write_agreement(rows, reports)
 
@@ -156,14 +154,19 @@ DERIVED = {
     "corrections": ("corrections_overview.csv", "corrections.png", "corrections.svg"),
     "trust": ("trust_overview.csv", "trust.png", "trust.svg"),
     "guidance": ("guidance_overview.csv", "guidance.png", "guidance.svg"),
+    "morphometrics": ("agreement.csv", "agreement.png", "agreement.svg"),
 }
 """What follows from rows that need not be there, and goes with them."""
 
 
-def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
-    """Write what follows from the rows of stage 04 that are published, and remove what follows from none."""
+def _remove_stale(rows: dict[str, pd.DataFrame], reports: Path) -> None:
+    """Remove what follows from rows that are published no more."""
     for stale in (file for name, files in DERIVED.items() if name not in rows for file in files):
         (reports / stale).unlink(missing_ok=True)
+
+
+def _write_refined(rows: dict[str, pd.DataFrame], reports: Path) -> None:
+    """Write what follows from the rows of stage 04 that are published."""
     if "ablation" in rows:
         write_table(reports / "ablation_table.csv", ablation_table(rows["ablation"]).round(6))
         write_table(reports / "ablation_overview.csv", ablation_overview(rows["ablation"]))

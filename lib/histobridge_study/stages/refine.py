@@ -23,7 +23,7 @@ from histobridge.strategies import (
     with_look_of,
 )
 from histobridge.translators import Translator
-from histobridge_study.analysis.methods import Method
+from histobridge_study.analysis.methods import WITH_SYNDIFF, Method
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import dice_rows, predictions, source_segmenter, student_fit
 
@@ -100,7 +100,7 @@ def recipes(run: Run, translators: Mapping[str, Translator]) -> dict[Method, dic
     labelled sets (`many-sources`), where the pair has them.
     """
     matched = MATCHED[translators["syndiff"].sign]
-    found = {(REFINED, "syndiff"): {"syndiff": True}}
+    found = {WITH_SYNDIFF: {"syndiff": True}}
     if matched in translators:
         found[REFINED, matched] = {"syndiff": False}
         if learns_from_others(run):
