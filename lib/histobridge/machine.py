@@ -7,9 +7,10 @@ import os
 import platform
 import resource
 
+from histobridge import __version__
 from histobridge.errors import UserError, one_of
 
-LIBRARIES = ("histobridge", "torch", "monai", "numpy", "scipy", "scikit-image")
+LIBRARIES = ("torch", "monai", "numpy", "scipy", "scikit-image")
 
 
 def number_asked(name: str, what: str) -> int | None:
@@ -62,7 +63,7 @@ def machine() -> dict:
     import torch  # takes seconds, which help and planning need not wait for
 
     return {
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {"histobridge": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}},
         "python": platform.python_version(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "cores": available_cores(),

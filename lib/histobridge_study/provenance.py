@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import subprocess
 from functools import cache
 from pathlib import Path
 
+from histobridge import __version__
 from histobridge.machine import machine
 
 
@@ -14,7 +14,7 @@ from histobridge.machine import machine
 def git_commit() -> str:
     """Return the last commit that touched what decides a result, with `+` if that has changed since.
 
-    Outside a checkout it is the version of the installed package.
+    Outside a checkout it is the version of the package.
     """
     library = Path(__file__).resolve().parents[1]
     decides = ["--", ".", "../notebooks", "../data_manifest"]
@@ -25,7 +25,7 @@ def git_commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         commit, changed = "", ""
-    return commit.strip() + ("+" if changed else "") or f"version {importlib.metadata.version('histobridge')}"
+    return commit.strip() + ("+" if changed else "") or f"version {__version__}"
 
 
 def origin(**facts) -> dict:

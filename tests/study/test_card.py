@@ -1,5 +1,6 @@
 """benchmarks/card.py: its measurements with tiny numbers on the CPU, and what it does with faults."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from histobridge import __version__
 from histobridge.io.files import read_table
+from histobridge_study import provenance
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "card.py"
 sys.path.append(str(SCRIPT.parent))
@@ -33,6 +36,21 @@ def test_every_section_is_measured_on_either_path():
         if section.steps:
             assert eager["losses"] == fast["losses"]
             assert {len(values) for values in eager["losses"].values()} == {card.COMPARED}
+
+
+def test_a_machine_on_which_nothing_is_installed_has_an_origin(monkeypatch):
+    """On a bare machine the code lies on PYTHONPATH alone, and no package of that name is installed."""
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "histobridge":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: os.open("/none", os.O_RDONLY))  # no Git either
+    assert provenance.git_commit.__wrapped__() == f"version {__version__}"
+    assert provenance.origin()["libraries"]["histobridge"] == __version__
 
 
 @pytest.fixture
