@@ -33,8 +33,9 @@ from histobridge.strategies import (
     Labeller,
     TranslatorRecipe,
     cached,
+    for_labels,
+    measure_sizes,
     with_look_of,
-    with_views,
 )
 from histobridge.training.map_images import map_images
 from histobridge_study.config import load_study
@@ -96,7 +97,8 @@ def fitted(examples: Examples, images: list, cache: Cache, profile: str, *, name
     steps = settings.segmenter.steps + settings.student_steps
     untrained = Segmenter(settings.segmenter.model_copy(update={"steps": steps}))
     segmenter = cached.fit_segmenter(cache, untrained, examples, name=name)
-    return with_views(Labeller((segmenter,)), examples, images)
+    labeller = Labeller((segmenter,))
+    return for_labels(labeller, measure_sizes(labeller, examples, images))
 
 
 def dice_by_subject(samples: list[Sample], masks: list, truth: dict) -> pd.DataFrame:

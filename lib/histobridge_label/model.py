@@ -19,7 +19,7 @@ from histobridge.io.files import read_json, write_json
 from histobridge.strategies import Labeller
 from histobridge.translators import SynDiff
 
-FORMAT = 3
+FORMAT = 4
 MODEL = "model"
 """The folder of the model in what `histobridge label` writes."""
 CARD, LOCK = "model.json", ".lock"

@@ -38,7 +38,7 @@ CONTROLS = ("none", *MATCHED.values())
 SHOWN = dict(zip(MATCHED.values(), ("matched grey values", "negatives with matched grey values"), strict=True))
 SHOWN["syndiff"] = "translations"
 """What a student is shown of L, in words, by the name of the translator."""
-LABELLER_FIELDS = ("segmenters", "views", "anatomy")
+LABELLER_FIELDS = ("segmenters", "views", "anatomy", "background_weight", "axon_px")
 CHECKED = 8  # images of U, evenly chosen, whose translations are checked
 
 

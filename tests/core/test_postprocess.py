@@ -7,7 +7,15 @@ from test_metrics import SIZE, disc, fibre
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.metrics.instances import axon_instances, enclosure
 from histobridge.phantom import phantom
-from histobridge.strategies.postprocess import enclosures, postprocess, with_filled_sheaths, without_bare_axons
+from histobridge.strategies.postprocess import (
+    LEAST_DIAMETER,
+    SHEATH_REACH,
+    enclosures,
+    postprocess,
+    with_filled_sheaths,
+    without_bare_axons,
+    without_loose_myelin,
+)
 
 across = np.arange(SIZE)
 EVERY = (postprocess, without_bare_axons, with_filled_sheaths)
@@ -156,3 +164,28 @@ def test_true_masks_hardly_change(seed):
     found = postprocess(mask)
     assert (found != mask).mean() < 0.005
     np.testing.assert_array_equal(postprocess(found), found)
+
+
+# --- Usual sizes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("radius", "stays"), [(6, False), (8, True)])
+def test_an_axon_far_smaller_than_usual_goes_with_its_sheath(radius, stays):
+    """Diameters of 12 and 16 px beside a usual one of 42: a third is 14. Without a usual diameter both stay."""
+    small, large = fibre((30, 30), axon=radius), fibre((80, 80), axon=21)
+    both = np.maximum(small, large)
+    np.testing.assert_array_equal(postprocess(both), both)
+    tidied = postprocess(both, axon_px=42.0)
+    assert (tidied[:50, :50] == AXON).any() == stays and 12 < 42 * LEAST_DIAMETER < 16
+    np.testing.assert_array_equal(tidied[50:, 50:], both[50:, 50:])
+
+
+def test_myelin_far_from_every_axon_goes():
+    """A band of myelin across the image stays as far as a sheath could reach."""
+    mask = fibre((64, 30), axon=10, sheath=4)
+    mask[60:68, 40:] = MYELIN
+    tidied = postprocess(mask, axon_px=20.0)
+    across_band = np.flatnonzero(tidied[64, 41:] == MYELIN) + 41
+    assert across_band.max() == np.flatnonzero(mask[64] == AXON).max() + 20 * SHEATH_REACH
+    np.testing.assert_array_equal(tidied[:, :40], mask[:, :40])
+    assert not without_loose_myelin(bare(mask) * 0 + np.uint8(MYELIN), reach_px=9).any()

@@ -8,8 +8,16 @@ from test_metrics import disc, fibre
 
 from histobridge import refine
 from histobridge.segmenter import Segmenter
-from histobridge.strategies.refined import Labeller, axon_diameter_px, teachers, with_views
-from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View
+from histobridge.strategies.refined import (
+    BACKGROUND_WEIGHT,
+    Labeller,
+    Sizes,
+    axon_diameter_px,
+    for_labels,
+    measure_sizes,
+    teachers,
+)
+from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, SMALL_AXON_ZOOM, View, final_views
 
 SIDE = 96
 FIBRE = fibre((47.5, 47.5), axon=15, size=SIDE)
@@ -110,14 +118,14 @@ def test_without_a_round_every_student_has_one_vote():
 def test_the_size_of_axons_of_l_decides_the_zoom_beside_other_microscopes():
     """Those of other microscopes may be larger or smaller."""
     large = [(image, fibre((48, 48), axon=24, size=SIDE)) for image, _ in EXAMPLES]
-    zooms = [refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), others=o, rounds=0).views[-1].zoom for o in ([], large)]
+    zooms = [refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), others=o, rounds=0).views[1].zoom for o in ([], large)]
     assert zooms == [1, 1]
 
 
 def test_without_unlabelled_images_nothing_is_enlarged():
     """Where every image has a mask there is no pseudo label, and the zoom stays at 1."""
     labeller = refine(EXAMPLES, [], [Adds(0.0)], Fit(), masked=[(IMAGES[0], FIBRE)], rounds=1)
-    assert [view.zoom for view in labeller.views] == [1] * 4
+    assert [view.zoom for view in labeller.views] == [1, 1, SMALL_AXON_ZOOM] and labeller.axon_px == 0
 
 
 @pytest.mark.parametrize("rounds", [0, 1, 3])
@@ -130,11 +138,23 @@ def test_the_number_of_rounds_is_an_argument(rounds):
 
 def test_the_switches_of_the_ablation_take_one_piece_each():
     """One view without augmentation, and the mask of the network without anatomy."""
-    switches = ({}, {"augment": False}, {"anatomy": False})
-    whole, plain, raw = (refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), rounds=1, **off) for off in switches)
-    assert len(whole.views) == 4 and whole.anatomy
-    assert plain.views == (View(),) and plain.anatomy
-    assert len(raw.views) == 4 and not raw.anatomy
+    switches = ({}, {"augment": False}, {"anatomy": False}, {"background_weight": 1.0})
+    found = [refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(), rounds=1, **off) for off in switches]
+    assert [len(labeller.views) for labeller in found] == [3, 1, 3, 3] and found[1].views == (View(),)
+    assert [labeller.anatomy for labeller in found] == [True, True, False, True]
+    assert [labeller.background_weight for labeller in found] == [BACKGROUND_WEIGHT] * 3 + [1]
+
+
+def test_self_training_sees_background_as_probable_as_it_is():
+    """With half the weight the fibre would have become a pseudo label; in the final label it does."""
+    seen = []
+
+    def fit(examples, start=None):
+        seen.append(examples)
+        return Finds(everywhere=(0.6, 0.4, 0.0))
+
+    labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], fit, rounds=1, anatomy=False)
+    assert not any(mask.any() for _, mask in seen[-1][-len(IMAGES) :]) and (labeller.predict(IMAGES[0]) == 1).all()
 
 
 @pytest.mark.parametrize(("sign", "matched"), [(1, "histogram"), (-1, "invert-histogram")])
@@ -162,22 +182,24 @@ def test_the_zoom_makes_axons_of_u_as_large_as_those_of_l(radius):
     drawn = fibre((48, 48), axon=radius, size=SIDE)
     labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(drawn), rounds=0)
     expected = np.clip(axon_diameter_px([FIBRE]) / axon_diameter_px([drawn]), LEAST_ZOOM, MOST_ZOOM)
-    assert [view.zoom for view in labeller.views] == pytest.approx([1, 1, expected, expected], abs=0.006)
+    assert [view.zoom for view in labeller.views] == pytest.approx([1, expected, SMALL_AXON_ZOOM], abs=0.006)
+    assert labeller.axon_px == axon_diameter_px([drawn])
 
 
-def test_views_can_be_added_to_any_labeller():
+def test_any_labeller_can_be_made_one_for_labels():
     """The zoom is that of the axons it finds to those it has learned from; segmenters and anatomy stay."""
     plain = Labeller((Finds(fibre((48, 48), axon=12, size=SIDE)),), anatomy=False)
-    labeller = with_views(plain, EXAMPLES, IMAGES)
-    expected = axon_diameter_px([FIBRE]) / axon_diameter_px([plain.predict(IMAGES[0])])
-    assert labeller.views[2].zoom == pytest.approx(expected, abs=0.006) and len(labeller.views) == 4
-    assert labeller.segmenters == plain.segmenters and not labeller.anatomy
+    sizes = measure_sizes(plain, EXAMPLES, IMAGES)
+    of_u = axon_diameter_px([plain.predict(IMAGES[0])])
+    assert sizes == Sizes(round(axon_diameter_px([FIBRE]) / of_u, 2), of_u)
+    labeller = for_labels(plain, sizes)
+    assert labeller == Labeller(plain.segmenters, final_views(sizes.zoom), False, BACKGROUND_WEIGHT, of_u)
 
 
 def test_without_an_axon_nothing_is_enlarged():
     """Students that find only background leave the zoom at 1."""
     labeller = refine(EXAMPLES, IMAGES, [Adds(0.0)], Fit(np.zeros((SIDE, SIDE), np.uint8)), rounds=0)
-    assert [view.zoom for view in labeller.views] == [1] * 4
+    assert [view.zoom for view in labeller.views] == [1, 1, SMALL_AXON_ZOOM] and labeller.axon_px == 0
 
 
 def test_the_diameter_is_that_of_a_circle_of_equal_area():
@@ -205,6 +227,22 @@ def test_segmenters_are_averaged():
     assert mask.dtype == np.uint8 and (mask == 1).all()
 
 
+def test_background_has_a_weight():
+    """Half of it, and probabilities still sum to 1."""
+    labeller = Labeller((Finds(everywhere=(0.6, 0.4, 0.0)),), anatomy=False, background_weight=0.5)
+    mask, probabilities = labeller.label(np.zeros((6, 8), np.float32))
+    np.testing.assert_allclose(probabilities[:, 0, 0], [0.3 / 0.7, 0.4 / 0.7, 0], rtol=1e-6)
+    assert (mask == 1).all()
+
+
+def test_anatomy_knows_the_size_of_axons():
+    """A fibre of a fifth of the usual diameter goes."""
+    small = fibre((20, 20), axon=4, size=40)
+    image = np.zeros((40, 40), np.float32)
+    assert (Labeller((Finds(small),)).predict(image) == 2).any()
+    assert not Labeller((Finds(small),), axon_px=40.0).predict(image).any()
+
+
 def test_anatomy_corrects_the_mask_alone():
     """An axon without a sheath goes, and the probabilities stay as the networks gave them."""
     bare = np.where(disc((20, 20), 8, size=40), 2, 0).astype(np.uint8)
@@ -216,18 +254,19 @@ def test_anatomy_corrects_the_mask_alone():
 
 
 def test_the_fingerprint_depends_on_all_that_decides_a_label():
-    """Segmenters, views and anatomy."""
+    """Segmenters, views, anatomy, the weight of background and the size of axons."""
     one, other = Finds(everywhere=(1, 0, 0)), Finds(everywhere=(0, 1, 0))
     labellers = [Labeller((one,)), Labeller((other,)), Labeller((one, other)), Labeller((one,), anatomy=False)]
     labellers.append(Labeller((one,), views=(View(), View(1.2))))
-    assert len({labeller.fingerprint for labeller in labellers}) == 5
+    labellers += [Labeller((one,), background_weight=0.5), Labeller((one,), axon_px=0.5)]
+    assert len({labeller.fingerprint for labeller in labellers}) == 7
     assert Labeller((Finds(everywhere=(1, 0, 0)),)).fingerprint == labellers[0].fingerprint
 
 
 def test_a_saved_labeller_labels_alike(tmp_path, tiny_segmenter, drawn):
-    """Segmenters, views and anatomy come back from a folder and a plain dictionary."""
+    """Everything that decides a label comes back from a folder and a plain dictionary."""
     segmenters = tuple(Segmenter(tiny_segmenter, seed=seed) for seed in (0, 1))
-    labeller = Labeller(segmenters, views=(View(), View(1.2, 1, True)), anatomy=False)
+    labeller = Labeller(segmenters, (View(), View(1.2, 1, True)), False, 0.5, 12.25)
     loaded = Labeller.load(tmp_path, labeller.save(tmp_path))
     assert loaded.fingerprint == labeller.fingerprint
     image = drawn["sem"][0][0]

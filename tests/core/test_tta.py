@@ -5,7 +5,15 @@ from itertools import product
 import numpy as np
 import pytest
 
-from histobridge.strategies.tta import LEAST_ZOOM, MOST_ZOOM, View, predict_over_views, tta_views
+from histobridge.strategies.tta import (
+    LEAST_ZOOM,
+    MOST_ZOOM,
+    SMALL_AXON_ZOOM,
+    View,
+    final_views,
+    predict_over_views,
+    tta_views,
+)
 
 ORIENTATIONS = list(product(range(4), (False, True)))
 RANDOM = np.random.default_rng(0).random((5, 7), dtype=np.float32)
@@ -70,3 +78,5 @@ def test_two_of_four_views_are_enlarged_within_limits(zoom, taken):
     views = tta_views(zoom)
     assert [view.zoom for view in views] == [1, 1, taken, taken]
     assert views[0] == View() and len({view[1:] for view in views}) == 4
+    assert [view.zoom for view in final_views(zoom)] == [1, taken, SMALL_AXON_ZOOM]
+    assert len({view[1:] for view in final_views(zoom)}) == 3

@@ -21,7 +21,7 @@ from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
 from histobridge.strategies.postprocess import postprocess
-from histobridge.strategies.tta import View, tta_views
+from histobridge.strategies.tta import View, final_views
 from histobridge.tiles import window_starts
 from histobridge.training import sliding_window
 from histobridge_label.export import names
@@ -53,7 +53,7 @@ def model(segmenter):
         "strategy": "refined-histogram",
         "provenance": {"profile": "smoke"},
     }
-    return Model(Labeller((segmenter,), tta_views(1.3)), UM_PER_PX, 20.0, None, False, facts)
+    return Model(Labeller((segmenter,), final_views(1.3), True, 0.5, 14.0), UM_PER_PX, 20.0, None, False, facts)
 
 
 @pytest.fixture(scope="module")
@@ -204,16 +204,17 @@ def test_components_are_those_of_scipy(shape, corners):
     assert pairs == len(np.unique(expected)) == len(np.unique(found))
 
 
+@pytest.mark.parametrize("axon_px", [0.0, 25.5])
 @pytest.mark.parametrize("seed", range(3))
-def test_anatomy_on_tensors_is_that_of_arrays(seed):
+def test_anatomy_on_tensors_is_that_of_arrays(seed, axon_px):
     """Masks of drawn fibres with holes, gaps and bare axons, of which it changes some per cent."""
     mask = phantom("sem", seed, (512, 512))[1]
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=mask.shape), 3)
     for value, low, high in ((0, 0.13, 9), (1, 0.10, 0.13), (2, -9, -0.13)):
         mask[(noise > low) & (noise < high)] = value
     expected, found = (
-        postprocess(mask),
-        with_anatomy(torch.from_numpy(mask.astype(np.int64))[None], slopes())[0].numpy(),
+        postprocess(mask, axon_px=axon_px),
+        with_anatomy(torch.from_numpy(mask.astype(np.int64))[None], slopes(), axon_px)[0].numpy(),
     )
     assert (expected != mask).mean() > 0.01 and (expected != found).mean() < 0.001
 
@@ -234,7 +235,7 @@ def test_views_of_several_segmenters_are_averaged(segmenter):
     from histobridge_label.model_export.network import LabellerNetwork
 
     views = (View(0.75, 1, False), View(1.0, 2, True), View(1.5, 3, False))
-    labeller = Labeller((segmenter, Segmenter(segmenter.settings, seed=5)), views, anatomy=False)
+    labeller = Labeller((segmenter, Segmenter(segmenter.settings, seed=5)), views, False, 0.5)
     image = phantom("sem", 3, (90, 130))[0]
     with torch.no_grad():
         found = LabellerNetwork(labeller)(torch.from_numpy(image)[None, None])[0].numpy()

@@ -137,21 +137,21 @@ def test_baselines_have_the_budget_of_a_student(begin, trained):
 
 @pytest.mark.parametrize(("sign", "name"), [(1, "none"), (-1, "invert")])
 def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, sign, name):
-    """It is shown negatives where translators invert the contrast, with four views, in a short comparison too."""
+    """It is shown negatives where translators invert the contrast, in the views of final labels, in a short comparison too."""
     run = few(begin(PAIR, comparison="short"))
     source = label.source_segmenter(run)
     translators = {"none": Control("none"), "invert": Control("invert"), "syndiff": SimpleNamespace(sign=sign)}
     labels = baselines.baseline_labels(run, translators, source, source)
     assert list(labels) == [("pretrained-anatomy", name)]
     labeller = baselines.pretrained_with_anatomy(run, translators[name], source)
-    assert len(labeller.views) == 4 and labeller.anatomy
+    assert len(labeller.views) == 3 and labeller.anatomy and labeller.background_weight == BACKGROUND_WEIGHT
     image = run.data.scored_images[0]
     expected = labeller.predict(image.image if sign == 1 else 1 - image.image)
     np.testing.assert_array_equal(labels["pretrained-anatomy", name][image.name], expected)
 
 
 def test_references_have_what_refined_has(begin, trained):
-    """All its steps from the same start, four views and anatomy; they label subjects of which they saw no mask."""
+    """All its steps from the same start, and labels that come about in the same way; they label subjects of which they saw no mask."""
     run = few(begin(PAIR))
     matched = Control("invert-histogram")
     matched.fit([s.image for s in run.data.source_images], [s.image for s in run.data.target_images])
@@ -164,7 +164,7 @@ def test_references_have_what_refined_has(begin, trained):
     for masks in labels.values():
         assert list(masks) == [sample.name for sample in run.data.supervised_images]
     labeller = references.reference_labeller(run, run.data.supervised_examples())
-    assert labeller.anatomy and labeller.views[:2] == (View(), View(1.0, 2, True)) and len(labeller.views) == 4
+    assert labeller.anatomy and labeller.views[0] == View() and labeller.background_weight == BACKGROUND_WEIGHT
 
 
 def test_without_masks_there_is_no_reference(begin, monkeypatch):

@@ -17,7 +17,7 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import Labeller, refine, teachers, with_views
+from histobridge.strategies.refined import Labeller, for_labels, measure_sizes, refine, teachers
 from histobridge.strategies.sources import with_look_of
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Labeller",
     "TranslatorRecipe",
     "adapt",
+    "for_labels",
+    "measure_sizes",
     "pretrained",
     "refine",
     "supervised",
@@ -32,5 +34,4 @@ __all__ = [
     "translate_examples",
     "tutor",
     "with_look_of",
-    "with_views",
 ]

@@ -21,10 +21,22 @@ LEAST_AXON_SHARE = 0.2
 """What a sheath encloses becomes axon if at least this share of it is axon already."""
 LEAST_SOLIDITY = 0.8
 """Share of the convex hull that an axon fills at least; gaps between touching sheaths are star-shaped and fill less."""
+LEAST_DIAMETER = 1 / 3
+"""An axon of a smaller share of the usual diameter is a speck."""
+SHEATH_REACH = 1.0
+"""Myelin further from every axon than this many usual diameters belongs to none; sheaths are thinner."""
 
 
-def postprocess(mask: np.ndarray) -> np.ndarray:
+def postprocess(mask: np.ndarray, *, axon_px: float = 0.0) -> np.ndarray:
     """Return a class mask uint8 [H, W] in which closed sheaths hold one axon, and axons without a sheath are gone.
+
+    Parameters
+    ----------
+    mask : ndarray
+        uint8 [H, W].
+    axon_px : float
+        Median diameter of the axons of this tissue, px. Much smaller axons go too, and myelin far from every axon.
+        0 if it is not known: then no size is judged.
 
     Examples
     --------
@@ -35,15 +47,37 @@ def postprocess(mask: np.ndarray) -> np.ndarray:
     >>> tidied[9, 9], tidied[10, 30]
     (np.uint8(2), np.uint8(0))
     """
-    return without_bare_axons(with_filled_sheaths(mask))
+    tidied = without_bare_axons(with_filled_sheaths(mask), least_px=least_axon_px(axon_px))
+    return without_loose_myelin(tidied, reach_px=SHEATH_REACH * axon_px) if axon_px else tidied
 
 
-def without_bare_axons(mask: np.ndarray, *, least: float = LEAST_ENCLOSED) -> np.ndarray:
-    """Return a class mask in which axons less enclosed than `least`, and specks, are background."""
+def least_axon_px(axon_px: float) -> float:
+    """Return the area (px) below which an axon is a speck, where axons have the median diameter `axon_px`.
+
+    >>> [round(least_axon_px(diameter)) for diameter in (0, 30)]
+    [8, 79]
+    """
+    return max(MIN_AXON_PX, np.pi / 4 * (LEAST_DIAMETER * axon_px) ** 2)
+
+
+def without_bare_axons(mask: np.ndarray, *, least: float = LEAST_ENCLOSED, least_px: float = MIN_AXON_PX) -> np.ndarray:
+    """Return a class mask in which axons less enclosed than `least`, and those of fewer pixels, are background."""
     axons = axon_instances(mask, min_px=1)
-    bare = (enclosures(mask, axons) < least) | (np.bincount(axons.ravel()) < MIN_AXON_PX)
+    bare = (enclosures(mask, axons) < least) | (np.bincount(axons.ravel()) < least_px)
     bare[0] = False
     return np.where(bare[axons], np.uint8(BACKGROUND), mask)
+
+
+def without_loose_myelin(mask: np.ndarray, *, reach_px: float) -> np.ndarray:
+    """Return a class mask in which myelin further than `reach_px` from every axon is background.
+
+    >>> without_loose_myelin(np.array([[2, 1, 1, 1, 0, 1]], dtype=np.uint8), reach_px=2).tolist()
+    [[2, 1, 1, 0, 0, 0]]
+    """
+    if not (mask == AXON).any():
+        return np.where(mask == MYELIN, np.uint8(BACKGROUND), mask)
+    loose = (mask == MYELIN) & (ndimage.distance_transform_edt(mask != AXON) > reach_px)
+    return np.where(loose, np.uint8(BACKGROUND), mask)
 
 
 def enclosures(mask: np.ndarray, axons: np.ndarray, *, ring_px: float = RING_PX) -> np.ndarray:

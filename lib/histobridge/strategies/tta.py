@@ -1,7 +1,7 @@
 """Test-time augmentation: the mean of a segmenter's probabilities over several views of an image.
 
-A small network depends on direction and on size. So an image is also segmented turned and mirrored, and at the zoom at
-which the axons of U are as large as those of L.
+A small network depends on direction and on size. So an image is also segmented turned and mirrored, at the zoom at
+which the axons of U are as large as those of L, and for the final labels at one at which the smallest axons are.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ class View(NamedTuple):
 
 
 LEAST_ZOOM, MOST_ZOOM = 0.75, 1.5
+SMALL_AXON_ZOOM = 2.0
+"""Enlarges axons of half the common diameter to that diameter. Large axons are then larger than all of L: this view
+alone would lose them."""
 
 
 def tta_views(zoom: float) -> tuple[View, ...]:
@@ -37,6 +40,16 @@ def tta_views(zoom: float) -> tuple[View, ...]:
     """
     zoom = float(np.clip(zoom, LEAST_ZOOM, MOST_ZOOM))
     return (View(), View(1.0, 2, True), View(zoom, 1), View(zoom, 3, True))
+
+
+def final_views(zoom: float) -> tuple[View, ...]:
+    """Return three views for the final labels: the image, one enlarged by `zoom`, and one for small axons.
+
+    >>> [view.zoom for view in final_views(1.3)]
+    [1.0, 1.3, 2.0]
+    """
+    upright, _, zoomed, _ = tta_views(zoom)
+    return upright, zoomed, View(SMALL_AXON_ZOOM, 3, True)
 
 
 def predict_over_views(predict: Predict, image: np.ndarray, views: tuple[View, ...]) -> np.ndarray:

@@ -23,7 +23,7 @@ TRACED_PX = 96, 160
 class LabellerNetwork(nn.Module):
     """Maps images float32 [B, 1, H, W] in 0..1 to float32 [B, 3, H, W]: background, myelin and axon, of sum 1.
 
-    These are the mean probabilities of a labeller. Where anatomy corrects a class, that of the correction is 1. So the
+    These are the probabilities of a labeller. Where anatomy corrects a class, that of the correction is 1. So the
     most probable class is that of `Labeller.label`. All windows of a view are computed at once: a large image needs
     memory.
 
@@ -37,18 +37,25 @@ class LabellerNetwork(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(deepcopy(s.network).to("cpu", torch.float32) for s in labeller.segmenters)
         self.views, self.anatomy = labeller.views, labeller.anatomy
+        self.background_weight, self.axon_px = labeller.background_weight, labeller.axon_px
         self.register_buffer("tangents", slopes())
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the classes [B, 3, H, W] of images [B, 1, H, W]."""
-        probabilities = sum(self.of_view(image, view) for view in self.views) / len(self.views)
+        probabilities = self.weighted(sum(self.of_view(image, view) for view in self.views) / len(self.views))
         if not self.anatomy:
             return probabilities
         mask = probabilities.argmax(1)
-        corrected = with_anatomy(mask, self.tangents)
+        corrected = with_anatomy(mask, self.tangents, self.axon_px)
         certain = torch.stack([corrected == value for value in range(CLASSES)], 1).float()
         return torch.where((corrected == mask)[:, None], probabilities, certain)
+
+    def weighted(self, probabilities: Tensor) -> Tensor:
+        """Return the probabilities [B, 3, H, W] with the weight of background, of sum 1."""
+        background, others = probabilities[:, :1] * self.background_weight, probabilities[:, 1:]
+        weighed = torch.cat([background, others], 1)
+        return weighed / weighed.sum(1, keepdim=True)
 
     def of_view(self, image: Tensor, view: View) -> Tensor:
         """Return the probabilities [B, 3, H, W] of images [B, 1, H, W] that are seen enlarged, turned and mirrored."""

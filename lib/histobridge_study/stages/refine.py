@@ -34,6 +34,7 @@ ABLATION = {
     "without views": {"augment": False},
     "without anatomy": {"anatomy": False},
     "without self-training": {"rounds": 0},
+    "without weight of background": {"background_weight": 1.0},
 }
 """What the ablation takes away from every recipe, one piece at a time: options of `refined_labeller`."""
 
