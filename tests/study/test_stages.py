@@ -15,6 +15,7 @@ from histobridge.metrics.review import review_order
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import supervised, tutor
+from histobridge.strategies.refined import BACKGROUND_WEIGHT
 from histobridge.strategies.sources import axons_are_bright
 from histobridge.strategies.tta import View
 from histobridge.translators import Control
@@ -137,7 +138,7 @@ def test_baselines_have_the_budget_of_a_student(begin, trained):
 
 @pytest.mark.parametrize(("sign", "name"), [(1, "none"), (-1, "invert")])
 def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, sign, name):
-    """It is shown negatives where translators invert the contrast, in the views of final labels, in a short comparison too."""
+    """It is shown negatives where translators invert the contrast, in a short comparison too, and labels as `refined`."""
     run = few(begin(PAIR, comparison="short"))
     source = label.source_segmenter(run)
     translators = {"none": Control("none"), "invert": Control("invert"), "syndiff": SimpleNamespace(sign=sign)}
@@ -151,7 +152,7 @@ def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, 
 
 
 def test_references_have_what_refined_has(begin, trained):
-    """All its steps from the same start, and labels that come about in the same way; they label subjects of which they saw no mask."""
+    """All its steps from the same start, and labels that come about alike, on subjects of which they saw no mask."""
     run = few(begin(PAIR))
     matched = Control("invert-histogram")
     matched.fit([s.image for s in run.data.source_images], [s.image for s in run.data.target_images])

@@ -37,7 +37,7 @@ def reference_labels(run: Run, translators: Mapping[str, Translator]) -> Labels:
 
 
 def reference_labeller(run: Run, examples: Examples) -> Labeller:
-    """Train (or recall) a segmenter on examples for as many steps as `refined`, and add views and anatomy."""
+    """Train (or recall) a segmenter on examples for as many steps as `refined`; its labels come about alike."""
     refinement = run.profile.refinement
     steps = run.profile.student_steps + refinement.rounds * refinement.steps
     untrained = source_segmenter(run).warm_start(seed=run.fold_seed, steps=steps)
