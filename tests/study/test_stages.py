@@ -138,7 +138,7 @@ def test_baselines_have_the_budget_of_a_student(begin, trained):
 
 @pytest.mark.parametrize(("sign", "name"), [(1, "none"), (-1, "invert")])
 def test_a_pretrained_model_with_anatomy_sees_the_polarity_of_l(begin, trained, sign, name):
-    """It is shown negatives where translators invert the contrast, in a short comparison too, and labels as `refined`."""
+    """It is shown negatives where translators invert the contrast, in a short comparison too, and labels alike."""
     run = few(begin(PAIR, comparison="short"))
     source = label.source_segmenter(run)
     translators = {"none": Control("none"), "invert": Control("invert"), "syndiff": SimpleNamespace(sign=sign)}
