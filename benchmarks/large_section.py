@@ -19,7 +19,7 @@ from histobridge.io.zarr_pyramid import create_image, mean_of_four
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Labeller
-from histobridge.strategies.tta import View
+from histobridge.strategies.tta import SMALL_AXON_ZOOM, View
 from histobridge.tiles import blocks
 from histobridge_label.model import MODEL, Model
 from histobridge_label.pipeline import apply_model
@@ -27,7 +27,7 @@ from histobridge_label.scale import typical_axon_px
 
 DRAWN_PX = 2000
 """Side of the drawn tissue that is repeated."""
-VIEWS = (View(1.5, 1),)
+VIEWS = (View(SMALL_AXON_ZOOM, 1),)
 """The largest zoom of test-time augmentation, which takes most memory."""
 
 
