@@ -48,6 +48,7 @@ def test_a_mark_names_rows_a_column_and_a_format(source, number, reports):
         ("scores class=axon: median", "no column median"),
         ("scores klass=axon: mean", "no column klass"),
         ("scores class=nucleus: mean", "no row with a number"),
+        ("scores class=nucleus fold=1: mean", "no row with a number"),
     ],
 )
 def test_a_mark_that_leads_nowhere_is_refused(source, message, reports):

@@ -63,7 +63,7 @@ def published_value(source: str, reports: Path) -> str:
     if lacking := sorted({*asked, column} - set(table)):
         raise UserError(f"A text asks for '{source}', but {path} has no column {', '.join(lacking)}.")
     for key, value in asked.items():
-        table = table[[_same(cell, value) for cell in table[key]]]
+        table = table.loc[[_same(cell, value) for cell in table[key]]]
     value = pd.to_numeric(table[column]).mean()
     if pd.isna(value):
         raise UserError(f"A text asks for '{source}', of which {path} has no row with a number.")
