@@ -32,9 +32,8 @@ from histobridge.strategies import (
     Examples,
     Labeller,
     TranslatorRecipe,
+    adjusted,
     cached,
-    for_labels,
-    measure_sizes,
     with_look_of,
 )
 from histobridge.training.map_images import map_images
@@ -97,8 +96,7 @@ def fitted(examples: Examples, images: list, cache: Cache, profile: str, *, name
     steps = settings.segmenter.steps + settings.student_steps
     untrained = Segmenter(settings.segmenter.model_copy(update={"steps": steps}))
     segmenter = cached.fit_segmenter(cache, untrained, examples, name=name)
-    labeller = Labeller((segmenter,))
-    return for_labels(labeller, measure_sizes(labeller, examples, images))
+    return adjusted(Labeller((segmenter,)), examples, images)
 
 
 def dice_by_subject(samples: list[Sample], masks: list, truth: dict) -> pd.DataFrame:

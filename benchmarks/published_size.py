@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from packed_images import packed_run
 
-from histobridge.config import MATCHED, REFINED, training_profile
+from histobridge.config import LEARNED, MATCHED, REFINED, training_profile
 from histobridge.io.files import write_json, write_table
 from histobridge.machine import available_cores
 from histobridge.strategies import adapt, tutor
@@ -37,7 +37,7 @@ from histobridge_study.stages.translate import recipe, remembered
 
 PROFILE_OF = {"compact": "cpu", "published": "gpu"}
 """The profile that has the settings of each size."""
-LEARNED = ("cycle", "syndiff")
+OF_SYNDIFF = ("cycle", "syndiff")
 KEPT_STEPS = 20
 """One step in so many has a row in the table of losses."""
 
@@ -49,9 +49,9 @@ def sized_run(file: Path, out: str, fold: int, steps: int, tiny: bool, pair: str
     if size == "published":
         settings = settings.model_copy(update={"steps": steps})
     profile = run.profile.model_copy(update={"translator": settings})
-    controls = tuple(name for name in run.study.translators if name not in ("cyclegan", "cut"))
+    wanted = tuple(name for name in run.study.translators if name in OF_SYNDIFF or name not in LEARNED)
     profiles = {**run.study.profiles, run.parameters.profile: profile}
-    return replace(run, study=run.study.model_copy(update={"profiles": profiles, "translators": controls}))
+    return replace(run, study=run.study.model_copy(update={"profiles": profiles, "translators": wanted}))
 
 
 def score(make_run: partial, reports: Path, job: tuple[str, str]) -> None:
@@ -85,7 +85,7 @@ def _methods(run: Run, translators: dict, *, controls: bool) -> dict:
     def refined(syndiff: bool) -> dict:
         return predictions(refined_labeller(run, translators, syndiff=syndiff), images)
 
-    names = (matched, *LEARNED) if controls else LEARNED
+    names = (matched, *OF_SYNDIFF) if controls else OF_SYNDIFF
     methods = {("adaptation", name): partial(adapted, name) for name in names}
     methods |= {("tutorship", name): partial(tutored, name) for name in names}
     if controls:

@@ -12,8 +12,8 @@ from histobridge.strategies.refined import (
     BACKGROUND_WEIGHT,
     Labeller,
     Sizes,
+    adjusted,
     axon_diameter_px,
-    for_labels,
     measure_sizes,
     teachers,
 )
@@ -192,7 +192,7 @@ def test_any_labeller_can_be_made_one_for_labels():
     sizes = measure_sizes(plain, EXAMPLES, IMAGES)
     of_u = axon_diameter_px([plain.predict(IMAGES[0])])
     assert sizes == Sizes(round(axon_diameter_px([FIBRE]) / of_u, 2), of_u)
-    labeller = for_labels(plain, sizes)
+    labeller = adjusted(plain, EXAMPLES, IMAGES)
     assert labeller == Labeller(plain.segmenters, final_views(sizes.zoom), False, BACKGROUND_WEIGHT, of_u)
 
 

@@ -17,7 +17,7 @@
 
 from histobridge.strategies.basic import Examples, adapt, pretrained, supervised, translate_examples, tutor
 from histobridge.strategies.recipe import TranslatorRecipe
-from histobridge.strategies.refined import Labeller, for_labels, measure_sizes, refine, teachers
+from histobridge.strategies.refined import Labeller, adjusted, refine, teachers
 from histobridge.strategies.sources import with_look_of
 
 __all__ = [
@@ -25,8 +25,7 @@ __all__ = [
     "Labeller",
     "TranslatorRecipe",
     "adapt",
-    "for_labels",
-    "measure_sizes",
+    "adjusted",
     "pretrained",
     "refine",
     "supervised",

@@ -216,6 +216,11 @@ def measure_sizes(labeller: Labeller, learned: Examples, images: Sequence[np.nda
     return Sizes(zoom if np.isfinite(zoom) else 1.0, of_u if np.isfinite(of_u) else 0.0)
 
 
+def adjusted(labeller: Labeller, learned: Examples, images: Sequence[np.ndarray]) -> Labeller:
+    """Return a labeller for final labels (`for_labels`) that has measured the axons of U; arguments as above."""
+    return for_labels(labeller, measure_sizes(labeller, learned, images))
+
+
 def for_labels(labeller: Labeller, sizes: Sizes, *, background_weight: float = BACKGROUND_WEIGHT) -> Labeller:
     """Return a labeller for final labels: its views, its weight of background, and the size of axons for anatomy."""
     views = final_views(sizes.zoom)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from histobridge.segmenter import Segmenter
-from histobridge.strategies import Labeller, cached, for_labels, measure_sizes
+from histobridge.strategies import Labeller, adjusted, cached
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import Labels, predictions
@@ -67,5 +67,4 @@ def renormalised_segmenter(run: Run) -> Segmenter:
 def pretrained_with_anatomy(run: Run, translator: Translator, pretrained: Segmenter) -> Labeller:
     """Return the segmenter of L with test-time augmentation and anatomy, for images in the polarity of L."""
     seen = [sample.image for sample in translated(run, translator, run.data.seen_images, "L")]
-    labeller = Labeller((pretrained,))
-    return for_labels(labeller, measure_sizes(labeller, run.data.training_examples, seen))
+    return adjusted(Labeller((pretrained,)), run.data.training_examples, seen)

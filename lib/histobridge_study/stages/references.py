@@ -1,6 +1,6 @@
 """References of stage 04: what masks of other subjects of U are worth, with all that `refined` has.
 
-Their labels come about as those of `refined` do (`for_labels`), and they are trained for as many steps. Each is scored
+Their labels come about as those of `refined` do (`adjusted`), and they are trained for as many steps. Each is scored
 on subjects of which it has seen no mask.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from histobridge.config import MATCHED
-from histobridge.strategies import Examples, Labeller, cached, for_labels, measure_sizes, translate_examples
+from histobridge.strategies import Examples, Labeller, adjusted, cached, translate_examples
 from histobridge.translators import Translator
 from histobridge_study.runs import Run
 from histobridge_study.stages.label import FEWEST_MASKS, Labels, predictions, source_segmenter
@@ -43,6 +43,4 @@ def reference_labeller(run: Run, examples: Examples) -> Labeller:
     untrained = source_segmenter(run).warm_start(seed=run.fold_seed, steps=steps)
     name = f"supervised reference, fold {run.parameters.fold}"
     trained = cached.fit_segmenter(run.cache, untrained, examples, name=name)
-    labeller = Labeller((trained,))
-    images = [sample.image for sample in run.data.seen_images]
-    return for_labels(labeller, measure_sizes(labeller, examples, images))
+    return adjusted(Labeller((trained,)), examples, [sample.image for sample in run.data.seen_images])
