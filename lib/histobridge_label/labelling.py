@@ -20,9 +20,10 @@ from histobridge.io.masks import read_mask, write_mask
 from histobridge.io.progress import Report, counted
 from histobridge.items import Account
 from histobridge.measure import measure_masks
-from histobridge.metrics.calibration import TEMPERATURE, uncertainty
+from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.metrics.instances import mean_enclosure
 from histobridge.strategies.recommend import LEAST_ENCLOSED
+from histobridge.strategies.refined import TRIED_WEIGHTS
 from histobridge_label import scale
 from histobridge_label.export import (
     Handoff,
@@ -143,11 +144,7 @@ def label_images(
         Called with a progress line for each image; prints one every ten seconds by default.
     """
     account = account or Account()
-    made_from = {"model": model.fingerprint, "temperature": TEMPERATURE}
-    labels = [
-        CachedLabel(i, cache.folder(f"labels/{i.name}", image=i.sha256, um_per_px=i.um_per_px, **made_from))
-        for i in images
-    ]
+    labels = [CachedLabel(image, folder_of_label(cache, model, image)) for image in images]
     waiting = [label for label in labels if not label.is_kept]
     for label in counted(waiting, lambda label: f"labelling {label.image.name},", report):
         with account.item(label.image.path):
@@ -157,8 +154,13 @@ def label_images(
 
 def label_array(model: Model, read: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return mask uint8 [h, w] and uncertainty float32 [h, w] of an image that is read at the model's pixel size."""
-    mask, probabilities = model.label(read())
-    return mask, uncertainty(probabilities, mask)
+    return model.label(read())
+
+
+def folder_of_label(cache: Cache, model: Model, image: ImageFile) -> Path:
+    """Return the folder in the cache for the label of an image, or for the tiles of a section."""
+    made_from = {"model": model.fingerprint, "temperature": TEMPERATURE, "tried": TRIED_WEIGHTS}
+    return cache.folder(f"labels/{image.name}", image=image.sha256, um_per_px=image.um_per_px, **made_from)
 
 
 def hand_off(

@@ -59,7 +59,7 @@ class Model:
         return self.axon_px * self.facts["source"]["um_per_px"]
 
     def label(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mask uint8 [H, W] and probabilities float32 [3, H, W] of an image [H, W] at `um_per_px`."""
+        """Return mask uint8 [H, W] and uncertainty float32 [H, W] of an image [H, W] at `um_per_px`."""
         return self.labeller.label(self.translate(image) if self.of_translations else image)
 
     def translate(self, image: np.ndarray) -> np.ndarray:

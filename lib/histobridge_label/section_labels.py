@@ -13,9 +13,8 @@ from histobridge.io.masks import CLASS_OF_LEVEL
 from histobridge.io.pixels import read_plane
 from histobridge.io.progress import Report, counted
 from histobridge.io.resample import resize_part, shape_at
-from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.tiles import Place, blocks, inside, widened
-from histobridge_label.labelling import CachedLabel, label_array
+from histobridge_label.labelling import CachedLabel, folder_of_label, label_array
 from histobridge_label.model import Model
 from histobridge_label.native_grid import class_of_largest_share
 from histobridge_label.section import BLOCK_PX, HALO_PX, Section
@@ -93,9 +92,7 @@ def label_section(model: Model, section: Section, cache: Cache, *, report: Repor
     UserError
         If a part of the image cannot be read.
     """
-    made_from = {"model": model.fingerprint, "temperature": TEMPERATURE, "um_per_px": section.um_per_px}
-    folder = cache.folder(f"labels/{section.name}", image=section.sha256, **made_from)
-    label = SectionLabel(section, folder, model.um_per_px)
+    label = SectionLabel(section, folder_of_label(cache, model, section), model.um_per_px)
     waiting = [tile for tile in label.tiles() if not tile[1].is_kept]
     for where, tile in counted(waiting, lambda tile: f"labelling {section.name}, tile", report):
         tile.keep(partial(_label_tile, model, section, where, label.shape))

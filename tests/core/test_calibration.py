@@ -46,6 +46,13 @@ def test_a_temperature_of_two_takes_roots():
     assert found.item() == pytest.approx(0.6 / 1.4, abs=1e-3)
 
 
+def test_half_of_it_tells_how_many_other_labels_show_another_class():
+    """Of two other labels none, one and both differ."""
+    p, mask = pixels(*[(0.8, 0.2, 0.0)] * 3), np.zeros((1, 3), np.uint8)
+    others = [np.array([[0, 1, 1]], np.uint8), np.array([[0, 0, 2]], np.uint8)]
+    np.testing.assert_allclose(uncertainty(p, mask, others, temperature=1), [[0.1, 0.35, 0.6]], atol=1e-5)
+
+
 def test_uncertainty_stays_within_zero_and_one():
     """Certain and impossible classes give numbers in 0..1."""
     found = uncertainty(pixels((1, 0, 0), (1, 0, 0), (1 / 3, 1 / 3, 1 / 3)), np.array([[0, 1, 2]], np.uint8))

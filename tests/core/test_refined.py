@@ -7,6 +7,7 @@ import pytest
 from test_metrics import disc, fibre
 
 from histobridge import refine
+from histobridge.metrics.calibration import uncertainty
 from histobridge.segmenter import Segmenter
 from histobridge.strategies.refined import (
     BACKGROUND_WEIGHT,
@@ -222,17 +223,31 @@ def test_no_axon_has_no_diameter():
 def test_segmenters_are_averaged():
     """The mean of the probabilities decides where two segmenters disagree."""
     labeller = Labeller((Finds(everywhere=(0.5, 0.5, 0.0)), Finds(everywhere=(0.2, 0.6, 0.2))), anatomy=False)
-    mask, probabilities = labeller.label(np.zeros((6, 8), np.float32))
-    np.testing.assert_allclose(probabilities, np.broadcast_to([[[0.35]], [[0.55]], [[0.1]]], (3, 6, 8)), rtol=1e-6)
+    image = np.zeros((6, 8), np.float32)
+    expected = np.broadcast_to([[[0.35]], [[0.55]], [[0.1]]], (3, 6, 8))
+    np.testing.assert_allclose(labeller.probabilities(image), expected, rtol=1e-6)
+    mask = labeller.predict(image)
     assert mask.dtype == np.uint8 and (mask == 1).all()
 
 
 def test_background_has_a_weight():
     """Half of it, and probabilities still sum to 1."""
     labeller = Labeller((Finds(everywhere=(0.6, 0.4, 0.0)),), anatomy=False, background_weight=0.5)
-    mask, probabilities = labeller.label(np.zeros((6, 8), np.float32))
-    np.testing.assert_allclose(probabilities[:, 0, 0], [0.3 / 0.7, 0.4 / 0.7, 0], rtol=1e-6)
-    assert (mask == 1).all()
+    image = np.zeros((6, 8), np.float32)
+    np.testing.assert_allclose(labeller.probabilities(image)[:, 0, 0], [0.3 / 0.7, 0.4 / 0.7, 0], rtol=1e-6)
+    assert (labeller.predict(image) == 1).all()
+
+
+@pytest.mark.parametrize(("background", "unstable"), [(0.1, 0), (0.45, 0.5), (0.55, 0.5), (0.9, 0)])
+def test_a_label_is_uncertain_where_another_weight_of_background_changes_it(background, unstable):
+    """Half of the uncertainty is the share of the labels with twice and half the weight that show another class."""
+    labeller = Labeller((Finds(everywhere=(background, 1 - background, 0.0)),), anatomy=False)
+    image = np.zeros((6, 8), np.float32)
+    mask, uncertain = labeller.label(image)
+    np.testing.assert_array_equal(mask, labeller.predict(image))
+    alone = uncertainty(labeller.probabilities(image), mask)
+    assert uncertain.dtype == np.float32 and uncertain.shape == (6, 8)
+    np.testing.assert_allclose(uncertain, (alone + unstable) / 2, rtol=1e-5)
 
 
 def test_anatomy_knows_the_size_of_axons():
@@ -244,13 +259,13 @@ def test_anatomy_knows_the_size_of_axons():
 
 
 def test_anatomy_corrects_the_mask_alone():
-    """An axon without a sheath goes, and the probabilities stay as the networks gave them."""
+    """An axon without a sheath goes, and a pixel that anatomy changed is the most uncertain."""
     bare = np.where(disc((20, 20), 8, size=40), 2, 0).astype(np.uint8)
     image = np.zeros((40, 40), np.float32)
     (tidied, one), (raw, two) = (Labeller((Finds(bare),), anatomy=anatomy).label(image) for anatomy in (True, False))
     assert (tidied == 0).all()
     np.testing.assert_array_equal(raw, bare)
-    np.testing.assert_array_equal(one, two)
+    assert one[bare == 2].min() > 0.45 and two.max() < 0.05
 
 
 def test_the_fingerprint_depends_on_all_that_decides_a_label():

@@ -13,6 +13,7 @@ from drawn_zarr import chunk_files, write_zarr
 from histobridge.cache import Cache
 from histobridge.io.images import normalise
 from histobridge.items import Account
+from histobridge.metrics.calibration import uncertainty
 from histobridge.metrics.morphometrics import fibre_summary, fibres
 from histobridge.phantom import phantom
 from histobridge_label import section as sections
@@ -54,9 +55,10 @@ class Threshold:
     fingerprint = "threshold"
 
     def label(self, image):
-        """Return mask and probabilities."""
+        """Return mask and uncertainty."""
         shares = np.stack([1 - np.abs(image - level) for level in (0.5, 0.0, 1.0)])
-        return shares.argmax(0).astype(np.uint8), (shares / shares.sum(0)).astype(np.float32)
+        mask, probabilities = shares.argmax(0).astype(np.uint8), (shares / shares.sum(0)).astype(np.float32)
+        return mask, uncertainty(probabilities, mask)
 
 
 def model(um_per_px) -> Model:

@@ -10,7 +10,6 @@ import torch
 
 from histobridge.cache import digest
 from histobridge.data.datasets import Sample
-from histobridge.metrics.calibration import TEMPERATURE
 from histobridge.metrics.review import review_order
 from histobridge.phantom import phantom
 from histobridge.segmenter import Segmenter
@@ -238,13 +237,12 @@ class KnowsMost:
         self.blind, self.sure = blind, sure
 
     def label(self, image):
-        """Return the mask and the probabilities."""
+        """Return the mask and its uncertainty."""
         mask = self.known[digest(image)].copy()
         mask[self.blind] = (mask[self.blind] + 1) % 3
-        certain = np.eye(3, dtype=np.float32)[mask].transpose(2, 0, 1)
-        unsure = self.sure * certain + (1 - self.sure) / 2 * (1 - certain)
-        certain[:, *self.blind] = unsure[:, *self.blind]
-        return mask, certain
+        uncertain = np.zeros(mask.shape, np.float32)
+        uncertain[self.blind] = 1 - self.sure
+        return mask, uncertain
 
     def predict(self, image):
         """Return the mask alone."""
@@ -291,14 +289,13 @@ def test_a_row_says_how_many_masks_of_the_target_were_seen(run):
 
 
 def test_refined_labels_and_their_uncertainty_are_written(run):
-    """A map is 0 where the label is certain, and in the tile one minus the softened 0.4, to the 8 bits of a PNG."""
+    """A map is 0 where the label is certain, and 0.6 in the tile, to the 8 bits of a PNG."""
     masks, unsure = refine.label_scored_images(run, KnowsMost(run))
     method = ("refined", "histogram")
     label.write_labels(run.stage(refine.STAGE), {method: masks})
     assert masks.keys() == unsure.keys() == {sample.name for sample in run.data.scored_images}
-    shown, others = 0.4 ** (1 / TEMPERATURE), 2 * 0.3 ** (1 / TEMPERATURE)
     for values in unsure.values():
-        np.testing.assert_allclose(values[BLIND], others / (shown + others), atol=1 / 255)
+        np.testing.assert_allclose(values[BLIND], 0.6, atol=1 / 255)
         assert values[64:].max() == values[:, 64:].max() == 0
     label.dice_rows(run, {method: masks}).to_csv(run.stage(refine.STAGE).folder / "refined.csv", index=False)
     run.stage(refine.STAGE).finish(method=method)

@@ -1,11 +1,13 @@
 """How uncertain is a label, and does its confidence match its accuracy?
 
 The uncertainty of a pixel is one minus the probability of the class that its label shows, after postprocessing: a
-pixel that postprocessing changed against the network is most uncertain. Uncertainty is float [H, W] in 0..1.
+pixel that postprocessing changed against the network is most uncertain. Where other labels of the image are given,
+half of it tells how many of them show another class. Uncertainty is float [H, W] in 0..1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +23,16 @@ Chosen with the masks of the development images of the three pairs.
 BINS = 15
 
 
-def uncertainty(probabilities: np.ndarray, mask: np.ndarray, *, temperature: float = TEMPERATURE) -> np.ndarray:
+def uncertainty(
+    probabilities: np.ndarray,
+    mask: np.ndarray,
+    others: Sequence[np.ndarray] = (),
+    *,
+    temperature: float = TEMPERATURE,
+) -> np.ndarray:
     """Return float32 [H, W]: one minus the probability of the class shown, softened by `temperature`.
+
+    With other labels it is the mean of that and of the share of them that show another class.
 
     Parameters
     ----------
@@ -30,16 +40,21 @@ def uncertainty(probabilities: np.ndarray, mask: np.ndarray, *, temperature: flo
         float [C, H, W], of classes.
     mask : ndarray
         uint8 [H, W], the class shown.
+    others : sequence of ndarray
+        uint8 [H, W]: labels that might have been shown as well.
 
     Examples
     --------
-    >>> p = np.array([[[0.9]], [[0.1]]])
-    >>> [uncertainty(p, np.array([[k]]), temperature=1).round(2).item() for k in (0, 1)]
-    [0.10000000149011612, 0.8999999761581421]
+    >>> p, mask = np.array([[[0.9]], [[0.1]]]), np.array([[0]])
+    >>> [uncertainty(p, mask, others, temperature=1).round(2).item() for others in ([], [mask], [1 - mask])]
+    [0.10000000149011612, 0.05000000074505806, 0.550000011920929]
     """
     soft = np.clip(probabilities, 1e-6, 1) ** (1 / temperature)
     shown = np.take_along_axis(soft, mask[None].astype(int), 0)[0]
-    return np.asarray(1 - shown / soft.sum(0), np.float32)
+    improbable = 1 - shown / soft.sum(0)
+    if others:
+        improbable = (improbable + np.mean([other != mask for other in others], axis=0)) / 2
+    return np.asarray(improbable, np.float32)
 
 
 def reliability(uncertain: np.ndarray, wrong: np.ndarray) -> pd.DataFrame:

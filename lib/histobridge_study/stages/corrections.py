@@ -19,7 +19,6 @@ from histobridge.data.datasets import Sample
 from histobridge.errors import UserError
 from histobridge.io.files import read_table, write_table
 from histobridge.io.kept import kept
-from histobridge.metrics.calibration import uncertainty
 from histobridge.metrics.overlap import class_scores
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, Labeller, cached
@@ -77,11 +76,7 @@ def correct(run: Run, translators: dict[str, Translator]) -> pd.DataFrame:
 def in_review_order(labeller: Labeller, examples: Examples) -> Examples:
     """Return examples with the one first of whose label the labeller is least sure, as the label tool lists them."""
 
-    def unsure(example: tuple[np.ndarray, np.ndarray]) -> float:
-        mask, probabilities = labeller.label(example[0])
-        return float(uncertainty(probabilities, mask).mean())
-
-    order = np.argsort([-unsure(example) for example in examples], kind="stable")
+    order = np.argsort([-labeller.label(image)[1].mean() for image, _ in examples], kind="stable")
     return [examples[number] for number in order]
 
 

@@ -13,7 +13,7 @@ from histobridge.config import MANY_SOURCES, MATCHED, REFINED
 from histobridge.io.files import read_table, write_table
 from histobridge.io.images import read_image, write_image
 from histobridge.io.kept import kept
-from histobridge.metrics.calibration import calibration_error, reliability, sparsification, uncertainty
+from histobridge.metrics.calibration import calibration_error, reliability, sparsification
 from histobridge.metrics.review import error_recall
 from histobridge.strategies import (
     Examples,
@@ -147,9 +147,8 @@ def label_scored_images(run: Run, labeller: Labeller) -> tuple[Maps, Maps]:
     """
     stage, masks = run.stage(STAGE), {}
     for sample in run.data.scored_images:
-        masks[sample.name], probabilities = labeller.label(sample.image)
-        path = stage.folder / _uncertainty_file(sample.name)
-        write_image(path, uncertainty(probabilities, masks[sample.name]))
+        masks[sample.name], unsure = labeller.label(sample.image)
+        write_image(stage.folder / _uncertainty_file(sample.name), unsure)
     return masks, {name: read_image(stage.folder / _uncertainty_file(name)) for name in masks}
 
 
