@@ -323,6 +323,18 @@ def test_dice_has_a_column_a_pair_and_a_row_a_protocol():
     assert legend_words(figure)[:3] == ["myelin", "axon", "a subject"]
 
 
+def test_a_control_of_negatives_shares_a_row():
+    """A pair of inverted contrast has the negative where the others have the control as it is."""
+    kept = dice(("tem-bf",), methods=[("adaptation", "invert")]).assign(strategy="refined", translator="histogram")
+    inverted = kept.assign(pair="tem-sem", translator="invert-histogram")
+    rows = pd.concat([kept, kept.assign(strategy="pretrained-anatomy", translator="none")])
+    rows = pd.concat([rows, inverted, inverted.assign(strategy="pretrained-anatomy", translator="invert")])
+    figure = plotting.dice_dots(rows, profile="cpu")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["pretrained-anatomy", "refined without SynDiff"]
+    assert [sorted(marks(axes)[1][:, 1].round()) for axes in figure.axes] == [[0, 1], [0, 1]]
+
+
 @pytest.mark.parametrize("few", [False, True])
 def test_every_subject_is_a_dot_and_the_mean_a_diamond(few):
     """Whiskers are the interval over subjects, and absent for two of them; the diamonds of references are open."""

@@ -113,6 +113,18 @@ def contrast_sign(strategy: str, translator: str) -> int:
     return control_sign(translator)
 
 
+def without_sign(method: Method) -> Method:
+    """Return the method that does under kept contrast what this one does under inverted contrast, or itself.
+
+    >>> without_sign(("refined", "invert-histogram")), without_sign(("adaptation", "invert"))
+    (('refined', 'histogram'), ('adaptation', 'invert'))
+    """
+    strategy, translator = method
+    if method == ("pretrained-anatomy", "invert"):
+        return strategy, "none"
+    return strategy, translator.removeprefix("invert-")
+
+
 def method_order(method: Method) -> tuple[int, int]:
     """Return the place of a method in tables and figures.
 

@@ -31,7 +31,7 @@ from histobridge.display.drawing import (
     styled,
 )
 from histobridge_study.analysis.ablation import ablation_differences, ablation_table
-from histobridge_study.analysis.methods import Method, label_free, method_order, method_words
+from histobridge_study.analysis.methods import Method, label_free, method_order, method_words, without_sign
 from histobridge_study.analysis.tables import CELL_KEYS, EXPERIMENT_KEYS, TRANSLATION_KEYS, dice_table, subject_values
 
 MAX_PSNR = 50  # dB: the PSNR of a control that inverts itself exactly is infinite
@@ -46,6 +46,8 @@ STRATEGY_COLOURS = {"pretrained": GREY, "adaptation": BLUE, "tutorship": VERMILL
 @styled
 def dice_dots(rows: pd.DataFrame, *, profile: str = "") -> Figure:
     """Show the Dice of every method by subject; the references stand below a line and have open marks.
+
+    Where the contrast is inverted, the controls, `refined` and `many-sources` see negatives.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def dice_dots(rows: pd.DataFrame, *, profile: str = "") -> Figure:
         axes.set_ylabel("\n".join(setting))
     for axes in grid[-1]:
         axes.set_xlabel("Dice")
-    grid[0, 0].set_yticks(list(places.values()), labels)
+    grid[0, 0].set_yticks(sorted(set(places.values())), labels)
     grid[0, 0].set(xlim=(0, 1), ylim=(rows_high - 0.5, -0.5))
     grid[0, 0].xaxis.set_major_formatter("{x:g}")
     figure.legend(handles=score_handles(references=True), loc="outside lower center", ncols=3)
@@ -80,11 +82,15 @@ def dice_dots(rows: pd.DataFrame, *, profile: str = "") -> Figure:
 
 
 def _method_places(rows: pd.DataFrame, profile: str) -> tuple[dict[Method, int], list[str]]:
-    """Return the row of each method, with a gap before the references, and their names."""
-    methods = sorted(_distinct(rows, ["strategy", "translator"]), key=method_order)
-    places = {method: n + (method[0] in REFERENCES) for n, method in enumerate(methods)}
-    words = [method_words(*method, profile=profile).replace("supervised reference", "reference") for method in methods]
-    return places, words
+    """Return the row of each method, with a gap before the references, and the names of the rows.
+
+    A control of negatives shares the row of the same control without: a pair has one of them.
+    """
+    methods = _distinct(rows, ["strategy", "translator"])
+    lines = sorted({without_sign(method) for method in methods}, key=method_order)
+    place = {line: n + (line[0] in REFERENCES) for n, line in enumerate(lines)}
+    words = [method_words(*line, profile=profile).replace("supervised reference", "reference") for line in lines]
+    return {method: place[without_sign(method)] for method in methods}, words
 
 
 def _placed(table: pd.DataFrame, places: dict[Method, int]) -> pd.DataFrame:
@@ -93,7 +99,7 @@ def _placed(table: pd.DataFrame, places: dict[Method, int]) -> pd.DataFrame:
 
 def _dice_panel(axes: Axes, subjects: pd.DataFrame, means: pd.DataFrame, places: dict[Method, int]) -> None:
     """Draw the Dice of one pair, protocol and split: one row a method, striped for legibility."""
-    for row in list(places.values())[::2]:
+    for row in sorted(set(places.values()))[::2]:
         axes.axhspan(row - 0.5, row + 0.5, color="0.95", linewidth=0)
     first_reference = min((row for (strategy, _), row in places.items() if strategy in REFERENCES), default=None)
     if first_reference is not None:
