@@ -11,7 +11,7 @@ import numpy as np
 
 from histobridge.classes import AXON, BACKGROUND, MYELIN
 from histobridge.errors import UserError
-from histobridge.io.images import normalise, read_image
+from histobridge.io.images import read_image
 from histobridge.io.masks import read_mask
 from histobridge.io.pixels import read_plane
 from histobridge.io.resample import resample, resample_mask
@@ -115,7 +115,7 @@ def read_corrections(handoff_folder: Path, corrected_folder: Path) -> Correction
 def training_examples(corrections: Iterable[Correction], um_per_px: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return corrected images and masks at the pixel size of a segmenter, µm/px.
 
-    Images are read from the hand-off and normalised in the same way as before they were labelled.
+    Images are read from the hand-off, where they have the grey values with which they were labelled.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def training_examples(corrections: Iterable[Correction], um_per_px: float) -> li
     Raises
     ------
     UserError
-        If a pixel size is missing or not a positive number, or an image of the hand-off cannot be read or is constant.
+        If a pixel size is missing or not a positive number, or an image of the hand-off cannot be read.
     """
     return [training_example(c.image_file, c.after, c.um_per_px, um_per_px) for c in corrections]
 
@@ -134,8 +134,7 @@ def training_example(
     image_file: Path, mask: np.ndarray, um_per_px: float, wanted: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return an image and its mask at another pixel size; see `training_examples`."""
-    image = normalise(read_image(image_file), name=image_file)
-    return np.clip(resample(image, um_per_px, wanted), 0, 1), resample_mask(mask, um_per_px, wanted)
+    return np.clip(resample(read_image(image_file), um_per_px, wanted), 0, 1), resample_mask(mask, um_per_px, wanted)
 
 
 def _edited_labels(handoff: Handoff, folder: Path, account: Account) -> list[str]:
@@ -182,7 +181,7 @@ def _read_files(
     found, single = [], {ending: [] for ending in CLASS_OF}
     for file in files:
         with account.item(file.path):
-            unchanged = is_unchanged(handoff, file)
+            same_file = unchanged = is_unchanged(handoff, file)
             if file.ending in single:
                 mask, told = _read_mask(file.path, before.shape)
                 unchanged = not ((mask > 0) != (before == CLASS_OF[file.ending])).any()
@@ -193,7 +192,7 @@ def _read_files(
                 unchanged = not (one.mask != before).any()
         if file.path in account.used and unchanged:
             account.withdraw(file.path)
-            account.harmless[file.path] = RENUMBERED if file.ending == names.INSTANCES else UNCHANGED
+            account.harmless[file.path] = RENUMBERED if file.ending == names.INSTANCES and not same_file else UNCHANGED
     return found + _both_classes(single, account)
 
 

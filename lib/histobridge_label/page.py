@@ -51,7 +51,7 @@ class ReportData(NamedTuple):
         In the order of the images of the hand-off.
     handoff : Handoff
     measures : DataFrame
-        Of `labelling.measure`.
+        Of `labelling.measure_handoff`.
     remarks : list of str
     """
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histobridge.cache import Cache, digest
+from histobridge.cache import Cache
 from histobridge.errors import BrokenError, OutputError
 from histobridge.io.files import DRAFT, read_json, read_table, write_json, write_table
 from histobridge.io.kept import fits_seal, seal, set_aside
@@ -37,6 +37,7 @@ from histobridge_label.section_labels import SectionLabel, label_section
 
 SECTIONS, CARD = "sections", "section.json"
 TABLES = ("fibres", "summary", "review_order")
+CLASS_LABEL, FIBRE_LABEL = "axon-myelin", "fibres"
 PART_PX, PARTS = 1024, 6
 """Side and number of the most uncertain parts that are handed off."""
 
@@ -111,11 +112,11 @@ def label_sections(
     for section in sections:
         with account.item(section.path):
             label = label_section(model, section, cache)
-            written.append(write_section(label, out, model=model.fingerprint))
+            written.append(write_section(label, out))
     return written
 
 
-def write_section(label: SectionLabel, out: Path, *, model: str) -> SectionFiles:
+def write_section(label: SectionLabel, out: Path) -> SectionFiles:
     """Write all files of a labelled section, unless they are there; labels that somebody has edited are set aside.
 
     Parameters
@@ -123,8 +124,6 @@ def write_section(label: SectionLabel, out: Path, *, model: str) -> SectionFiles
     label : SectionLabel
     out : Path
         The folder of all results.
-    model : str
-        Fingerprint of the model that labelled the section.
 
     Raises
     ------
@@ -134,13 +133,13 @@ def write_section(label: SectionLabel, out: Path, *, model: str) -> SectionFiles
         If the image cannot be read, or has changed since it was looked at.
     """
     section = label.section
-    folder, made_from = out / SECTIONS / section.name, digest(section.sha256, section.um_per_px, model)
+    folder, made_from = out / SECTIONS / section.name, label.folder.name  # which holds a hash of what decides it
     if (there := _read_card(folder)).get("made_from") != made_from:
         with _new_folder(folder) as draft:
-            checksum = _write(label, draft)
+            _write(label, draft)
             for name in TABLES:
                 seal(draft / f"{name}.csv")
-            write_json(draft / CARD, {"made_from": made_from, "labels": checksum})
+            write_json(draft / CARD, {"made_from": made_from, "labels": _checksum(draft, section.name)})
             _make_room(folder, section.name, there)
     tables = {name: read_table(folder / f"{name}.csv") for name in TABLES}
     return SectionFiles(label, folder, **tables)
@@ -170,24 +169,26 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _make_room(folder: Path, name: str, card: dict) -> None:
-    """Remove the files of an earlier run; set them aside if their labels are not as they were written."""
+    """Remove the files of an earlier run; set them aside if labels were edited or anything was added."""
     if not folder.exists():
         return
-    if card and _checksum(folder / f"{name}.ome.zarr") == card["labels"]:
+    if card and _checksum(folder, name) == card["labels"]:
         shutil.rmtree(folder)
     else:
         set_aside(folder, "was edited", "new labels are written")
 
 
-def _checksum(path: Path) -> str:
-    """Return a checksum of the classes in an OME-Zarr image; empty if they cannot be read."""
+def _checksum(folder: Path, name: str) -> str:
+    """Return a checksum of the labels in the folder of a section, and of what lies there; empty if it is not whole."""
     import zarr
 
-    sha = hashlib.sha256()
+    labels = folder / f"{name}.ome.zarr" / "labels"
     try:
-        classes = zarr.open_group(path, mode="r")["labels/axon-myelin/0"]
-        for where in blocks(classes.shape, BLOCK_PX):
-            sha.update(np.ascontiguousarray(classes[where]))
+        lying_there = sorted({CARD} | {path.name for place in (folder, labels) for path in place.iterdir()})
+        sha = hashlib.sha256("/".join(lying_there).encode())
+        for array in (zarr.open_group(labels, mode="r")[f"{label}/0"] for label in (CLASS_LABEL, FIBRE_LABEL)):
+            for where in blocks(array.shape, BLOCK_PX):
+                sha.update(np.ascontiguousarray(array[where]))
     except Exception:  # whatever is wrong with it, it is not what was written
         return ""
     return sha.hexdigest()
@@ -196,36 +197,34 @@ def _checksum(path: Path) -> str:
 # --- Block by block -------------------------------------------------------------------------------------
 
 
-def _write(label: SectionLabel, draft: Path) -> str:
-    """Write images, labels and tables of a section; return the checksum of its classes."""
+def _write(label: SectionLabel, draft: Path) -> None:
+    """Write images, labels and tables of a section."""
     section, um = label.section, label.section.um_per_px
     image = create_image(draft / f"{section.name}.ome.zarr", label.native_shape, um, section.name)
     colours = {name: (value, COLOURS[name]) for name, value in CLASSES.items()}
-    classes = create_label(image, "axon-myelin", np.uint8, um, colours)
-    instances = create_label(image, "fibres", np.uint32, um)
+    classes = create_label(image, CLASS_LABEL, np.uint8, um, colours)
+    instances = create_label(image, FIBRE_LABEL, np.uint32, um)
     uncertain = create_image(draft / "uncertainty.ome.zarr", label.native_shape, um, "uncertainty")
 
     halo = round(min(MOST_HALO_PX, FIBRE_HALO_PX * max(1, label.um_per_px / um)))
-    pixels, tables, orders, sha = np.zeros(3, np.int64), [], [], hashlib.sha256()
+    pixels, tables, orders = np.zeros(3, np.int64), [], []
     numbers = range(len(list(blocks(label.native_shape, BLOCK_PX))))
     progress = counted(numbers, lambda _: f"writing {section.name}, block")
     for (where, grey), _ in zip(section.blocks(), progress, strict=True):
         around = widened(where, (halo, halo), label.native_shape)
         mask, doubt = label.mask(around), label.uncertainty(where)
-        core = np.ascontiguousarray(mask[inside(where, around)])
+        core = mask[inside(where, around)]
         image.finest[where], uncertain.finest[where] = (np.rint(255 * values) for values in (grey, doubt))
         classes.finest[where] = core
         tables.append(_add_fibres(instances, mask, around, where, um, sum(map(len, tables))))
         orders.append(_tiles(section.name, doubt, where))
         pixels += np.bincount(core.ravel(), minlength=3)
-        sha.update(core)
 
     for pyramid in (image, uncertain):
         pyramid.finish(mean_of_four)
     for pyramid in (classes, instances):
         pyramid.finish(first_of_four)
     _write_tables(draft, section, tables, orders, pixels)
-    return sha.hexdigest()
 
 
 def _add_fibres(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from histobridge.cache import digest
+from histobridge.classes import MYELIN
 from histobridge.data.datasets import load_images, load_masks
 from histobridge.data.download import fetch_dataset
 from histobridge.data.manifest import Dataset, load_dataset
@@ -181,4 +182,8 @@ def _suitable_pixel_size(dataset: Dataset, data: Path, account: Account | None) 
     found = training_pixel_size(masks.values(), native)
     if not np.isfinite(found):
         raise UserError(f"The masks of {dataset.name} hold no axon: there is nothing to learn from.")
+    if not any((mask == MYELIN).any() for mask in masks.values()):
+        raise UserError(
+            f"The masks of {dataset.name} hold no myelin: axons are told by their sheaths, so masks need both."
+        )
     return found

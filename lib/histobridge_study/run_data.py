@@ -125,7 +125,7 @@ class RunData:
         return [sample for sample in self.target_images if sample.subject not in self.split.target_train]
 
     def refuse_unscored(self) -> None:
-        """Refuse a target without any expert mask in the scored split, before any training.
+        """Refuse a fold that scores no image of the target with an expert mask, before any training.
 
         Raises
         ------
@@ -133,10 +133,12 @@ class RunData:
             Saying what to do instead.
         """
         scored = [image for image in self.target.images if image.split == self.scored_split]
+        if self.scored_split == "development":
+            scored = of_subjects(scored, self.split.target_scored)
         if not self.target.procedural and not any(image.mask for image in scored):
             raise UserError(
-                f"No {self.scored_split} image of '{self.target.name}' has an expert mask, so that nothing can be "
-                "scored: label such images with `histobridge label`."
+                f"No {self.scored_split} image of '{self.target.name}' that this fold scores has an expert mask, so "
+                "that nothing can be scored: label such images with `histobridge label`."
             )
 
     @cached_property

@@ -107,6 +107,16 @@ def test_files_that_hold_no_mask_are_refused(content, message, tmp_path):
     assert "a_rois.roi" in str(refused.value)
 
 
+def test_a_zip_without_rois_is_refused_and_an_empty_one_is_an_empty_mask(tmp_path):
+    """The ROI file zipped once more would else read as a mask from which every fibre was removed."""
+    inner, outer = zipped(tmp_path / "RoiSet.zip", drawn("axon", [(0, 0), (2, 0), (2, 2)])), tmp_path / "a_rois.zip"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(inner, inner.name)
+    with pytest.raises(UserError, match=r"a_rois\.zip holds files, but no ROIs"):
+        read_rois(outer, (5, 5))
+    assert not read_rois(zipped(tmp_path / "empty.zip"), (5, 5)).any()
+
+
 def test_a_zip_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
     """Before it is unpacked."""
     monkeypatch.setattr("histobridge.io.limits.free_memory", lambda: 10)

@@ -185,7 +185,7 @@ def test_interrupted_labelling_continues_with_the_next_tile(folder, tmp_path, mo
 @pytest.fixture
 def written(folder, tmp_path):
     """What is written of the section, labelled at its own pixel size, and the folder of results."""
-    return section_files.write_section(label_at(folder, 0.1, tmp_path / "cache"), tmp_path / "out", model="m"), tmp_path
+    return section_files.write_section(label_at(folder, 0.1, tmp_path / "cache"), tmp_path / "out"), tmp_path
 
 
 def test_the_zarr_holds_image_labels_and_fibres(written):
@@ -234,16 +234,42 @@ def test_a_small_section_is_handed_off_whole(written, monkeypatch):
     assert part.image.name == "a" and part.at_native_grid()[0].shape == (SIDE, SIDE)
 
 
-def test_the_same_labels_are_written_once_and_edited_ones_are_set_aside(written, folder, capsys):
-    """A new model replaces labels that nobody has touched."""
-    files, place = written
-    before = (files.folder / "section.json").stat().st_mtime_ns
-    section_files.write_section(files.label, place / "out", model="m")
-    assert (files.folder / "section.json").stat().st_mtime_ns == before
-    section_files.write_section(files.label, place / "out", model="newer")
-    assert [path.name for path in files.folder.parent.iterdir()] == ["a"]
+def edited_classes(files):
+    """Edit the classes of a section."""
     zarr.open_group(files.zarr)["labels/axon-myelin/0"][:9] = 2
-    section_files.write_section(files.label, place / "out", model="newest")
+
+
+def edited_fibres(files):
+    """Edit the numbers of its fibres."""
+    zarr.open_group(files.zarr)["labels/fibres/0"][:9] = 77
+
+
+def added_labels(files):
+    """Add labels, as napari saves them."""
+    (files.zarr / "labels" / "mine").mkdir()
+
+
+def added_notes(files):
+    """Add a file."""
+    (files.folder / "notes.txt").write_text("look at the upper left")
+
+
+@pytest.mark.parametrize("work", [edited_classes, edited_fibres, added_labels, added_notes])
+def test_the_same_labels_are_written_once_and_edited_ones_are_set_aside(work, written, folder, capsys, monkeypatch):
+    """A new model replaces what nobody has touched; the work of people stays."""
+    files, place = written
+
+    def write_again(fingerprint):
+        monkeypatch.setattr(Threshold, "fingerprint", fingerprint)
+        return section_files.write_section(label_at(folder, 0.1, place / "cache"), place / "out")
+
+    before = (files.folder / "section.json").stat().st_mtime_ns
+    write_again("threshold")
+    assert (files.folder / "section.json").stat().st_mtime_ns == before
+    write_again("newer")
+    assert [path.name for path in files.folder.parent.iterdir()] == ["a"]
+    work(files)
+    write_again("newest")
     assert {path.name for path in files.folder.parent.iterdir()} == {"a", "a.set-aside"}
     assert "was edited" in capsys.readouterr().out
     assert json.loads((files.folder / "section.json").read_text())["made_from"]

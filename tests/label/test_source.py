@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 
+from histobridge.classes import AXON, MYELIN
 from histobridge.data.manifest import load_dataset
 from histobridge.data.transfer import TransferError
 from histobridge.errors import UserError
@@ -29,6 +31,19 @@ def test_a_source_without_masks_is_an_error(tmp_path):
     (tmp_path / "bare.yaml").write_text(yaml.safe_dump(bare))
     with pytest.raises(UserError, match="'bare' has no masks"):
         load_source("tem", tmp_path / "bare.yaml", tmp_path, None)
+
+
+@pytest.mark.parametrize(("shown", "missing"), [(MYELIN, "hold no axon"), (AXON, "hold no myelin")])
+def test_a_source_needs_both_classes(shown, missing, tmp_path, monkeypatch):
+    """Without sheaths every axon would be removed from every label."""
+    monkeypatch.setattr("histobridge_label.source._fetch", lambda *_: None)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:40, 20:40] = shown
+    monkeypatch.setattr("histobridge_label.source.load_masks", lambda *_, **__: {"a": mask})
+    sem = json.loads(load_dataset("sem").model_dump_json(exclude_none=True)) | {"name": "mine"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(sem))
+    with pytest.raises(UserError, match=f"The masks of mine {missing}"):
+        load_source("tem", tmp_path / "mine.yaml", tmp_path, None)
 
 
 @pytest.mark.parametrize("name", ["small-tem.yml", "nowhere.yaml"])

@@ -92,12 +92,39 @@ def test_published_cells_are_lost_only_with_replace(publish, tmp_path, lost):
     finish(tmp_path / "now", SEM, dice=0.75)
     publish("before")
     before = contents(tmp_path / "reports")
-    with pytest.raises(UserError, match=rf"1 cells.*{lost[0]} {lost[1]} development 0.*--replace"):
+    with pytest.raises(UserError, match=rf"2 results.*{lost[0]} {lost[1]} development 0.*--replace"):
         publish("now")
     assert contents(tmp_path / "reports") == before
     assert set(publish("now", replace=True)["dice"]["dice"]) == {0.75}
     records = json.loads((tmp_path / "reports" / "provenance.json").read_text())
     assert {(record["pair"], record["protocol"]) for record in records} == {SEM}
+
+
+def test_a_stage_that_is_lost_is_not_lost_in_silence(publish, tmp_path):
+    """The rows of `refined` stay where its stage has not finished again, unless they may go."""
+    finish(tmp_path / "runs", SEM)
+    publish("runs")
+    before = contents(tmp_path / "reports")
+    open_run({"pair": "tem-sem", "profile": "cpu", "out": str(tmp_path / "runs")}).stage(
+        "04_refine"
+    ).record_file.unlink()
+    for options, advice in (({}, "--replace"), ({"keep": True}, "run the study again")):
+        with pytest.raises(UserError, match=rf"tem-sem transductive development 0 04_refine.*{advice}"):
+            publish("runs", **options)
+        assert contents(tmp_path / "reports") == before
+    publish("runs", replace=True)
+
+
+def test_rows_of_unknown_origin_are_not_recomputed(tmp_path):
+    """Without provenance nothing is known about them."""
+    finish(tmp_path / "runs", SEM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "recompute", lambda *_: None)
+        collected = collect("cpu", out=str(tmp_path / "runs"))
+        publishing.publish_runs(collected, tmp_path / "reports", tmp_path / "README.md")
+    (tmp_path / "reports" / "provenance.json").unlink()
+    with pytest.raises(UserError, match=r"holds no provenance\.json.*publish the runs again"):
+        publishing.recompute(tmp_path / "reports", tmp_path / "README.md")
 
 
 def test_what_is_published_comes_from_one_set_of_runs(publish, tmp_path):

@@ -154,3 +154,16 @@ def test_a_target_without_masks_is_refused_before_any_training(tmp_path):
     bare = tuple(image.model_copy(update={"mask": None}) for image in data.target.images)
     with pytest.raises(UserError, match="has an expert mask, so that nothing can be scored: label such images"):
         replace(data, target=data.target.model_copy(update={"images": bare})).refuse_unscored()
+
+
+def test_a_fold_that_scores_no_mask_is_refused_before_any_training():
+    """In an inductive fold, masks of other subjects do not help."""
+    data = open_run({"pair": "tem-sem", "profile": "cpu", "protocol": "inductive"}).data
+    data.refuse_unscored()
+    kept = tuple(
+        image.model_copy(update={"mask": None}) if image.subject in data.split.target_scored else image
+        for image in data.target.images
+    )
+    assert any(image.mask for image in kept)
+    with pytest.raises(UserError, match="that this fold scores has an expert mask"):
+        replace(data, target=data.target.model_copy(update={"images": kept})).refuse_unscored()

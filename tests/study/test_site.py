@@ -339,6 +339,11 @@ def test_pages_show_the_results(site):
 # --- Where it is built ------------------------------------------------------------------------------------
 
 
+def full():
+    """Fail as a full disk does."""
+    raise OSError("no space")
+
+
 def test_other_files_are_not_replaced(contents, tmp_path, monkeypatch):
     """A folder with other files is refused; a failure leaves the previous site; a success replaces it as a whole."""
     (tmp_path / "notes.txt").write_text("mine")
@@ -350,6 +355,12 @@ def test_other_files_are_not_replaced(contents, tmp_path, monkeypatch):
     (to / "old.html").touch()
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr(Pages, "write", lambda _: 1 / 0)
+        write_site(contents, to)
+    assert (to / "old.html").exists()
+    rename = Path.rename
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(Pages, "write", lambda pages: None)
+        patch.setattr(Path, "rename", lambda path, to: full() if "site-" in path.name else rename(path, to))
         write_site(contents, to)
     assert (to / "old.html").exists()
     write_site(contents, to)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DRAFT = ".draft-"
 ABANDONED_S = 3600
 """Age (s) from which a draft cannot belong to a process that still writes it."""
+WRITTEN_AS_MISSING = {"keep_default_na": False, "na_values": ["", "nan"]}
+"""Options of `pandas.read_csv`: `NA` and `None` are names that people give."""
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """Beginnings of a cell that spreadsheets take for a formula; also after the apostrophes that forbid it."""
 NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?%?")
@@ -158,7 +160,7 @@ def write_table(path: str | os.PathLike, table: pd.DataFrame, *, separator: str 
 
 
 def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> pd.DataFrame:
-    """Read a table of `write_table`; names that look like numbers (`001`) stay text.
+    """Read a table of `write_table`; names that look like numbers (`001`) or like nothing (`NA`) stay text.
 
     Parameters
     ----------
@@ -174,7 +176,7 @@ def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> p
     """
     import pandas as pd  # half a second, which importing the core need not cost
 
-    options = {"dtype": {"image": str, "subject": str, "mask": str}} | options
+    options = {"dtype": {"image": str, "subject": str, "mask": str}} | WRITTEN_AS_MISSING | options
     try:
         return pd.read_csv(path, sep=separator, **options).map(_as_written)
     except (OSError, ValueError) as error:  # the errors of pandas are ValueErrors

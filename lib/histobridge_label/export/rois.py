@@ -137,11 +137,15 @@ def _entries(path: Path) -> list[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as archive:
             found = [entry for entry in archive.infolist() if entry.filename.lower().endswith(".roi")]
             check_memory(2 * sum(entry.file_size for entry in found), path)  # no more than that comes out
-            return [(Path(entry.filename).stem, archive.read(entry)) for entry in found]
+            rois = [(Path(entry.filename).stem, archive.read(entry)) for entry in found]
+            is_empty = not archive.namelist()  # as Fiji and `write_rois` write no ROI at all
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} cannot be read as ROIs ({error}): save it again in the ROI Manager of Fiji."
         ) from error
+    if not rois and not is_empty:
+        raise UserError(f"{path} holds files, but no ROIs: save it in the ROI Manager of Fiji.")
+    return rois
 
 
 def _decoded(content: bytes, name: str, path: object) -> ImagejRoi:

@@ -19,6 +19,7 @@ from histobridge.phantom import RENDERERS, draw_geometry, render
 from histobridge.segmenter import Segmenter
 from histobridge.strategies import Examples, adapt, tutor
 from histobridge.strategies.polarity import choose_sign, evidence
+from histobridge.strategies.recipe import train_segmenter
 from histobridge.translators import SynDiff
 from histobridge_label.finetune import finetune
 
@@ -87,8 +88,8 @@ def simulate_shift(
     """
     shape = (side, side)
     source = [mixed_phantom("tem", 0, n, shape) for n in range(images)]
-    teacher = _fitted(Segmenter(profile.segmenter, seed=seed), source)
-    polarity_segmenter = _fitted(Segmenter(profile.for_polarity, seed=seed), source)
+    teacher = train_segmenter(Segmenter(profile.segmenter, seed=seed), source)
+    polarity_segmenter = train_segmenter(Segmenter(profile.for_polarity, seed=seed), source)
     fit_student = partial(finetune, teacher, steps=profile.student_steps, seed=seed)
     tables = []
     for step in steps:
@@ -117,12 +118,6 @@ def best_by_step(rows: pd.DataFrame) -> pd.DataFrame:
     """
     table = rows.groupby(["modality", "step", "strategy"], sort=False)["dice"].mean().unstack()
     return table.assign(best=table.idxmax(axis=1)).reset_index().rename_axis(columns=None)
-
-
-def _fitted(segmenter: Segmenter, examples: Examples) -> Segmenter:
-    images, masks = zip(*examples, strict=True)
-    segmenter.fit(list(images), list(masks))
-    return segmenter
 
 
 def _scores(labels: dict[str, list[np.ndarray]], target: Examples) -> pd.DataFrame:

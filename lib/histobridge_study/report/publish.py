@@ -60,10 +60,12 @@ def publish_runs(
         If published cells would be lost, or would stay although another version has made them.
     """
     lost = _cells(published_records(reports)) - _cells(collected.provenance)
+    some = ", ".join(" ".join(cell) for cell in sorted(lost)[:5])
+    if keep and {cell[:-1] for cell in lost} & {cell[:-1] for cell in _cells(collected.provenance)}:
+        raise UserError(f"{reports} holds stages of these runs that have not finished ({some}): run the study again.")
     if lost and not replace and not keep:
-        some = ", ".join(" ".join(cell) for cell in sorted(lost)[:5])
         raise UserError(
-            f"{reports} holds {len(lost)} cells that these runs do not have ({some}): run the whole study, or add "
+            f"{reports} holds {len(lost)} results that these runs do not have ({some}): run the whole study, or add "
             "--keep or --replace."
         )
     if lost and keep:
@@ -79,7 +81,9 @@ def publish_runs(
 
 
 def _cells(records: list[dict]) -> set[tuple[str, ...]]:
-    return set(_keys(pd.DataFrame([record for record in records if record["stage"] == "03_label"])))
+    """Return the run and the stage of every record of results."""
+    results = [record for record in records if record["stage"] in ("03_label", "04_refine")]
+    return {(*key, record["stage"]) for key, record in zip(_keys(pd.DataFrame(results)), results, strict=True)}
 
 
 def _with_published(collected: Collected, reports: Path) -> Collected:
@@ -119,6 +123,8 @@ def recompute(reports: Path, readme: Path) -> None:
     The texts are `readme`, the README of `reports` and the notebooks beside `readme`.
     """
     rows, records = published_rows(reports), published_records(reports)
+    if not records:
+        raise UserError(f"{reports} holds no {PROVENANCE}, which names what the rows are of: publish the runs again.")
     dice, profile = rows["dice"], records[0]["profile"]
     tables = collect.derived_tables(dice, rows["translation"], records)
     for name, table in tables.items():

@@ -86,6 +86,8 @@ def write_site(contents: Contents, to: Path) -> Path:
             to.rename(previous)
         draft.rename(to)
     finally:
+        if previous.exists() and not to.exists():
+            previous.rename(to)
         for folder in (draft, previous):
             shutil.rmtree(folder, ignore_errors=True)
     return to / "index.html"
