@@ -209,13 +209,14 @@ def copy(finished, tmp_path):
 
 
 def damage(path, kind) -> None:
-    """Flip a bit of a file, cut it, empty it or delete it."""
+    """Flip a bit of a file, cut it within a line, empty it or delete it."""
     content = bytearray(path.read_bytes())
+    half = content[: len(content) // 2].rstrip(b"\n")
     if kind == "flip":
         content[len(content) // 2] ^= 1
     path.unlink()
     if kind != "delete":
-        path.write_bytes({"flip": content, "cut": content[: len(content) // 2], "empty": b""}[kind])
+        path.write_bytes({"flip": content, "cut": half, "empty": b""}[kind])
 
 
 @pytest.mark.parametrize("kind", ["flip", "cut", "empty", "delete"])
