@@ -151,6 +151,7 @@ def test_in_a_copy_of_the_handoff_the_edited_file_counts(ending, handoff, return
     matched, account = read_corrections(handoff.folder, returned)
     assert [(found.image, found.changed) for found in matched] == [(A, True), (B, False)] and not account.skipped
     assert list(account.used) == [path]
+    assert not any("numbers of fibres were changed" in reason for reason in account.harmless.values())
     np.testing.assert_array_equal(matched[0].after, corrected)
 
 

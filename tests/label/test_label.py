@@ -34,7 +34,7 @@ from histobridge.strategies import Labeller
 from histobridge.strategies.sources import axons_are_bright
 from histobridge.translators import SynDiff
 from histobridge_label import cli, labelling, page, pipeline, settled_scale
-from histobridge_label.export import edited_files, names, read_handoff
+from histobridge_label.export import edited_files, names, read_handoff, read_provenance
 from histobridge_label.finetune import finetune_model, learn_from
 from histobridge_label.inspect_folder import scan_folder
 from histobridge_label.model import Model
@@ -178,6 +178,22 @@ def test_images_without_any_fibre_are_named(labelled, tmp_path):
     assert "No fibre was found in a83, noise." in labelling.warnings_about(blind, labels, handoff)
     measured = labelling.measure_handoff(handoff, labels, tmp_path / "out", Account())
     assert measured["n_fibres"].tolist() == [0, 0]
+
+
+def test_a_handoff_is_written_anew_if_a_label_or_a_subject_is_another(labelled, tmp_path, monkeypatch):
+    """Also where the model and the images are the same."""
+    folder, model = draw(tmp_path / "more", seeds=(83,)), Model.load(labelled[0])
+
+    def hand_off(subject):
+        found = [replace(image, subject=subject) for image in scan_folder(folder, 0.1, report=quiet).images]
+        labels = labelling.label_images(model, found, Cache(tmp_path / "cache"), report=quiet)
+        handoff = labelling.hand_off(model, labels, tmp_path / "out", modality=None, provenance={})
+        return read_provenance(handoff.folder)["labels"]
+
+    first = hand_off("a")
+    assert hand_off("a") == first != hand_off("b")
+    monkeypatch.setattr(labelling, "TRIED_WEIGHTS", (3.0,))
+    assert hand_off("a") != first
 
 
 class Blind(Labeller):
