@@ -159,8 +159,8 @@ def test_a_record_that_is_broken_is_one_kind_of_error(tmp_path, broken):
 
 def test_text_in_a_table_is_no_formula_for_a_spreadsheet_and_comes_back(tmp_path):
     """Numbers stay numbers, also negative ones; names that look like numbers or like nothing stay text (row 33)."""
-    names = ["=1+1", "+a", "-a", "@a", "\ta", "'quoted", "'=x", "plain", "001", "NA", "None"]
-    table = pd.DataFrame({"image": names, "value": [-1.5, float("nan"), *range(9)]})
+    names = ["=1+1", "+a", "-a", "@a", "\ta", "'quoted", "'=x", "plain", "001", "NA", "None", "nan"]
+    table = pd.DataFrame({"image": names, "value": [-1.5, float("nan"), *range(10)]})
     write_table(tmp_path / "a.csv", table)
     cells = [line.split(",")[0].strip('"') for line in (tmp_path / "a.csv").read_text().splitlines()[1:]]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t")) for cell in cells)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 DRAFT = ".draft-"
 ABANDONED_S = 3600
 """Age (s) from which a draft cannot belong to a process that still writes it."""
-WRITTEN_AS_MISSING = {"keep_default_na": False, "na_values": ["", "nan"]}
-"""Options of `pandas.read_csv`: `NA` and `None` are names that people give."""
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """Beginnings of a cell that spreadsheets take for a formula; also after the apostrophes that forbid it."""
 NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?%?")
@@ -176,7 +174,8 @@ def read_table(path: str | os.PathLike, *, separator: str = ",", **options) -> p
     """
     import pandas as pd  # half a second, which importing the core need not cost
 
-    options = {"dtype": {"image": str, "subject": str, "mask": str}} | WRITTEN_AS_MISSING | options
+    options = {"dtype": {"image": str, "subject": str, "mask": str}} | options
+    options = {"keep_default_na": False, "na_values": [""]} | options  # `NA`, `None` and `nan` are names
     try:
         return pd.read_csv(path, sep=separator, **options).map(_as_written)
     except (OSError, ValueError) as error:  # the errors of pandas are ValueErrors

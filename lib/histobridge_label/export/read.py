@@ -73,7 +73,7 @@ def read_handoff(folder: Path) -> Handoff:
     path = folder / names.IMAGES
     if provenance[CHECKSUMS].get(names.IMAGES) != sha256_of(path):
         raise BrokenError(f"{path} is not as it was written: {WRITE_AGAIN}.")
-    images = read_table(path, separator="\t", dtype=TEXT, keep_default_na=False)
+    images = read_table(path, separator="\t", dtype=TEXT, na_filter=False)
     return Handoff(folder, images.replace({"source": {MISSING: ""}}), provenance)
 
 

@@ -59,9 +59,10 @@ def publish_runs(
     UserError
         If published cells would be lost, or would stay although another version has made them.
     """
-    lost = _cells(published_records(reports)) - _cells(collected.provenance)
+    finished = _cells(collected.provenance)
+    lost = _cells(published_records(reports)) - finished
     some = ", ".join(" ".join(cell) for cell in sorted(lost)[:5])
-    if keep and {cell[:-1] for cell in lost} & {cell[:-1] for cell in _cells(collected.provenance)}:
+    if keep and {cell[:-1] for cell in lost} & {cell[:-1] for cell in finished}:
         raise UserError(f"{reports} holds stages of these runs that have not finished ({some}): run the study again.")
     if lost and not replace and not keep:
         raise UserError(
